@@ -1,0 +1,77 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WEB := clients/web
+STAMPS := build/stamps
+
+PY_STAMP := $(STAMPS)/python
+NPM_STAMP := $(STAMPS)/npm
+WEB_STAMP := $(STAMPS)/web
+TOOLS_STAMP := $(STAMPS)/test-tools
+
+WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+
+.PHONY: help run setup check test test-python test-web format lock clean
+
+help: ## what can be asked for
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
+
+setup: $(PY_STAMP) $(WEB_STAMP) ## all that `run` and `test` need; quick when nothing changed
+
+run: setup ## the demo: server, demo county, simulated devices
+	@$(BIN)/huizhen demo $(ARGS)
+
+$(PY_STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) .ci/setup_python.py $(VENV)
+	@mkdir -p $(@D) && touch $@
+
+$(NPM_STAMP): $(WEB)/package-lock.json
+	@command -v npm >/dev/null || { echo "npm (Node.js 20 or newer) is missing: install the packages nodejs and npm"; exit 1; }
+	@echo "web: installing dependencies"
+	@cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
+	@mkdir -p $(@D) && touch $@
+
+$(WEB_STAMP): $(NPM_STAMP) $(WEB_SOURCES)
+	@echo "web: building"
+	@cd $(WEB) && npm run --silent build
+	@mkdir -p $(@D) && touch $@
+
+$(TOOLS_STAMP): .ci/install_test_tools
+	@.ci/install_test_tools
+	@mkdir -p $(@D) && touch $@
+
+check: setup ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd $(WEB) && npm run --silent check
+
+# Browsers and media tests run in a network of their own that holds nothing but `lo`:
+# only there do browsers keep to 127.0.0.1, and no test can reach outside.
+test: setup $(TOOLS_STAMP) test-web test-python ## every test, with coverage and the slowest ones
+
+test-web: setup
+	cd $(WEB) && npm run --silent test
+
+test-python: setup $(TOOLS_STAMP)
+	@rm -f .coverage .coverage.*
+	.ci/in_own_network $(BIN)/pytest --cov --cov-report= --durations=15 $(ARGS)
+	@$(BIN)/coverage combine -q 2>/dev/null || true
+	@$(BIN)/coverage report --format=total | sed 's/^/coverage (lines and branches, percent): /'
+
+format: $(PY_STAMP) ## rewrite sources in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(PY_STAMP) ## renew the lock files from pyproject.toml and package.json
+	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-header -q -o requirements.lock $(ARGS)
+	cd $(WEB) && npm install --package-lock-only --no-audit --no-fund
+
+clean: ## forget everything that was built (demo data stay)
+	rm -rf $(VENV) build $(WEB)/node_modules $(WEB)/dist .mypy_cache .ruff_cache .pytest_cache .coverage*

@@ -1,0 +1,1 @@
+"""Load tests: scenarios, traffic, measuring, report."""

@@ -1,0 +1,1 @@
+"""The clinical application, and the one place where everything is put together."""
