@@ -34,9 +34,13 @@ class ErrorCode:
 
 MALFORMED = ErrorCode("malformed", 400, "收到的数据格式不正确。", "The data received is malformed.")
 TOO_LARGE = ErrorCode("too_large", 413, "收到的数据过大。", "The data received is too large.")
-LIMIT_REACHED = ErrorCode("limit_reached", 429, "已达到服务器允许的上限。", "A limit of the server is reached.")
+LIMIT_REACHED = ErrorCode(
+    "limit_reached", 429, "已达到服务器允许的上限。", "A limit of the server is reached."
+)
 CLOSED = ErrorCode("closed", 409, "该资源已关闭。", "This resource is already closed.")
-WRONG_STATE = ErrorCode("wrong_state", 409, "当前状态不允许此操作。", "The current state does not allow this.")
+WRONG_STATE = ErrorCode(
+    "wrong_state", 409, "当前状态不允许此操作。", "The current state does not allow this."
+)
 NOT_FOUND = ErrorCode("not_found", 404, "找不到所请求的内容。", "What was asked for does not exist.")
 
 
