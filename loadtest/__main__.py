@@ -1,0 +1,45 @@
+"""``python -m loadtest SCENARIO --json FILE``: exit status 1 when a threshold was missed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loadtest import join as join_scenario
+from loadtest.network import enter_own_network
+from loadtest.report import Report, lines
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+Json = Annotated[Path | None, typer.Option("--json", help="Write the report to this file.")]
+
+
+@app.callback()
+def scenarios() -> None:
+    """Measure the server under load."""
+
+
+@app.command()
+def join(
+    json: Json = None,
+    runs: Annotated[int, typer.Option(min=1, help="How often the expert joins.")] = 10,
+) -> None:
+    """Page open to first picture, ECG device to screen: two Chromium pages."""
+    enter_own_network("loadtest", sys.argv[1:])
+    report = Report("join")
+    join_scenario.run(report, runs, lambda line: typer.echo(line, err=True))
+    _finish(report, json)
+
+
+def _finish(report: Report, json: Path | None) -> None:
+    status = report.write(json)
+    for line in lines(report):
+        typer.echo(line)
+    raise typer.Exit(status)
+
+
+if __name__ == "__main__":
+    app()

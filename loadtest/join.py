@@ -1,0 +1,154 @@
+"""How long from opening the room's page to the other person's first picture, and is the ECG on time.
+
+A village doctor's page is in the room with camera, microphone and a 12-lead ECG from the clinic's
+gateway. Ten times the expert opens the room's page in a new tab; the page's own marks say when the first
+remote picture was shown. Everything runs on one machine, so the ECG's device time and the page's
+clock are the same clock.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from loadtest.browser import Rest, chromium, person
+from loadtest.report import Report, machine, percentile
+from loadtest.server_process import ServerProcess
+
+FIRST_FRAME_P50_MS = 500
+FIRST_FRAME_P95_MS = 1000
+ECG_P99_MS = 250
+WATCH_MS = 5_000
+"""How long each run goes on after the first picture, so that losses and delays have time to show."""
+WAIT_MS = 30_000
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Samples:
+    """What the runs gave, in milliseconds; one entry a run, but for the ECG: one a frame."""
+
+    first_frame: list[float] = field(default_factory=list)
+    marks: list[dict[str, float]] = field(default_factory=list)
+    ecg_delay: list[float] = field(default_factory=list)
+    lost_packets: int = 0
+    received_packets: int = 0
+
+
+def run(report: Report, runs: int, progress: Progress) -> None:
+    """Fill ``report`` with the figures of ``runs`` joins."""
+    with tempfile.TemporaryDirectory(prefix="huizhen-join-") as directory:
+        server = ServerProcess(Path(directory))
+        try:
+            with chromium() as browser:
+                report.conditions |= machine() | {
+                    "runs": runs,
+                    "chromium": browser.version,
+                    "network": "loopback in a namespace of its own",
+                    "pages": "village (camera, microphone, 12-lead ECG at 1 kHz) and expert",
+                }
+                samples = _joins(browser, server.url, runs, progress)
+        finally:
+            server.stop()
+    _figures(report, samples)
+
+
+def _joins(browser: Browser, url: str, runs: int, progress: Progress) -> Samples:
+    samples = Samples()
+    village = person(browser, url, "village")
+    expert = person(browser, url, "cardio1")
+    consultation = start_consult(Rest(village, "village"), url, browser)
+    village_page = village.new_page()
+    village_page.goto(f"/room/{consultation}")
+    village_page.wait_for_function("() => window.__huizhen?.ecg().samplesDrawn > 1000", timeout=WAIT_MS)
+    # The first opening warms the server's and the browser's caches, as yesterday's consult would have.
+    _one_join(expert, consultation, Samples())
+    for number in range(1, runs + 1):
+        _one_join(expert, consultation, samples)
+        progress(f"run {number}/{runs}: first frame after {samples.first_frame[-1]:.0f} ms")
+    _collect(village_page, samples)
+    return samples
+
+
+def start_consult(village: Rest, url: str, browser: Browser) -> str:
+    """Request an urgent cardiology consult with the clinic's ECG, let the expert who is rung accept it, and
+    return its id."""
+    patient = village.call("GET", "/patients?q=")["items"][0]
+    devices = village.call("GET", "/devices")["items"]
+    consultation = village.call(
+        "POST",
+        "/consultations",
+        {
+            "kind": "urgent",
+            "specialty": "cardiology",
+            "patientId": patient["id"],
+            "purpose": "胸痛两小时",
+            "summary": "突发胸痛，伴出汗。",
+            "consent": {"consult": True, "recording": False, "by": "patient"},
+            "deviceIds": [device["id"] for device in devices if device["kind"] == "ecg"],
+            "submit": True,
+        },
+    )
+    for username in ("cardio1", "cardio2"):
+        context = person(browser, url, None)
+        expert = Rest(context, username)
+        ringing = expert.call("GET", "/consultations?scope=ringing")["items"]
+        if any(item["id"] == consultation["id"] for item in ringing):
+            expert.call("POST", f"/consultations/{consultation['id']}/actions", {"action": "accept"})
+            context.close()
+            return str(consultation["id"])
+        context.close()
+    raise RuntimeError("no cardiologist was rung")
+
+
+def _one_join(expert: BrowserContext, consultation: str, samples: Samples) -> None:
+    page = expert.new_page()
+    try:
+        page.goto(f"/room/{consultation}", wait_until="commit")
+        page.wait_for_function("() => window.__huizhen?.marks.firstFrame > 0", timeout=WAIT_MS)
+        marks: dict[str, float] = page.evaluate("() => ({...window.__huizhen.marks})")
+        page.wait_for_function(
+            "since => performance.now() > since", arg=marks["firstFrame"] + WATCH_MS, timeout=WAIT_MS
+        )
+        samples.first_frame.append(marks["firstFrame"])
+        samples.marks.append(marks)
+        _collect(page, samples)
+    finally:
+        page.close()
+
+
+def _collect(page: Page, samples: Samples) -> None:
+    ecg: dict[str, Any] = page.evaluate("() => window.__huizhen.ecg()")
+    samples.ecg_delay += ecg["delays"]
+    stats: list[dict[str, Any]] = page.evaluate(
+        "async () => Object.values((await window.__huizhen.stats()).consumers)"
+    )
+    samples.lost_packets += sum(one["packetsLost"] for one in stats)
+    samples.received_packets += sum(one["packetsReceived"] for one in stats)
+
+
+def _figures(report: Report, samples: Samples) -> None:
+    report.figures |= {
+        "page_open_to_first_frame_p50_ms": percentile(samples.first_frame, 50),
+        "page_open_to_first_frame_p95_ms": percentile(samples.first_frame, 95),
+        "device_to_screen_p50_ms": percentile(samples.ecg_delay, 50),
+        "device_to_screen_p99_ms": percentile(samples.ecg_delay, 99),
+        "lost_packets": samples.lost_packets,
+        "received_packets": samples.received_packets,
+        "marks_p50_ms": {
+            name: percentile([marks[name] for marks in samples.marks if name in marks], 50)
+            for name in sorted({name for marks in samples.marks for name in marks})
+        },
+    }
+    report.require("page_open_to_first_frame_p50_ms", FIRST_FRAME_P50_MS)
+    report.require("page_open_to_first_frame_p95_ms", FIRST_FRAME_P95_MS)
+    report.require("device_to_screen_p99_ms", ECG_P99_MS)
+    report.require("lost_packets", 0)
+    if not samples.received_packets:
+        report.shortfalls.append("no media packet was received")
