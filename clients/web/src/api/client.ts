@@ -1,0 +1,97 @@
+import type { Text } from './types'
+
+/** Every request is answered within this time or the user is told that the line is down. */
+const TIMEOUT_MS = 15_000
+
+interface Problem { code?: string; detail?: string; title?: string; message?: { zh: string; en: string }; blame?: string }
+
+/**
+ * What went wrong, in words for the user. `status` 0 means that no answer came: `code` is then `offline` or `timeout`.
+ * `blame` tells whose turn it is: `peer` = what we sent, `server` = the server, `network` = the line.
+ */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly text: { zh: string; en: string },
+    readonly detail = '',
+  ) {
+    super(code)
+    this.name = 'ApiError'
+  }
+
+  get blame(): 'peer' | 'server' | 'network' {
+    if (this.status === 0) return 'network'
+    return this.status >= 500 ? 'server' : 'peer'
+  }
+}
+
+const NETWORK = {
+  offline: { zh: '连不上服务器，请检查网络', en: 'The server cannot be reached; check the network' },
+  timeout: { zh: '服务器在 15 秒内没有回答', en: 'The server did not answer within 15 seconds' },
+}
+
+/** Gives the account token, and a fresh one when the server said that the old one is over. */
+export interface Credentials {
+  token(): string | null
+  renew(): Promise<boolean>
+}
+
+let credentials: Credentials = { token: () => null, renew: () => Promise.resolve(false) }
+
+export function useCredentials(source: Credentials): void {
+  credentials = source
+}
+
+async function send(method: string, path: string, body: unknown, token: string | null): Promise<Response> {
+  const headers = new Headers({ Accept: 'application/json' })
+  if (token) headers.set('Authorization', `Bearer ${token}`)
+  if (body !== undefined) headers.set('Content-Type', 'application/json')
+  const url = path.startsWith('/api/') ? path : `/api/v1${path}`
+  try {
+    return await fetch(url, {
+      method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: 'same-origin', signal: AbortSignal.timeout(TIMEOUT_MS),
+    })
+  } catch (error) {
+    const code = error instanceof DOMException && error.name === 'TimeoutError' ? 'timeout' : 'offline'
+    throw new ApiError(0, code, NETWORK[code])
+  }
+}
+
+async function refusal(response: Response): Promise<ApiError> {
+  const problem = await response.json().catch(() => ({})) as Problem
+  const fallback = { zh: `服务器回答 ${response.status}`, en: `The server answered ${response.status}` }
+  return new ApiError(response.status, problem.code ?? `http_${response.status}`, problem.message ?? fallback, problem.detail ?? '')
+}
+
+async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+  let response = await send(method, path, body, credentials.token())
+  if (response.status === 401 && !path.startsWith('/auth/') && await credentials.renew()) {
+    response = await send(method, path, body, credentials.token())
+  }
+  if (!response.ok) throw await refusal(response)
+  if (response.status === 204) return undefined as T
+  return await response.json() as T
+}
+
+/** Paths are below `/api/v1`; a body is sent as JSON; anything but 2xx throws an `ApiError`. */
+export const api = {
+  get: <T>(path: string): Promise<T> => request<T>('GET', path),
+  post: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('POST', path, body),
+  put: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('PUT', path, body),
+  patch: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('PATCH', path, body),
+  delete: <T>(path: string): Promise<T> => request<T>('DELETE', path),
+}
+
+/** `?a=1&b=2` of the values that are there. */
+export function query(values: Record<string, string | number | undefined | null>): string {
+  const pairs = Object.entries(values).filter(([, value]) => value !== undefined && value !== null && value !== '')
+  return pairs.length ? `?${new URLSearchParams(pairs.map(([key, value]) => [key, String(value)])).toString()}` : ''
+}
+
+/** What any thrown thing says to the user. */
+export function explain(error: unknown): Text {
+  if (error instanceof ApiError) return error.text
+  return { zh: '程序出错，请重新载入页面', en: 'The program failed; reload the page' }
+}

@@ -1,0 +1,68 @@
+/** The JSON of `/api/v1`, as this client uses it. Times are ISO 8601 in UTC. */
+
+export type Text = string | { zh: string; en: string }
+
+export interface OrganizationRef { id: string; name: Text; nameEn?: string; level?: string }
+
+export interface PractitionerRef { id: string; name: Text; nameEn?: string; title?: Text | null; organization?: OrganizationRef | null }
+
+export type Role = 'village' | 'township' | 'requester' | 'expert' | 'desk' | 'regulator' | 'admin' | (string & {})
+
+export interface Practitioner extends PractitionerRef { roles: Role[]; specialties: string[]; languages?: string[] }
+
+export interface SessionReply { accessToken: string; expiresIn: number; practitioner: Practitioner }
+
+export type Sex = 'male' | 'female' | 'unknown'
+export interface Patient { id: string; name: string; sex: Sex; birthDate: string | null; identifier: string | null; phone?: string | null; age?: number | null }
+
+export interface Device { id: string; kind: 'ecg' | 'ultrasound'; name: Text; organizationId?: string; online?: boolean }
+
+export interface Specialty { code: string; name: Text }
+
+export type Kind = 'urgent' | 'diagnostic' | 'routine'
+
+export type Action =
+  | 'submit' | 'triage' | 'return_info' | 'cancel' | 'accept' | 'decline' | 'release' | 'end' | 'refer' | 'offer_again'
+  | 'acknowledge' | 'amend' | 'withdraw_recording_consent' | (string & {})
+
+export interface Consent { consult: boolean; recording: boolean; by: 'patient' | 'guardian'; at?: string | null; recordingWithdrawnAt?: string | null }
+
+export type OfferState = 'ringing' | 'accepted' | 'declined' | 'timed_out' | 'cancelled'
+export interface Offer {
+  id: string; ring: number; practitioner: PractitionerRef; state: OfferState
+  offeredAt: string; expiresAt: string | null; answeredAt: string | null; reason: string | null
+}
+
+export interface NextTimer { name: Text; at: string; action: string }
+
+export interface Signature { algorithm: string; publicKey: string; value: string; signedAt: string; verified: boolean }
+export interface Addendum { text: string; at: string; by: PractitionerRef | null; signature?: Signature | null }
+export interface Opinion {
+  findings: string; conclusion: string; advice: string; critical: boolean; state: 'draft' | 'signed'
+  signature: Signature | null; addenda: Addendum[]
+}
+
+export interface Decision { text: string; by: PractitionerRef | null; at: string }
+export interface RecordingRef { id: string; startedAt: string; durationMs: number | null }
+export interface ConsultationEvent { at: string; actor: { id: string; name: Text; nameEn?: string } | null; action: string; from: string | null; to: string | null; reason: string | null }
+
+export interface Consultation {
+  id: string; number: string; kind: Kind; state: string; version: number
+  specialty: string; purpose: string; summary: string
+  patient: Patient; requester: PractitionerRef; expert: PractitionerRef | null
+  consent: Consent; devices: Device[]; offers: Offer[]; next: NextTimer | null; allowed: Action[]
+  opinion: Opinion | null; decision: Decision | null; roomId: string | null; recordings: RecordingRef[]
+  createdAt: string; submittedAt: string | null; acceptedAt: string | null; startedAt: string | null; endedAt: string | null
+  events: ConsultationEvent[]
+}
+
+export interface Page<T> { items: T[]; nextCursor: string | null }
+
+export interface GuestLink { id: string; url?: string | null; label?: string | null; expiresAt: string; endedAt?: string | null; revokedAt?: string | null }
+
+export interface OnCall { schedule: { id: string; name: Text } | Text; specialty: string; practitioners: PractitionerRef[]; until: string | null }
+
+export interface AuditEntry {
+  id: string | number; at: string; actor: { id: string; name?: Text | null; nameEn?: string } | null; action: string
+  subjectType?: string; subjectId?: string; detail?: Record<string, unknown> | null
+}
