@@ -1,0 +1,111 @@
+"""The database: one engine, sessions for reading and for writing.
+
+SQLite (WAL) by default, PostgreSQL by URL. With SQLite a writing session starts with ``BEGIN IMMEDIATE``,
+after waiting for its turn in this process: a transaction that begins by reading and then writes would
+otherwise fail at once (SQLITE_BUSY_SNAPSHOT, sqlite.org/rescode.html) whenever another wrote in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import MetaData, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from media.errors import LocalProtocolError
+from server.errors import BUSY
+from server.limits import DATABASE_WAIT_S
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Constraints have names, so that migrations can drop them (Alembic, "The Importance of Naming
+Constraints")."""
+
+
+class Base(DeclarativeBase):
+    """Base of all tables. Times are Unix seconds (float); identifiers are text from `new_id`."""
+
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+class Database:
+    """Hands out sessions. Owned by the app, which closes it last.
+
+    :param url: SQLAlchemy's asynchronous URL, ``sqlite+aiosqlite:///...`` or ``postgresql+asyncpg://...``.
+    """
+
+    def __init__(self, url: str) -> None:
+        # hide_parameters: an error's text must not carry a patient into the log.
+        self.engine: AsyncEngine = create_async_engine(url, hide_parameters=True)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        if self.is_sqlite:
+            _prepare_sqlite(self.engine)
+        self._writer = asyncio.Lock()
+        self._write_sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._read_sessions = async_sessionmaker(
+            self.engine.execution_options(read_only=True), expire_on_commit=False
+        )
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session on one consistent snapshot; never waits for a writer. Do not write with it."""
+        async with self._read_sessions() as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Do not open a second one inside: on SQLite it would wait for the first. Raises LocalProtocolError(busy)
+        when the turn does not come within `DATABASE_WAIT_S`.
+        """
+        await self._take_turn()
+        try:
+            async with self._write_sessions.begin() as session:
+                yield session
+        finally:
+            self._give_turn()
+
+    async def _take_turn(self) -> None:
+        if not self.is_sqlite:
+            return
+        try:
+            await asyncio.wait_for(self._writer.acquire(), DATABASE_WAIT_S)
+        except TimeoutError:
+            raise LocalProtocolError(BUSY, "the database did not become free") from None
+
+    def _give_turn(self) -> None:
+        if self.is_sqlite:
+            self._writer.release()
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _prepare_sqlite(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        # We begin transactions ourselves (SQLAlchemy, "Enabling Non-Legacy SQLite Transactional Modes").
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        # FULL: an accepted consult must survive a power cut in the county, not only a crash.
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA busy_timeout={int(DATABASE_WAIT_S * 1000)}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        read_only = connection.get_execution_options().get("read_only", False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

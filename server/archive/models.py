@@ -1,0 +1,139 @@
+"""The tables that every part of the application shares. Consults and rotas keep theirs in their own folders.
+
+Times are Unix seconds (UTC); identifiers come from `new_id`; who a person is stands in `PersonalText`
+columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.archive.columns import PersonalText
+from server.archive.database import Base
+from signaling.personal import Personal
+
+LEVELS = ("village", "township", "county", "city", "province", "national")
+"""Levels of care, nearest first."""
+
+
+class Organization(Base):
+    """A place of care: village clinic, township centre, county hospital and up."""
+
+    __tablename__ = "organizations"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    name_en: Mapped[str] = mapped_column(Text)
+    level: Mapped[str] = mapped_column(String(16))
+    parent_id: Mapped[str | None] = mapped_column(ForeignKey("organizations.id"))
+
+
+class Practitioner(Base):
+    """A doctor, a desk, a regulator: a person with roles."""
+
+    __tablename__ = "practitioners"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"), index=True)
+    name: Mapped[Personal[str]] = mapped_column(PersonalText)
+    name_en: Mapped[Personal[str]] = mapped_column(PersonalText)
+    title: Mapped[str] = mapped_column(Text, default="")
+    title_en: Mapped[str] = mapped_column(Text, default="")
+    roles: Mapped[list[str]] = mapped_column(JSON, default=list)
+    specialties: Mapped[list[str]] = mapped_column(JSON, default=list)
+    languages: Mapped[list[str]] = mapped_column(JSON, default=list)
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class Account(Base):
+    """A way to sign in, for one practitioner or one device."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    username: Mapped[str] = mapped_column(String(64), unique=True)
+    password_hash: Mapped[str] = mapped_column(Text)
+    practitioner_id: Mapped[str | None] = mapped_column(ForeignKey("practitioners.id"), index=True)
+    disabled: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[float]
+
+
+class RefreshToken(Base):
+    """One browser that stays signed in. Each use replaces the row's successor; a second use ends the family.
+
+    Only the SHA-256 of the token is kept: a copy of the database signs nobody in.
+    """
+
+    __tablename__ = "refresh_tokens"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
+    family: Mapped[str] = mapped_column(String(40), index=True)
+    issued_at: Mapped[float]
+    expires_at: Mapped[float] = mapped_column(index=True)
+    used_at: Mapped[float | None]
+
+
+class Patient(Base):
+    """A person in care."""
+
+    __tablename__ = "patients"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"), index=True)
+    name: Mapped[Personal[str]] = mapped_column(PersonalText)
+    name_en: Mapped[Personal[str]] = mapped_column(PersonalText)
+    sex: Mapped[str] = mapped_column(String(8))
+    birth_date: Mapped[Personal[str]] = mapped_column(PersonalText)
+    identifier: Mapped[Personal[str]] = mapped_column(PersonalText)
+    phone: Mapped[Personal[str] | None] = mapped_column(PersonalText)
+    created_at: Mapped[float]
+
+
+class Device(Base):
+    """An ECG or ultrasound gateway that stands in one place. ``token_hash``: SHA-256 of its device token."""
+
+    __tablename__ = "devices"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(Text)
+    name_en: Mapped[str] = mapped_column(Text)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    disabled: Mapped[bool] = mapped_column(default=False)
+
+
+class RecordingRow(Base):
+    """One recording of one room. ``manifest_path`` is relative to the recordings directory."""
+
+    __tablename__ = "recordings"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    room_id: Mapped[str] = mapped_column(String(64), index=True)
+    consultation_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    started_at: Mapped[float]
+    ended_at: Mapped[float | None]
+    duration_ms: Mapped[int | None]
+    manifest_path: Mapped[str] = mapped_column(Text)
+
+
+class AuditEntry(Base):
+    """One link of the append-only chain; see server/archive/audit.py for the hash."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (Index("ix_audit_entries_subject", "subject_type", "subject_id"),)
+
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[float]
+    actor_id: Mapped[str] = mapped_column(String(40), index=True)
+    actor_kind: Mapped[str] = mapped_column(String(16))
+    action: Mapped[str] = mapped_column(String(64))
+    subject_type: Mapped[str] = mapped_column(String(32))
+    subject_id: Mapped[str] = mapped_column(String(64))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    previous_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))

@@ -1,0 +1,42 @@
+"""What a peer of the HTTP side can make grow, and how far. One line of reason each."""
+
+from __future__ import annotations
+
+MAX_BODY_BYTES = 256 * 1024
+"""A request body: the longest summary and opinion take 60 kB; files never come through JSON."""
+
+MAX_PAGE = 100
+"""Items of one page: what a screen can show without paging."""
+
+DEFAULT_PAGE = 50
+"""Items of a page when the client does not say."""
+
+LOGIN_FAILURES_PER_ACCOUNT = 8
+"""Wrong passwords for one user name within the window, then a wait:
+
+a person mistypes less, a guesser needs more.
+"""
+
+LOGIN_FAILURES_PER_ADDRESS = 40
+"""The same for one address: a whole clinic sits behind one address."""
+
+LOGIN_WINDOW_S = 300.0
+"""How long a wrong password counts, seconds."""
+
+LOGIN_KEYS = 10_000
+"""User names and addresses remembered at once; the oldest is forgotten first (40 bytes each, under 1 MB)."""
+
+PASSWORD_CHECKS_AT_ONCE = 4
+"""Argon2 takes 64 MiB a check by default: four at once stay under 256 MiB."""
+
+PASSWORD_CHECKS_WAITING = 64
+"""Checks in line behind those; more than a minute of waiting is no service, so the next is refused."""
+
+REFRESH_TOKENS_PER_ACCOUNT = 20
+"""Browsers of one person that stay signed in; the oldest is signed out."""
+
+DATABASE_WAIT_S = 10.0
+"""How long a writer waits for its turn before the request fails with ``busy``."""
+
+SEARCH_LETTERS = 64
+"""Letters of a search: longer than any name."""

@@ -1,0 +1,49 @@
+"""The object graph, as handlers see it.
+
+server/app.py builds it, starts it and stops it; nobody else writes to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from signaling.gateway import Gateway
+    from signaling.room_service import RoomService
+
+    from media.clock import Clock
+    from media.signals import SignalStore
+    from server.archive.audit import AuditLog
+    from server.archive.database import Database
+    from server.archive.recordings import RecordingCatalogue
+    from server.auth.service import AuthService
+    from server.config import Config
+    from server.consults.service import ConsultService
+    from server.keys import Keys
+    from server.metrics import Metrics
+    from server.oncall.dispatcher import Dispatcher
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """Everything that lives as long as the process.
+
+    What the constructor takes stands before any other object is made. ``rooms`` and ``gateway`` are set next;
+    ``consults`` and ``dispatcher`` last, made from this container, because they push, open rooms and write
+    the audit trail.
+    """
+
+    config: Config
+    clock: Clock
+    keys: Keys
+    database: Database
+    audit: AuditLog
+    auth: AuthService
+    metrics: Metrics
+    signals: SignalStore
+    recordings: RecordingCatalogue
+    rooms: RoomService = field(init=False)
+    gateway: Gateway = field(init=False)
+    consults: ConsultService = field(init=False)
+    dispatcher: Dispatcher = field(init=False)
