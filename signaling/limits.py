@@ -1,0 +1,111 @@
+"""Every bound of this layer, with its reason. Nothing that a peer sends can grow past one of these."""
+
+from __future__ import annotations
+
+MESSAGE_BYTES_MAX = 256 * 1024
+"""One Socket.IO message: the largest honest one (simulcast rtpCapabilities) is below 40 KiB."""
+
+TOKEN_BYTES_MAX = 8 * 1024
+"""A token with every grant is below 1 KiB; more is not worth a signature check."""
+
+REQUESTS_PER_SECOND = 40.0
+"""A join takes about 15 requests; people afterwards make a few a second."""
+
+REQUESTS_BURST = 160.0
+"""A reload of a room with many tracks at once."""
+
+REFUSALS_IN_A_ROW_MAX = 200
+"""Who goes on after this many refusals is broken or hostile and is disconnected."""
+
+CHAT_PER_SECOND = 2.0
+"""Faster than anybody types."""
+
+CHAT_BURST = 10.0
+"""A pasted list, line by line."""
+
+CHAT_TEXT_MAX = 2000
+"""Characters of one chat message: a page of text."""
+
+CHAT_KEPT_MAX = 100
+"""Chat messages given to who joins later."""
+
+REASON_TEXT_MAX = 200
+"""Characters of a reason written by the chair."""
+
+DISPLAY_NAME_MAX = 80
+"""Characters of a name beside a tile."""
+
+IDENTIFIER_MAX = 128
+"""Characters of an identifier (room, user, token, peer, producer)."""
+
+OUTGOING_QUEUE_MAX = 1024
+"""Messages waiting for one socket; at 40 events a second that is a client that stood still for 25 s."""
+
+HELD_EVENTS_MAX = 1024
+"""Events held back while one request of the same socket is handled."""
+
+PEERS_MAX = 250
+"""People in one room unless set lower: 200 listeners are planned, with room for reconnects."""
+
+ROOMS_MAX = 2000
+"""Open rooms of one process; a county has about 400 sites."""
+
+CLOSED_ROOMS_REMEMBERED = 20_000
+"""Ids of closed rooms kept so that a late token does not open them again; tokens end within hours."""
+
+REVOKED_TOKENS_MAX = 10_000
+"""Ended tokens of one room; each is one person sent out or one guest link."""
+
+PEERS_PER_USER_MAX = 3
+"""Tabs and phones of one person in one room; a fourth replaces the oldest."""
+
+PRODUCERS_PER_PEER_MAX = 8
+"""Microphone, camera, screen with sound, ultrasound with sound, and spare."""
+
+DATA_PRODUCERS_PER_PEER_MAX = 8
+"""Pointer, drawing, stills, and spare."""
+
+CONSUMER_IDS_MAX = 256
+"""Consumers named in one request."""
+
+DETACHED_PEER_S = 10.0
+"""How long a peer stays when its socket is lost: a change of network takes 2-8 s."""
+
+IDLE_ROOM_S = 60.0
+"""How long a room that nobody opened by name stays when the last peer has left."""
+
+SWEEP_S = 0.5
+"""How often the timers above are looked at."""
+
+EVENTS_QUEUE_MAX = 20_000
+"""Room events waiting for the application; it takes them in order."""
+
+ACCOUNT_SOCKETS_MAX = 16
+"""Sockets of one account on /events: tabs and phones; a further one replaces the oldest."""
+
+REFUSED_CONNECTS_MAX = 5
+"""Refused namespace connects of one socket before it is dropped."""
+
+SIGNAL_PUBLISHERS_PER_ROOM_MAX = 16
+"""Devices sending signals into one room."""
+
+SIGNAL_VIEWERS_PER_ROOM_MAX = 256
+"""As many as peers in a room."""
+
+SIGNAL_TEXT_BYTES_MAX = 64 * 1024
+"""A descriptor of 24 leads is below 4 KiB; frames have the same bound."""
+
+SIGNAL_HELLO_S = 10.0
+"""Time to send the first message on a signal socket."""
+
+SIGNAL_HEARTBEAT_S = 10.0
+"""WebSocket ping of signal sockets; a dead one is noticed within twice this."""
+
+WHIP_SESSIONS_MAX = 512
+"""Devices by WHIP on one process."""
+
+WHIP_SDP_BYTES_MAX = 64 * 1024
+"""An offer with a camera and sound is below 8 KiB."""
+
+WHIP_LOST_S = 15.0
+"""A WHIP device without media for this long (RFC 7675 consent lost) has gone."""
