@@ -66,8 +66,8 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
-        Do not open a second one inside: on SQLite it would wait for the first. Raises LocalProtocolError(busy)
-        when the turn does not come within `DATABASE_WAIT_S`.
+        Do not open a second one inside: on SQLite it would wait for the first. Raises
+        LocalProtocolError(busy) when the turn does not come within `DATABASE_WAIT_S`.
         """
         await self._take_turn()
         try:
