@@ -1,0 +1,168 @@
+"""The words of a consult: states, actions, roles, and the facts on which the table decides.
+
+Sans-I/O. `Consult` holds no patient data and no free text: only what a rule may look at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a request stands."""
+
+    DRAFT = "DRAFT"
+    SUBMITTED = "SUBMITTED"
+    RETURNED_INFO = "RETURNED_INFO"
+    TRIAGED = "TRIAGED"
+    OFFERED = "OFFERED"
+    ESCALATED = "ESCALATED"
+    UNFILLED = "UNFILLED"
+    ACCEPTED = "ACCEPTED"
+    SCHEDULED = "SCHEDULED"
+    READY = "READY"
+    IN_SESSION = "IN_SESSION"
+    SUSPENDED = "SUSPENDED"
+    OPINION_PENDING = "OPINION_PENDING"
+    SIGNED = "SIGNED"
+    RETURNED = "RETURNED"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+    REFERRED = "REFERRED"
+    ARCHIVED = "ARCHIVED"
+
+
+FINAL = frozenset({State.CANCELLED, State.EXPIRED, State.REFERRED, State.ARCHIVED})
+
+
+class Kind(StrEnum):
+    """The class of a request; it decides how long each state may last."""
+
+    URGENT = "urgent"
+    DIAGNOSTIC = "diagnostic"
+    ROUTINE = "routine"
+
+
+class Role(StrEnum):
+    """What somebody is to one consult (not what they are in the organization)."""
+
+    REQUESTER = "requester"
+    EXPERT = "expert"
+    RINGING = "ringing"  # an expert whose offer is running
+    CHAIR = "chair"
+    DESK = "desk"
+    SYSTEM = "system"
+
+
+class Action(StrEnum):
+    """Everything that can be done to a consult, by people or by the system."""
+
+    EDIT = "edit"
+    SUBMIT = "submit"
+    TRIAGE = "triage"
+    RETURN_INFO = "return_info"
+    CANCEL = "cancel"
+    EXPIRE = "expire"
+    OFFER = "offer"
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    RING_TIMEOUT = "ring_timeout"
+    UNFILLED = "unfilled"
+    ALARM = "alarm"
+    OFFER_AGAIN = "offer_again"
+    REFER = "refer"
+    SCHEDULE = "schedule"
+    OPEN_WAITING_ROOM = "open_waiting_room"
+    RELEASE = "release"
+    NO_SHOW = "no_show"
+    JOIN = "join"
+    INVITE_GUEST = "invite_guest"
+    ARRIVE = "arrive"
+    START = "start"
+    LINK_LOST = "link_lost"
+    REJOIN = "rejoin"
+    TELEPHONE = "telephone"
+    GIVE_UP = "give_up"
+    END = "end"
+    WRITE_OPINION = "write_opinion"
+    SIGN = "sign"
+    RETURN_OPINION = "return_opinion"
+    ACKNOWLEDGE = "acknowledge"
+    AMEND = "amend"
+    OVERDUE = "overdue"
+    CALL = "call"
+    ARCHIVE = "archive"
+    WITHDRAW_RECORDING_CONSENT = "withdraw_recording_consent"
+
+
+class Effect(StrEnum):
+    """What has to happen outside the table because of a transition."""
+
+    RING = "ring"  # the people in ``Data.rung`` are rung
+    RING_OFF = "ring_off"  # every running offer ends
+    ASSIGN_DEVICES = "assign_devices"  # the clinic's devices learn the room
+    CLOSE_ROOM = "close_room"  # the room is closed, devices released, recording ends
+    RECORD = "record"  # recording starts, when consented
+    STOP_RECORDING = "stop_recording"
+    ALARM_DESK = "alarm_desk"  # the desk is told, with sound
+    REMIND_OWNER = "remind_owner"  # whoever owes the next step is told
+    RELEASE_EXPERT = "release_expert"  # the consult has no expert any more
+    SEAL = "seal"  # the record's hash is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Consult:
+    """The facts of one consult that rules and timers look at.
+
+    Times are Unix seconds.
+    """
+
+    id: str
+    kind: Kind
+    state: State
+    version: int = 1  # grows by one with every recorded change
+    requester_id: str = ""
+    expert_id: str | None = None
+    chair_id: str | None = None
+    ringing: frozenset[str] = frozenset()  # practitioners whose offer is running
+    ring: int = 0  # how many times somebody was rung, k of OFFERED(k)
+    since: float = 0.0  # entered the state at
+    submitted_at: float | None = None
+    scheduled_for: float | None = None
+    reminders: int = 0  # timer actions that left the state as it was
+    missing: frozenset[str] = frozenset()  # what a request still lacks: purpose, summary, specialty, consent
+    opinion_missing: frozenset[str] = frozenset()  # what the opinion still lacks: findings, conclusion
+    recording_consented: bool = False
+    critical: bool = False  # the signed opinion reports a critical value
+    requester_in: bool = False  # is in the room
+    expert_in: bool = False
+    absent_since: float | None = None  # one side left a running session at
+
+    @property
+    def both_in(self) -> bool:
+        return self.requester_in and self.expert_in
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What came with an action."""
+
+    actor_id: str = ""
+    reason: str = ""
+    text: str = ""  # an addendum or a decision
+    at: float | None = None  # the wanted time of a planned consult, Unix seconds
+    rung: tuple[str, ...] = field(default=())  # whom the dispatcher rings
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """When the system acts by itself, and how.
+
+    :param name: key of the duration it came from, see ``states.DURATIONS``.
+    """
+
+    due: float
+    action: Action
+    name: str
