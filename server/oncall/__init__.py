@@ -1,0 +1,1 @@
+"""Who is on call, whom to ring, and when the system acts by itself."""
