@@ -1,0 +1,300 @@
+/**
+ * The media side of one joined peer: two mediasoup transports, what we send over one and receive over the other.
+ * It lives as long as its transports do; after a rejoin as a new peer there is a new MediaSession.
+ */
+import type { Consumer, DataConsumer, DataProducer, Device, Producer, Transport } from 'mediasoup-client/types'
+import { Emitter } from './emitter'
+import { produceOptions } from './encodings'
+import { RoomError } from './errors'
+import type { Channel } from './signaling'
+import type { ConsumerInfo, DataConsumerInfo, JoinReply, Source } from './wire'
+
+/** A lost path often comes back by itself (a lift, a hand-over); only then is ICE restarted. */
+const DISCONNECTED_PATIENCE_MS = 2_000
+const RESTART_PAUSE_MS = 3_000
+
+export interface RemoteTrack {
+  consumerId: string
+  producerId: string
+  peerId: string
+  source: Source
+  kind: 'audio' | 'video'
+  track: MediaStreamTrack
+  /** Its producer is paused: muted, or the camera is off. */
+  paused: boolean
+  /** What the server sends now; null when nothing is sent for want of bandwidth. */
+  spatialLayer: number | null
+}
+
+export interface SessionEvents {
+  changed: undefined
+  failed: RoomError
+  connected: 'send' | 'recv'
+  data: { peerId: string; label: string; payload: string | ArrayBuffer }
+  ended: { source: Source }
+}
+
+interface Received {
+  consumer: Consumer
+  view: RemoteTrack
+}
+
+export class MediaSession extends Emitter<SessionEvents> {
+  private readonly send: Transport | null
+  private readonly recv: Transport | null
+  private readonly producers = new Map<Source, Producer>()
+  private readonly received = new Map<string, Received>()
+  private readonly dataReceived = new Map<string, DataConsumer>()
+  private readonly expected = new Set<string>()
+  private readonly restarting = new Set<string>()
+  private readonly timers = new Set<ReturnType<typeof setTimeout>>()
+  private closed = false
+
+  constructor(
+    device: Device,
+    private readonly channel: Channel,
+    reply: JoinReply,
+  ) {
+    super()
+    const servers = { iceServers: reply.iceServers }
+    this.recv = reply.recvTransport ? device.createRecvTransport({ ...reply.recvTransport, ...servers }) : null
+    this.send = reply.sendTransport ? device.createSendTransport({ ...reply.sendTransport, ...servers }) : null
+    for (const transport of [this.recv, this.send]) if (transport) this.wire(transport)
+  }
+
+  private wire(transport: Transport): void {
+    transport.on('connect', ({ dtlsParameters }, done) => {
+      // Not waiting for the acknowledgement saves a round trip; the ICE check that follows takes at least as long.
+      done()
+      this.channel.request('connectTransport', { transportId: transport.id, dtlsParameters }).catch(this.fail)
+    })
+    transport.on('produce', ({ kind, rtpParameters, appData }, done, failed) => {
+      const source = appData.source as Source
+      this.channel.request('produce', { transportId: transport.id, kind, rtpParameters, source }).then(done, failed)
+    })
+    transport.on('producedata', ({ sctpStreamParameters, label = '', protocol = '' }, done, failed) => {
+      const { streamId, ordered, maxPacketLifeTime, maxRetransmits } = sctpStreamParameters
+      const parameters = { streamId, ordered, maxPacketLifeTime, maxRetransmits }
+      this.channel.request('produceData', { transportId: transport.id, sctpStreamParameters: parameters, label, protocol }).then(done, failed)
+    })
+    transport.on('connectionstatechange', (state) => {
+      if (state === 'connected') this.emit('connected', transport.direction)
+      if (state === 'failed') void this.restartIce(transport.id)
+      if (state === 'disconnected') this.later(DISCONNECTED_PATIENCE_MS, () => this.restartIfLost(transport))
+    })
+  }
+
+  private readonly fail = (error: unknown): void => {
+    if (!this.closed) this.emit('failed', RoomError.from(error))
+  }
+
+  private later(delay: number, action: () => void): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer)
+      action()
+    }, delay)
+    this.timers.add(timer)
+  }
+
+  private restartIfLost(transport: Transport): void {
+    if (transport.connectionState === 'disconnected' || transport.connectionState === 'failed') void this.restartIce(transport.id)
+  }
+
+  /** Asks the server for new ICE credentials and checks the path again; repeated until connected. Unknown ids are ignored. */
+  async restartIce(transportId: string): Promise<void> {
+    const transport = [this.send, this.recv].find((candidate) => candidate?.id === transportId)
+    if (!transport || this.closed || this.restarting.has(transportId)) return
+    this.restarting.add(transportId)
+    try {
+      const { iceParameters } = await this.channel.request('restartIce', { transportId })
+      await transport.restartIce({ iceParameters })
+    } catch (error) {
+      this.fail(error)
+    }
+    this.later(RESTART_PAUSE_MS, () => {
+      this.restarting.delete(transportId)
+      this.restartIfLost(transport)
+    })
+  }
+
+  /** After signaling came back: whatever lost its path in between tries again at once. */
+  recheck(): void {
+    for (const transport of [this.send, this.recv]) if (transport) this.restartIfLost(transport)
+  }
+
+  // -- receiving ---------------------------------------------------------------------------------------------------
+
+  /** Starts to receive all of them in one negotiation; with `resume` the server is told to let them run. */
+  async consume(infos: ConsumerInfo[], resume: boolean): Promise<void> {
+    const fresh = infos.filter((info) => !this.received.has(info.id) && !this.expected.has(info.id))
+    if (!this.recv || fresh.length === 0) return
+    for (const info of fresh) this.expected.add(info.id)
+    const results = await Promise.allSettled(fresh.map((info) => this.consumeOne(info)))
+    for (const result of results) if (result.status === 'rejected') this.fail(result.reason)
+    const ids = fresh.map((info) => info.id).filter((id) => this.received.has(id))
+    this.emit('changed', undefined)
+    if (resume && ids.length > 0) await this.channel.request('resumeConsumers', { consumerIds: ids }).catch(this.fail)
+  }
+
+  private async consumeOne(info: ConsumerInfo): Promise<void> {
+    if (!this.recv) return
+    try {
+      // Sound and picture of one person share a stream id, so that the browser keeps lips and voice together.
+      const streamId = `${info.peerId ?? info.producerId}-${info.source === 'microphone' ? 'camera' : info.source}`
+      const { id, producerId, kind, rtpParameters } = info
+      const consumer = await this.recv.consume({ id, producerId, kind, rtpParameters, streamId })
+      if (!this.expected.has(info.id)) {
+        consumer.close()
+        return
+      }
+      const view = viewOf(info, consumer.track)
+      this.received.set(info.id, { consumer, view })
+    } finally {
+      this.expected.delete(info.id)
+    }
+  }
+
+  consumerClosed(consumerId: string): void {
+    this.expected.delete(consumerId)
+    this.received.get(consumerId)?.consumer.close()
+    if (this.received.delete(consumerId)) this.emit('changed', undefined)
+  }
+
+  consumerPaused(consumerId: string, paused: boolean): void {
+    this.patch(consumerId, { paused })
+  }
+
+  consumerLayers(consumerId: string, spatialLayer: number | null): void {
+    this.patch(consumerId, { spatialLayer })
+  }
+
+  private patch(consumerId: string, change: Partial<RemoteTrack>): void {
+    const received = this.received.get(consumerId)
+    if (!received) return
+    received.view = { ...received.view, ...change }
+    this.emit('changed', undefined)
+  }
+
+  /** Makes what is received equal to the server's list: closes what is gone, takes what is new. */
+  async reconcile(infos: ConsumerInfo[]): Promise<void> {
+    const wanted = new Set(infos.map((info) => info.id))
+    for (const id of [...this.received.keys()]) if (!wanted.has(id)) this.consumerClosed(id)
+    for (const info of infos) this.consumerPaused(info.id, info.producerPaused)
+    await this.consume(infos, false)
+  }
+
+  tracks(): RemoteTrack[] {
+    return [...this.received.values()].map(({ view }) => view)
+  }
+
+  consumers(): { view: RemoteTrack; consumer: Consumer }[] {
+    return [...this.received.values()]
+  }
+
+  // -- sending -----------------------------------------------------------------------------------------------------
+
+  async publish(source: Source, track: MediaStreamTrack): Promise<void> {
+    if (!this.send) throw RoomError.local('not_allowed', source)
+    const known = this.producers.get(source)
+    if (known && !known.closed) {
+      await known.replaceTrack({ track })
+      return
+    }
+    const producer = await this.send.produce(produceOptions(source, track))
+    this.producers.set(source, producer)
+    producer.on('trackended', () => this.emit('ended', { source }))
+    producer.on('transportclose', () => this.producers.delete(source))
+  }
+
+  async unpublish(source: Source): Promise<void> {
+    const producer = this.producers.get(source)
+    if (!producer) return
+    this.producers.delete(source)
+    producer.close()
+    await this.channel.request('closeProducer', { producerId: producer.id })
+  }
+
+  /** Stops or continues what is sent. With `track` null the device itself can be switched off meanwhile. */
+  async setPaused(source: Source, paused: boolean, track?: MediaStreamTrack | null): Promise<void> {
+    const producer = this.producers.get(source)
+    if (!producer) return
+    if (track !== undefined) await producer.replaceTrack({ track })
+    if (paused) producer.pause()
+    else producer.resume()
+    await this.channel.request(paused ? 'pauseProducer' : 'resumeProducer', { producerId: producer.id })
+  }
+
+  /** The server paused or closed one of ours (the chair); returns its source. */
+  ownProducer(producerId: string): Source | null {
+    for (const [source, producer] of this.producers) if (producer.id === producerId) return source
+    return null
+  }
+
+  producerOf(source: Source): Producer | undefined {
+    return this.producers.get(source)
+  }
+
+  /** Forgets a producer that the server closed. */
+  dropProducer(source: Source): void {
+    this.producers.get(source)?.close()
+    this.producers.delete(source)
+  }
+
+  // -- data --------------------------------------------------------------------------------------------------------
+
+  async openData(label: string, options: { ordered?: boolean; maxRetransmits?: number } = {}): Promise<DataProducer> {
+    if (!this.send) throw RoomError.local('not_allowed', label)
+    return this.send.produceData({ label, ...options })
+  }
+
+  async consumeData(infos: DataConsumerInfo[]): Promise<void> {
+    for (const info of infos) {
+      if (!this.recv || this.dataReceived.has(info.id as string)) continue
+      try {
+        const { peerId = '', ...options } = info
+        const consumer = await this.recv.consumeData(options)
+        this.dataReceived.set(consumer.id, consumer)
+        consumer.on('message', (payload) => this.emit('data', { peerId, label: consumer.label, payload: payload as string | ArrayBuffer }))
+      } catch (error) {
+        this.fail(error)
+      }
+    }
+  }
+
+  dataConsumerClosed(dataConsumerId: string): void {
+    this.dataReceived.get(dataConsumerId)?.close()
+    this.dataReceived.delete(dataConsumerId)
+  }
+
+  transportStats(): Promise<RTCStatsReport[]> {
+    const open = [this.send, this.recv].filter((transport): transport is Transport => transport !== null && !transport.closed)
+    return Promise.all(open.map((transport) => transport.getStats()))
+  }
+
+  /** Closes both transports and with them all producers and consumers. Closing twice is harmless. */
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    for (const timer of this.timers) clearTimeout(timer)
+    this.timers.clear()
+    this.removeAll()
+    this.send?.close()
+    this.recv?.close()
+    this.producers.clear()
+    this.received.clear()
+    this.dataReceived.clear()
+  }
+}
+
+function viewOf(info: ConsumerInfo, track: MediaStreamTrack): RemoteTrack {
+  return {
+    consumerId: info.id,
+    producerId: info.producerId,
+    peerId: info.peerId ?? '',
+    source: info.source,
+    kind: info.kind,
+    track,
+    paused: info.producerPaused,
+    spatialLayer: null,
+  }
+}
