@@ -1,0 +1,73 @@
+"""Every bound of the media layer that a peer could otherwise push: one line of reason each."""
+
+from __future__ import annotations
+
+# --- signals ---------------------------------------------------------------------------------------
+SIGNAL_MAX_FRAME_BYTES = 64 * 1024  # 18 leads, 1 kHz, 1 s is 36 kB raw: twice the largest sane frame
+SIGNAL_MAX_LEADS = 64  # DICOM General ECG carries 24 channels; room for a polygraph beside it
+SIGNAL_MAX_RATE_HZ = 4000.0  # ECG is sampled at 250-1000 Hz; electrophysiology goes to 4 kHz
+SIGNAL_MAX_SAMPLES = 8000  # two seconds at the highest rate: a live frame is 100 ms
+SIGNAL_MAX_TEXT_BYTES = 32 * 1024  # a descriptor of 64 leads is about 6 kB, a token about 1 kB
+SIGNAL_MAX_LABEL = 120  # characters of a label, code, name or unit a person could read on a screen
+SIGNAL_WINDOW_FRAMES = 300  # unacknowledged frames in flight: 30 s, more than any disk stall we wait for
+SIGNAL_MAX_AHEAD_FRAMES = 864_000  # the live edge may run ahead of the durable edge by 24 h of 100 ms frames
+SIGNAL_MAX_GAPS = 256  # open gaps of one stream: a cut makes one, so 256 cuts not yet filled
+SIGNAL_ANNOUNCE_TIMEOUT_S = 10.0  # a connection that never announces is a mistake or an attack
+SIGNAL_IDLE_TIMEOUT_S = 60.0  # frames come every 100 ms; a minute of silence is a dead line
+SIGNAL_LIVE_KEEP_S = 10.0  # what a late viewer gets at once: one ECG strip
+SIGNAL_LIVE_KEEP_BYTES = 2 * 1024 * 1024  # of one stream; 10 s of 64 leads at 1 kHz is 1.3 MB raw
+SIGNAL_MAX_STREAMS = 16  # streams of one room at once: a bedside has a handful
+SIGNAL_VIEWER_FRAMES = 256  # frames a slow viewer may lag: 10 s of two streams; then the oldest goes
+SIGNAL_VIEWER_TEXTS = 256  # control messages are never dropped; a viewer that lets 256 wait is cut off
+SIGNAL_STORE_QUEUE_BYTES = 64 * 1024 * 1024  # waiting for the disk: a minute of 300 streams
+SIGNAL_MAX_MARK_BYTES = 4096  # a mark in the record says a code and a time, no more
+
+# --- recording -------------------------------------------------------------------------------------
+RECORD_REORDER_PACKETS = 512  # a key frame of 600 kB in flight while one packet is missing
+RECORD_REORDER_WAIT_S = 0.2  # a retransmission comes within a round trip or not at all
+RECORD_MAX_FRAME_BYTES = 4 * 1024 * 1024  # one encoded picture; a 4K key frame is under 2 MB
+RECORD_QUEUE_BYTES = 32 * 1024 * 1024  # waiting for the disk: 60 s of a 4 Mbit/s track
+RECORD_QUEUE_ITEMS = 20_000  # the same bound for tiny packets: 6 minutes of audio
+RECORD_MAX_TRACKS = 256  # tracks of one recording; a room of 20 that all reconnect ten times
+RECORD_KEY_FRAME_S = 10.0  # a key frame at least this often, so that seeking lands close
+RECORD_KEY_FRAME_RETRY_S = 0.5  # ask again while none came: the first request may be lost
+RECORD_MAX_FILL_S = 8 * 3600.0  # longest pause of an audio track written as silence: a shift
+RECORD_MAX_GAPS = 1000  # gaps listed one by one in the manifest; further ones are only counted
+
+# --- rtp -------------------------------------------------------------------------------------------
+REORDER_PACKETS = 512  # packets held behind a hole: a key frame of 600 kB while one packet is missing
+REORDER_SECONDS = 0.3  # of RTP time a hole is waited for: two retransmission tries at 100 ms round trip
+REORDER_RESTART = 3000  # a number this far back is a new stream, not a late packet (RFC 3550 appendix A.1)
+MAX_FRAME_BYTES = 4 * 1024 * 1024  # one encoded picture; a 4K key frame is under 2 MB
+
+# --- transport: the UDP socket ---------------------------------------------------------------------
+MAX_TRANSPORTS = 4096  # on one socket: two for each of 2,000 people, far above what one core forwards
+MAX_ADDRESSES_PER_TRANSPORT = 8  # of one peer at a time: Wi-Fi, mobile, VPN in IPv4 and IPv6, and spare
+MAX_DATAGRAM = 2048  # bytes read: above any path MTU met here; what is longer is cut and fails its check
+MAX_DATAGRAMS_PER_WAKE = 64  # about 1 ms of work in one turn of the loop, so that nothing else waits longer
+SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # kernel buffer asked for each way: 100 ms at 300 Mbit/s
+
+# --- transport: STUN and ICE -----------------------------------------------------------------------
+MAX_STUN_ATTRIBUTES = 32  # in one message: browsers send fewer than ten
+ICE_CONSENT_TIMEOUT_S = 30.0  # silence after which a peer is given up (RFC 7675 section 5.1)
+ICE_CONSENT_TIMEOUT_MIN_S = 10.0  # the shortest that may be configured: Wi-Fi to mobile takes up to 8 s
+ICE_CHECK_TIMEOUT_S = 15.0  # how long the controlling side tries to reach the server
+TRANSPORT_CONNECT_TIMEOUT_S = 30.0  # from connect to DTLS up: OpenSSL backs off 1 + 2 + 4 + 8 s on loss
+
+# --- transport: DTLS and data ----------------------------------------------------------------------
+MAX_EARLY_DTLS_DATAGRAMS = 4  # kept until the fingerprint is known: a ClientHello in two parts, twice
+DTLS_MTU = 1200  # bytes of a handshake datagram: fits IPv6's 1280 and every tunnel met
+MAX_FINGERPRINTS = 8  # of certificates, in one set of DTLS parameters
+MAX_DATA_STREAMS = 256  # of one transport: chat, pointers, drawing are a handful for each participant
+MAX_DATA_MESSAGE = 262_144  # bytes of one data message: what browsers and aiortc announce
+MAX_DATA_BUFFERED = 1_048_576  # bytes waiting on one transport; a further message is dropped and counted
+MAX_DATA_DISORDER = 4096  # out-of-order or repeated SCTP chunks: four windows of small chunks
+MAX_DATA_WINDOW_OVERRUN = 65_536  # bytes over our SCTP window before the association is aborted
+
+# --- ortc ------------------------------------------------------------------------------------------
+ORTC_MAX_CODECS = 64  # Chromium names about 40 with every profile and its RTX
+ORTC_MAX_CODEC_PARAMETERS = 32  # fmtp parameters of one codec; H.264 and Opus have at most a dozen
+ORTC_MAX_FEEDBACK = 16  # feedback kinds of one codec; Chromium names six
+ORTC_MAX_HEADER_EXTENSIONS = 64  # Chromium names about 20 over both kinds
+ORTC_MAX_ENCODINGS = 4  # simulcast layers; browsers send three
+ORTC_MAX_TEXT = 256  # characters of any name in parameters: mid, rid, cname, mime type, fmtp value

@@ -1,0 +1,181 @@
+"""One thread that makes appended bytes durable: many writers, one fsync per file and round (group commit)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from media.errors import LocalProtocolError
+from media.limits import SIGNAL_STORE_QUEUE_BYTES
+from media.signals.errors import STORE_BUSY, STORE_FAILED, STORE_FULL
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+Sync = Callable[[int], None]
+Write = Callable[[int, bytes, int], int]
+
+
+def store_fault(problem: OSError) -> LocalProtocolError:
+    """The fault that a failed system call becomes: ``store_full`` or ``store_failed``."""
+    code = STORE_FULL if problem.errno in DISK_FULL else STORE_FAILED
+    return LocalProtocolError(code, os.strerror(problem.errno or 0))
+
+
+def create_file(path: Path, head: bytes) -> None:
+    """Make a file that begins with ``head``: after a crash it is there whole, or not at all.
+
+    :raises OSError: whatever the disk says.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("wb") as file:
+        file.write(head)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a file's name durable, as `fsync` does its content."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class AppendFile:
+    """A file that only grows. Its first ``size`` bytes are durable; what lies behind is cut off again.
+
+    Used by one thread at a time: first by its opener, then by the commit thread.
+    """
+
+    def __init__(self, path: Path, size: int, sync: Sync = os.fdatasync, write: Write = os.pwrite) -> None:
+        self.path = path
+        self.size = size
+        self._sync = sync
+        self._write = write
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+    def append(self, data: bytes) -> None:
+        """Write and sync ``data``, whole or not at all.
+
+        :raises LocalProtocolError: ``store_full`` or ``store_failed``; the file is as before.
+        """
+        try:
+            self._write_all(data)
+            self._sync(self._fd)
+        except OSError as problem:
+            # After a failed fsync Linux forgets which pages were dirty: nothing behind `size` may be trusted.
+            self._cut()
+            raise store_fault(problem) from problem
+        self.size += len(data)
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _write_all(self, data: bytes) -> None:
+        offset = self.size
+        rest = data
+        while rest:
+            written = self._write(self._fd, rest, offset)
+            offset += written
+            rest = rest[written:]
+
+    def _cut(self) -> None:
+        try:
+            os.ftruncate(self._fd, self.size)
+        except OSError as problem:
+            raise store_fault(problem) from problem
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    file: AppendFile
+    data: bytes
+    done: Callable[[LocalProtocolError | None], None]
+
+
+class CommitThread:
+    """Takes everything that waits, writes it file by file with one sync each, and tells; then again.
+
+    While one round syncs, the next one gathers: under load the rounds grow by themselves.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._jobs: list[_Job] = []
+        self._waiting_bytes = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="signal-commit", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self, file: AppendFile, data: bytes, done: Callable[[LocalProtocolError | None], None]
+    ) -> None:
+        """Append ``data`` to ``file``; ``done`` is called on the event loop, with a fault or None.
+
+        :raises LocalProtocolError: ``store_busy`` when too much waits, ``store_failed`` after `close`.
+        """
+        with self._changed:
+            if self._closed:
+                raise LocalProtocolError(STORE_FAILED, "closed")
+            if self._waiting_bytes + len(data) > SIGNAL_STORE_QUEUE_BYTES:
+                raise LocalProtocolError(STORE_BUSY)
+            self._jobs.append(_Job(file, data, done))
+            self._waiting_bytes += len(data)
+            self._changed.notify()
+
+    async def close(self) -> None:
+        """Write what waits, then end the thread. Idempotent."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        while jobs := self._take():
+            results = [result for batch in _by_file(jobs) for result in _commit(batch)]
+            self._loop.call_soon_threadsafe(_tell, results)
+
+    def _take(self) -> list[_Job]:
+        """Everything that waits; empty when there will be nothing more."""
+        with self._changed:
+            while not self._jobs and not self._closed:
+                self._changed.wait()
+            jobs, self._jobs = self._jobs, []
+            self._waiting_bytes = 0
+            return jobs
+
+
+_Result = tuple[_Job, LocalProtocolError | None]
+
+
+def _by_file(jobs: Iterable[_Job]) -> Iterable[list[_Job]]:
+    batches: dict[AppendFile, list[_Job]] = {}
+    for job in jobs:
+        batches.setdefault(job.file, []).append(job)
+    return batches.values()
+
+
+def _commit(batch: list[_Job]) -> list[_Result]:
+    try:
+        batch[0].file.append(b"".join(job.data for job in batch))
+    except LocalProtocolError as fault:
+        return [(job, fault) for job in batch]
+    return [(job, None) for job in batch]
+
+
+def _tell(results: list[_Result]) -> None:
+    for job, fault in results:
+        job.done(fault)

@@ -1,0 +1,169 @@
+"""What a signal stream measures: leads, scale, sampling rate. Fixed for the life of a stream."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from media.errors import RemoteProtocolError
+from media.limits import SIGNAL_MAX_LABEL, SIGNAL_MAX_LEADS, SIGNAL_MAX_RATE_HZ
+from media.signals.errors import SIGNAL_MALFORMED, SIGNAL_TOO_LARGE
+
+MAX_SCALE = 1e6  # units per LSB; a scale beyond this is a mistake of units
+MAX_BASELINE = 65_536  # int16 samples cannot be centred further out
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """One channel.
+
+    :param code: its standard short name, unique in the stream (``I``, ``aVR``, ``V7``).
+    :param name: what a person reads; empty means the code.
+    :param scale: units per least significant bit (uV per LSB for an ECG).
+    :param baseline: the sample value that means zero.
+    :param unit: UCUM-like unit of ``scale``.
+    """
+
+    code: str
+    name: str = ""
+    scale: float = 1.0
+    baseline: int = 0
+    unit: str = "uV"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "name": self.name or self.code,
+            "scale": self.scale,
+            "baseline": self.baseline,
+            "unit": self.unit,
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> Lead:
+        """:raises RemoteProtocolError: ``signal_malformed`` for anything that is not a lead."""
+        fields = _mapping(value, "lead")
+        return cls(
+            code=_text(fields, "code", required=True),
+            name=_text(fields, "name"),
+            scale=_number(fields, "scale", -MAX_SCALE, MAX_SCALE),
+            baseline=_integer(fields, "baseline", MAX_BASELINE),
+            unit=_text(fields, "unit") or "uV",
+        )
+
+
+@dataclass(frozen=True)
+class StreamDescriptor:
+    """A stream, as the device announces it.
+
+    :param stream_id: a UUID in its canonical text form; new for every measurement.
+    :param kind: ``ecg`` or another signal the viewer knows.
+    :param label: what a person reads; never holds personal data.
+    :param sampling_rate_hz: of every lead, kept to the millihertz.
+    """
+
+    stream_id: str
+    kind: str
+    label: str
+    sampling_rate_hz: float
+    leads: tuple[Lead, ...] = field(default=())
+
+    @property
+    def sampling_rate_mhz(self) -> int:
+        """The rate as it stands in every frame, millihertz."""
+        return round(self.sampling_rate_hz * 1000)
+
+    @cached_property
+    def crc(self) -> int:
+        """CRC-32 over the fields that give a sample its meaning; label and names may differ.
+
+        The text is a JSON array of integers and strings without spaces, so that every language makes
+        the same bytes: ``[kind, mHz, [[code, unit, scale in millionths, baseline], ...]]``.
+        """
+        leads = [[lead.code, lead.unit, round(lead.scale * 1e6), lead.baseline] for lead in self.leads]
+        text = json.dumps(
+            [self.kind, self.sampling_rate_mhz, leads], separators=(",", ":"), ensure_ascii=False
+        )
+        return zlib.crc32(text.encode())
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "streamId": self.stream_id,
+            "kind": self.kind,
+            "label": self.label,
+            "samplingRateHz": self.sampling_rate_hz,
+            "crc": self.crc,
+            "leads": [lead.as_json() for lead in self.leads],
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> StreamDescriptor:
+        """:raises RemoteProtocolError: ``signal_malformed`` or ``signal_too_large``."""
+        fields = _mapping(value, "stream")
+        raw = fields.get("leads")
+        if not isinstance(raw, list) or not raw:
+            raise _malformed("leads")
+        if len(raw) > SIGNAL_MAX_LEADS:
+            raise RemoteProtocolError(SIGNAL_TOO_LARGE, f"at most {SIGNAL_MAX_LEADS} leads")
+        leads = tuple(Lead.from_json(item) for item in raw)
+        if len({lead.code for lead in leads}) != len(leads):
+            raise _malformed("two leads of one code")
+        return cls(
+            stream_id=stream_uuid(fields.get("streamId")),
+            kind=_text(fields, "kind", required=True),
+            label=_text(fields, "label"),
+            sampling_rate_hz=_number(fields, "samplingRateHz", 0.001, SIGNAL_MAX_RATE_HZ),
+            leads=leads,
+        )
+
+
+def stream_uuid(value: object) -> str:
+    """The canonical text of a UUID.
+
+    :raises RemoteProtocolError: ``signal_malformed``.
+    """
+    if not isinstance(value, str) or len(value) != 36:
+        raise _malformed("streamId")
+    try:
+        return str(uuid.UUID(value))
+    except ValueError:
+        raise _malformed("streamId") from None
+
+
+def _malformed(what: str) -> RemoteProtocolError:
+    return RemoteProtocolError(SIGNAL_MALFORMED, what)
+
+
+def _mapping(value: object, what: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise _malformed(f"{what} is not an object")
+    return value
+
+
+def _text(fields: Mapping[str, object], key: str, required: bool = False) -> str:
+    value = fields.get(key, "")
+    if not isinstance(value, str) or len(value) > SIGNAL_MAX_LABEL or (required and not value):
+        raise _malformed(key)
+    return value
+
+
+def _number(fields: Mapping[str, object], key: str, low: float, high: float) -> float:
+    value = fields.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _malformed(key)
+    if not low <= value <= high or value == 0:
+        raise _malformed(key)
+    return float(value)
+
+
+def _integer(fields: Mapping[str, object], key: str, bound: int) -> int:
+    value = fields.get(key, 0)
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > bound:
+        raise _malformed(key)
+    return value

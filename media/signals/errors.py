@@ -1,0 +1,75 @@
+"""Ways in which a signal stream can fail. The code is the contract; the sentences may be polished."""
+
+from __future__ import annotations
+
+from media.errors import ErrorCode
+
+SIGNAL_MALFORMED = ErrorCode("signal_malformed", 400, "信号数据格式不正确。", "The signal data is malformed.")
+SIGNAL_TOO_LARGE = ErrorCode("signal_too_large", 413, "信号数据帧过大。", "The signal frame is too large.")
+SIGNAL_CRC = ErrorCode(
+    "signal_crc", 400, "信号数据校验失败，数据在途中损坏。", "The signal frame was damaged on its way (CRC)."
+)
+SIGNAL_LEAD_SET_CHANGED = ErrorCode(
+    "signal_lead_set_changed",
+    409,
+    "设备发送的导联与声明的不一致。",
+    "The device sends another lead set than it announced.",
+)
+SIGNAL_RATE_CHANGED = ErrorCode(
+    "signal_rate_changed",
+    409,
+    "设备发送的采样率与声明的不一致。",
+    "The device sends another sampling rate than it announced.",
+)
+SIGNAL_WRONG_STREAM = ErrorCode(
+    "signal_wrong_stream",
+    409,
+    "数据帧不属于已声明的信号流。",
+    "The frame belongs to another stream than the one announced.",
+)
+SIGNAL_WINDOW_EXCEEDED = ErrorCode(
+    "signal_window_exceeded",
+    429,
+    "设备发送过快，未等待服务器确认。",
+    "The device sends more than it may before an acknowledgement.",
+)
+SIGNAL_GAP_TOO_LARGE = ErrorCode(
+    "signal_gap_too_large",
+    409,
+    "信号流缺失的数据超出允许范围。",
+    "The stream has more missing data than the server can keep account of.",
+)
+SIGNAL_UNEXPECTED = ErrorCode(
+    "signal_unexpected_message",
+    409,
+    "当前阶段不接受此消息。",
+    "This message is not allowed at this point of the conversation.",
+)
+SIGNAL_TIMEOUT = ErrorCode(
+    "signal_timeout", 408, "设备长时间没有发送数据。", "The device was silent for too long."
+)
+SIGNAL_UNSUPPORTED = ErrorCode(
+    "signal_unsupported",
+    415,
+    "不支持此信号文件。",
+    "This signal file cannot be read.",
+)
+SIGNAL_VIEWER_SLOW = ErrorCode(
+    "signal_viewer_slow", 429, "接收过慢，连接已断开。", "The viewer reads too slowly and was disconnected."
+)
+SIGNAL_STREAM_LIMIT = ErrorCode(
+    "signal_stream_limit", 429, "信号流数量已达上限。", "The room has as many signal streams as it may."
+)
+STORE_FULL = ErrorCode(
+    "store_full",
+    507,
+    "服务器存储空间已满，数据保留在设备上。",
+    "The server's disk is full; the device keeps the data.",
+)
+STORE_FAILED = ErrorCode(
+    "store_failed", 500, "服务器未能保存信号数据。", "The server could not store the signal data."
+)
+STORE_DAMAGED = ErrorCode("store_damaged", 500, "已存信号文件损坏。", "The stored signal file is damaged.")
+STORE_BUSY = ErrorCode(
+    "store_busy", 503, "服务器存储繁忙，请稍后重试。", "The server's disk cannot keep up; try again."
+)

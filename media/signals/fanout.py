@@ -1,0 +1,168 @@
+"""The live view: what the streams of one room look like right now, and a bounded queue for each viewer.
+
+A viewer is never waited for. Its queue holds ``SIGNAL_VIEWER_FRAMES`` frames; when it is full the oldest
+frame goes, and the viewer sees the hole in the sequence numbers. Control messages are never dropped; a
+viewer that lets ``SIGNAL_VIEWER_TEXTS`` of them wait is cut off.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from media.errors import RemoteProtocolError
+from media.limits import (
+    SIGNAL_LIVE_KEEP_BYTES,
+    SIGNAL_LIVE_KEEP_S,
+    SIGNAL_MAX_STREAMS,
+    SIGNAL_VIEWER_FRAMES,
+    SIGNAL_VIEWER_TEXTS,
+)
+from media.signals import wire
+from media.signals.descriptor import StreamDescriptor
+from media.signals.errors import SIGNAL_STREAM_LIMIT, SIGNAL_VIEWER_SLOW
+from media.signals.frames import Frame
+
+Message = str | bytes
+
+
+class ViewerQueue:
+    """What one viewer has yet to be sent: texts and frames, in order.
+
+    :param wake: called when something was put in; the host then calls `pop` until it gives None.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self.dropped = 0
+        self.fault: RemoteProtocolError | None = None
+        self._wake = wake
+        self._messages: deque[Message] = deque()
+        self._frames = 0
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def put(self, message: Message) -> None:
+        """Queue a message, making room by the rule above. After a `fault` nothing is taken."""
+        if self.fault is not None:
+            return
+        if isinstance(message, bytes):
+            if self._frames >= SIGNAL_VIEWER_FRAMES:
+                self._drop_oldest_frame()
+            self._frames += 1
+        elif len(self._messages) - self._frames >= SIGNAL_VIEWER_TEXTS:
+            self.fault = RemoteProtocolError(SIGNAL_VIEWER_SLOW)
+            self._messages.clear()
+            self._frames = 0
+            self._wake()
+            return
+        self._messages.append(message)
+        self._wake()
+
+    def pop(self) -> Message | None:
+        """The next message to send, or None. When `fault` is set the host sends it and closes."""
+        if not self._messages:
+            return None
+        message = self._messages.popleft()
+        if isinstance(message, bytes):
+            self._frames -= 1
+        return message
+
+    def _drop_oldest_frame(self) -> None:
+        for index, message in enumerate(self._messages):
+            if isinstance(message, bytes):
+                del self._messages[index]
+                self._frames -= 1
+                self.dropped += 1
+                return
+
+
+@dataclass
+class _LiveStream:
+    descriptor: StreamDescriptor
+    live: bool = True
+    newest_ns: int = 0
+    kept_bytes: int = 0
+    recent: deque[tuple[int, bytes]] = field(default_factory=deque)
+
+    def keep(self, time_ns: int, data: bytes) -> None:
+        self.recent.append((time_ns, data))
+        self.kept_bytes += len(data)
+        horizon = self.newest_ns - SIGNAL_LIVE_KEEP_S * 1e9
+        while self.recent[0][0] < horizon or self.kept_bytes > SIGNAL_LIVE_KEEP_BYTES:
+            self.kept_bytes -= len(self.recent.popleft()[1])
+
+
+class SignalFanout:
+    """The streams of one room and who watches them. One owner, one thread."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, _LiveStream] = {}
+        self._viewers: set[ViewerQueue] = set()
+
+    @property
+    def viewers(self) -> int:
+        return len(self._viewers)
+
+    def start_stream(self, descriptor: StreamDescriptor) -> None:
+        """A device was accepted, for the first time or again after a cut.
+
+        :raises RemoteProtocolError: ``signal_stream_limit``.
+        """
+        known = self._streams.get(descriptor.stream_id)
+        if known is None:
+            self._make_room()
+            self._streams[descriptor.stream_id] = _LiveStream(descriptor)
+        else:
+            known.live = True
+        self._tell(wire.stream(descriptor))
+
+    def end_stream(self, stream_id: str) -> None:
+        """The device is gone; what it sent last stays for late joiners. Idempotent."""
+        known = self._streams.get(stream_id)
+        if known is None or not known.live:
+            return
+        known.live = False
+        self._tell(wire.ended(stream_id))
+
+    def publish(self, frame: Frame, data: bytes) -> None:
+        """Pass a frame on. One that is older than the live view reaches belongs to the record alone."""
+        known = self._streams.get(frame.stream_id)
+        if known is None:
+            return
+        time_ns = frame.device_time_ns
+        if time_ns < known.newest_ns - SIGNAL_LIVE_KEEP_S * 1e9:
+            return
+        known.newest_ns = max(known.newest_ns, time_ns)
+        known.keep(time_ns, data)
+        for viewer in self._viewers:
+            viewer.put(data)
+
+    def add_viewer(self, wake: Callable[[], None]) -> ViewerQueue:
+        """A queue that begins with the list of streams and what each showed last."""
+        viewer = ViewerQueue(wake)
+        viewer.put(wire.streams((known.descriptor, known.live) for known in self._streams.values()))
+        for known in self._streams.values():
+            for _, data in known.recent:
+                viewer.put(data)
+        self._viewers.add(viewer)
+        return viewer
+
+    def remove_viewer(self, viewer: ViewerQueue) -> None:
+        """Idempotent."""
+        self._viewers.discard(viewer)
+
+    def _make_room(self) -> None:
+        """An ended stream yields its place to a new one; a live one never does."""
+        if len(self._streams) < SIGNAL_MAX_STREAMS:
+            return
+        for stream_id, known in self._streams.items():
+            if not known.live:
+                del self._streams[stream_id]
+                return
+        raise RemoteProtocolError(SIGNAL_STREAM_LIMIT)
+
+    def _tell(self, text: str) -> None:
+        for viewer in self._viewers:
+            viewer.put(text)

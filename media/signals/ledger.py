@@ -1,0 +1,86 @@
+"""Which frames of a stream are durable, and which are missing: a set of sequence numbers kept as ranges."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from media.errors import RemoteProtocolError
+from media.limits import SIGNAL_MAX_AHEAD_FRAMES, SIGNAL_MAX_GAPS
+from media.signals.errors import SIGNAL_GAP_TOO_LARGE
+
+
+class StreamLedger:
+    """Sequence numbers from 0, held as sorted, disjoint, never adjacent ranges [first, last].
+
+    What a peer may add is bounded by `check`: at most ``SIGNAL_MAX_GAPS`` holes, and nothing further
+    than ``SIGNAL_MAX_AHEAD_FRAMES`` beyond the highest contiguous number.
+    """
+
+    def __init__(self) -> None:
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+        self._count = 0
+
+    def __contains__(self, sequence: int) -> bool:
+        index = bisect_right(self._firsts, sequence) - 1
+        return index >= 0 and sequence <= self._lasts[index]
+
+    def __len__(self) -> int:
+        """How many numbers it holds."""
+        return self._count
+
+    @property
+    def contiguous(self) -> int:
+        """The highest number such that it and all before it are held; -1 when 0 is missing."""
+        return self._lasts[0] if self._firsts and self._firsts[0] == 0 else -1
+
+    @property
+    def highest(self) -> int:
+        """The highest number held; -1 when empty."""
+        return self._lasts[-1] if self._lasts else -1
+
+    def ranges(self) -> Iterator[tuple[int, int]]:
+        """What is held: (first, last), ascending."""
+        return zip(self._firsts, self._lasts, strict=True)
+
+    def missing(self) -> list[tuple[int, int]]:
+        """What is missing below the highest number: (first, last), ascending."""
+        holes = []
+        following = 0
+        for first, last in self.ranges():
+            if first > following:
+                holes.append((following, first - 1))
+            following = last + 1
+        return holes
+
+    def check(self, sequence: int) -> None:
+        """Ask whether ``sequence`` may be added within the bounds; `add` itself trusts its caller.
+
+        :raises RemoteProtocolError: ``signal_gap_too_large``.
+        """
+        if not 0 <= sequence <= self.contiguous + SIGNAL_MAX_AHEAD_FRAMES:
+            raise RemoteProtocolError(SIGNAL_GAP_TOO_LARGE, f"sequence {sequence} after {self.highest}")
+        alone = sequence - 1 not in self and sequence + 1 not in self
+        if alone and len(self._firsts) > SIGNAL_MAX_GAPS:
+            raise RemoteProtocolError(SIGNAL_GAP_TOO_LARGE, f"{len(self._firsts)} gaps")
+
+    def add(self, sequence: int) -> bool:
+        """Hold ``sequence``; False when it was held already."""
+        if sequence in self:
+            return False
+        index = bisect_right(self._firsts, sequence)
+        joins_left = index > 0 and self._lasts[index - 1] == sequence - 1
+        joins_right = index < len(self._firsts) and self._firsts[index] == sequence + 1
+        if joins_left and joins_right:
+            self._lasts[index - 1] = self._lasts.pop(index)
+            self._firsts.pop(index)
+        elif joins_left:
+            self._lasts[index - 1] = sequence
+        elif joins_right:
+            self._firsts[index] = sequence
+        else:
+            self._firsts.insert(index, sequence)
+            self._lasts.insert(index, sequence)
+        self._count += 1
+        return True

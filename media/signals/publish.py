@@ -1,0 +1,212 @@
+"""The server's end of one ``/signals/publish`` connection, without the connection.
+
+The host feeds it what arrives and does, in order, what it answers::
+
+    receive_text, receive_frame, opened, refused, stored, store_failed, tick  ->  list[Output]
+
+    Open        check the token, open the log, then call `opened` or `refused`
+    Store       append the frame to the log and show it to the viewers, then call `stored`
+    Send        send the text
+    Mark        write into the stream's record that it broke off, and why
+    Close       close the connection with this code; nothing comes after it
+
+::
+
+    ANNOUNCING --announce--> OPENING --opened--> LIVE --end--> ENDING --all stored--> CLOSED
+         any state --fault, timeout--> CLOSED
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from media.errors import Fault, LocalProtocolError, RemoteProtocolError
+from media.limits import SIGNAL_ANNOUNCE_TIMEOUT_S, SIGNAL_IDLE_TIMEOUT_S, SIGNAL_WINDOW_FRAMES
+from media.signals import wire
+from media.signals.descriptor import StreamDescriptor
+from media.signals.errors import SIGNAL_TIMEOUT, SIGNAL_UNEXPECTED, SIGNAL_WINDOW_EXCEEDED
+from media.signals.frames import Frame, decode
+from media.signals.ledger import StreamLedger
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Is ``token`` good for publishing signals, and may ``descriptor`` be opened in its room?"""
+
+    token: str = field(repr=False)
+    descriptor: StreamDescriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Make ``data`` durable and pass it on; ``frame`` is what it holds."""
+
+    frame: Frame
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send ``text`` to the device."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The stream broke off by the device's fault ``code``; that belongs into its record."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the connection; ``code`` is a WebSocket close code, ``reason`` a fault code or empty."""
+
+    code: int
+    reason: str = ""
+
+
+Output = Open | Store | Send | Mark | Close
+
+
+class State(enum.Enum):
+    """See the drawing above."""
+
+    ANNOUNCING = "announcing"
+    OPENING = "opening"
+    LIVE = "live"
+    ENDING = "ending"
+    CLOSED = "closed"
+
+
+class PublishSession:
+    """One device connection.
+
+    :param now: monotonic seconds, here and in every call.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.state = State.ANNOUNCING
+        self.descriptor: StreamDescriptor | None = None
+        self._heard_at = now
+        self._durable = StreamLedger()
+        self._pending: set[int] = set()
+        self._acked = -1
+
+    def next_timeout(self) -> float | None:
+        """When `tick` wants to be called, monotonic seconds; None when never."""
+        match self.state:
+            case State.ANNOUNCING:
+                return self._heard_at + SIGNAL_ANNOUNCE_TIMEOUT_S
+            case State.LIVE:
+                return self._heard_at + SIGNAL_IDLE_TIMEOUT_S
+            case _:
+                return None
+
+    def tick(self, now: float) -> list[Output]:
+        """Give up on a silent device."""
+        deadline = self.next_timeout()
+        if deadline is None or now < deadline:
+            return []
+        self.state = State.CLOSED
+        fault = RemoteProtocolError(SIGNAL_TIMEOUT)
+        return [Send(wire.error(fault)), Close(wire.CLOSE_TIMEOUT, fault.code.code)]
+
+    def receive_text(self, text: str, now: float) -> list[Output]:
+        """A text message came in."""
+        if self.state is State.CLOSED:
+            return []
+        self._heard_at = now
+        try:
+            message = wire.parse_publish(text)
+        except RemoteProtocolError as fault:
+            return self._fail(fault)
+        if isinstance(message, wire.Announce) and self.state is State.ANNOUNCING:
+            self.state = State.OPENING
+            self.descriptor = message.stream
+            return [Open(message.token, message.stream)]
+        if isinstance(message, wire.End) and self.state is State.LIVE:
+            self.state = State.ENDING
+            return self._finish_when_stored()
+        return self._fail(RemoteProtocolError(SIGNAL_UNEXPECTED, self.state.value))
+
+    def receive_frame(self, data: bytes, now: float) -> list[Output]:
+        """A binary message came in. A duplicate is acknowledged, not stored again."""
+        if self.state is State.CLOSED:
+            return []
+        self._heard_at = now
+        if self.state is not State.LIVE or self.descriptor is None:
+            return self._fail(RemoteProtocolError(SIGNAL_UNEXPECTED, self.state.value))
+        try:
+            frame = decode(data, self.descriptor)
+            return self._accept(frame, data)
+        except RemoteProtocolError as fault:
+            return self._fail(fault)
+
+    def opened(self, durable: StreamLedger, now: float) -> list[Output]:
+        """The host opened the log; ``durable`` is the log's own ledger, read here and never changed."""
+        if self.state is not State.OPENING or self.descriptor is None:
+            return []
+        self.state = State.LIVE
+        self._heard_at = now
+        self._durable = durable
+        self._acked = durable.contiguous
+        return [Send(wire.accepted(self.descriptor.stream_id, self._acked))]
+
+    def refused(self, fault: Fault, now: float) -> list[Output]:
+        """The host did not open the stream: the token is not good, or the store cannot."""
+        self._heard_at = now
+        return self._fail(fault, mark=False)
+
+    def stored(self, sequence: int, now: float) -> list[Output]:
+        """``sequence`` is durable and in the ledger given to `opened`."""
+        self._heard_at = max(self._heard_at, now)
+        self._pending.discard(sequence)
+        if self.state not in (State.LIVE, State.ENDING):
+            return []
+        return [*self._acknowledge(), *self._finish_when_stored()]
+
+    def store_failed(self, fault: LocalProtocolError, now: float) -> list[Output]:
+        """A frame could not be made durable: no acknowledgement, the device keeps it and comes back."""
+        self._heard_at = max(self._heard_at, now)
+        return self._fail(fault)
+
+    def _accept(self, frame: Frame, data: bytes) -> list[Output]:
+        if frame.sequence in self._durable:
+            return [Send(wire.ack(self._durable.contiguous))]
+        if frame.sequence in self._pending:
+            return []
+        if len(self._pending) >= SIGNAL_WINDOW_FRAMES:
+            raise RemoteProtocolError(SIGNAL_WINDOW_EXCEEDED, f"{len(self._pending)} frames")
+        if frame.sequence - 1 not in self._pending:
+            self._durable.check(frame.sequence)
+        self._pending.add(frame.sequence)
+        return [Store(frame, data)]
+
+    def _acknowledge(self) -> list[Output]:
+        contiguous = self._durable.contiguous
+        if contiguous <= self._acked:
+            return []
+        self._acked = contiguous
+        return [Send(wire.ack(contiguous))]
+
+    def _finish_when_stored(self) -> list[Output]:
+        if self.state is not State.ENDING or self._pending or self.descriptor is None:
+            return []
+        self.state = State.CLOSED
+        return [Send(wire.ended(self.descriptor.stream_id)), Close(wire.CLOSE_DONE)]
+
+    def _fail(self, fault: Fault, mark: bool = True) -> list[Output]:
+        if self.state is State.CLOSED:
+            return []
+        was_open = self.state in (State.LIVE, State.ENDING)
+        self.state = State.CLOSED
+        by_peer = isinstance(fault, RemoteProtocolError)
+        outputs: list[Output] = [Send(wire.error(fault))]
+        if mark and was_open and by_peer:
+            outputs.append(Mark(fault.code.code))
+        closing = wire.CLOSE_PEER_FAULT if by_peer else wire.CLOSE_SERVER_FAULT
+        outputs.append(Close(closing, fault.code.code))
+        return outputs

@@ -1,0 +1,199 @@
+"""The JSON text messages of ``/signals/publish`` and ``/signals/view``; frames travel beside them as binary.
+
+::
+
+    publish   device -> server   announce {token, stream}   end {}
+              server -> device   accepted {streamId, durableSequence}   ack {sequence}   ended {streamId}
+    view      viewer -> server   watch {token}
+              server -> viewer   streams {streams}   stream {stream}   ended {streamId}
+    both      server -> peer     error {code, blame, message: {zh, en}, detail}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from media.errors import Fault, RemoteProtocolError
+from media.limits import SIGNAL_MAX_TEXT_BYTES
+from media.signals.descriptor import StreamDescriptor, stream_uuid
+from media.signals.errors import SIGNAL_MALFORMED, SIGNAL_TOO_LARGE
+
+CLOSE_DONE = 1000  # RFC 6455 section 7.4.1: normal closure
+CLOSE_PEER_FAULT = 4400  # the error message before it says what the peer did wrong; do not retry
+CLOSE_TIMEOUT = 4408  # nothing came for too long; connect again when there is something to send
+CLOSE_SERVER_FAULT = 4500  # the server could not; keep the data and retry later
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """A device wants to send ``stream`` and shows its room token."""
+
+    token: str = field(repr=False)
+    stream: StreamDescriptor
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The device has measured what it wanted to; all its frames are sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A viewer wants the signals of the room that its token names."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The server takes the stream; it and all before ``durable_sequence`` are kept (-1: none)."""
+
+    stream_id: str
+    durable_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """``sequence`` and all before it are durable."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The stream is over; everything sent is durable."""
+
+    stream_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An error message, as a device or viewer reads it."""
+
+    code: str
+    blame: str
+    zh: str
+    en: str
+
+
+def parse_publish(text: str) -> Announce | End:
+    """A device's message.
+
+    :raises RemoteProtocolError: ``signal_malformed`` or ``signal_too_large``.
+    """
+    fields = _fields(text)
+    match fields.get("type"):
+        case "announce":
+            return Announce(_string(fields, "token"), StreamDescriptor.from_json(fields.get("stream")))
+        case "end":
+            return End()
+        case _:
+            raise RemoteProtocolError(SIGNAL_MALFORMED, "type")
+
+
+def parse_view(text: str) -> Watch:
+    """A viewer's message.
+
+    :raises RemoteProtocolError: ``signal_malformed`` or ``signal_too_large``.
+    """
+    fields = _fields(text)
+    if fields.get("type") != "watch":
+        raise RemoteProtocolError(SIGNAL_MALFORMED, "type")
+    return Watch(_string(fields, "token"))
+
+
+def parse_reply(text: str) -> Accepted | Ack | Ended | Refused:
+    """The server's message to a device.
+
+    :raises RemoteProtocolError: ``signal_malformed``.
+    """
+    fields = _fields(text)
+    match fields.get("type"):
+        case "accepted":
+            return Accepted(stream_uuid(fields.get("streamId")), _sequence(fields, "durableSequence"))
+        case "ack":
+            return Ack(_sequence(fields, "sequence"))
+        case "ended":
+            return Ended(stream_uuid(fields.get("streamId")))
+        case "error":
+            message = fields.get("message")
+            sentences = message if isinstance(message, dict) else {}
+            zh, en = str(sentences.get("zh", "")), str(sentences.get("en", ""))
+            return Refused(_string(fields, "code"), _string(fields, "blame"), zh, en)
+        case _:
+            raise RemoteProtocolError(SIGNAL_MALFORMED, "type")
+
+
+def announce(token: str, stream: StreamDescriptor) -> str:
+    return _text({"type": "announce", "token": token, "stream": stream.as_json()})
+
+
+def end() -> str:
+    return _text({"type": "end"})
+
+
+def watch(token: str) -> str:
+    return _text({"type": "watch", "token": token})
+
+
+def accepted(stream_id: str, durable_sequence: int) -> str:
+    return _text({"type": "accepted", "streamId": stream_id, "durableSequence": durable_sequence})
+
+
+def ack(sequence: int) -> str:
+    return _text({"type": "ack", "sequence": sequence})
+
+
+def ended(stream_id: str) -> str:
+    return _text({"type": "ended", "streamId": stream_id})
+
+
+def error(fault: Fault) -> str:
+    return _text({"type": "error", **fault.as_json()})
+
+
+def streams(items: Iterable[tuple[StreamDescriptor, bool]]) -> str:
+    """The viewer's first message: every stream of the room and whether it is live."""
+    return _text({"type": "streams", "streams": [_viewed(stream, live) for stream, live in items]})
+
+
+def stream(descriptor: StreamDescriptor, live: bool = True) -> str:
+    """One stream started, or started again."""
+    return _text({"type": "stream", "stream": _viewed(descriptor, live)})
+
+
+def _viewed(descriptor: StreamDescriptor, live: bool) -> dict[str, Any]:
+    return {**descriptor.as_json(), "live": live}
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+
+
+def _fields(text: str) -> Mapping[str, object]:
+    if len(text) > SIGNAL_MAX_TEXT_BYTES:
+        raise RemoteProtocolError(SIGNAL_TOO_LARGE, "text message")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RemoteProtocolError(SIGNAL_MALFORMED, "JSON") from None
+    if not isinstance(value, dict):
+        raise RemoteProtocolError(SIGNAL_MALFORMED, "not an object")
+    return value
+
+
+def _string(fields: Mapping[str, object], key: str) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str) or not value:
+        raise RemoteProtocolError(SIGNAL_MALFORMED, key)
+    return value
+
+
+def _sequence(fields: Mapping[str, object], key: str) -> int:
+    value = fields.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < 1 << 63:
+        raise RemoteProtocolError(SIGNAL_MALFORMED, key)
+    return value
