@@ -1,0 +1,42 @@
+"""What people can make grow in a consult, and how far. One line of reason each."""
+
+from __future__ import annotations
+
+OPEN_PER_REQUESTER = 200
+"""Requests of one practitioner that are not final: a busy clinic has a dozen, a looping client more."""
+
+DEVICES_PER_CONSULT = 8
+"""Devices attached to one consult: a clinic has an ECG, an ultrasound, a monitor."""
+
+GUEST_LINKS_PER_CONSULT = 20
+"""Invitations of one consult, ended ones included: a family and a few colleagues."""
+
+GUEST_LINK_MINUTES = 24 * 60
+"""The longest life of an invitation: a day, the longest that a planned session can slip."""
+
+ADDENDA_PER_OPINION = 20
+"""Addenda of one opinion: more is a new consult."""
+
+EVENTS_SHOWN = 200
+"""The newest events of one consult that its JSON carries: a standing alarm adds one a minute."""
+
+TEXT_LETTERS = 8_000
+"""Letters of a summary, a finding, an opinion, a decision: three printed pages."""
+
+LINE_LETTERS = 500
+"""Letters of a purpose, a reason, a label: what fits the ring's one line and a bit."""
+
+ROOM_TOKEN_S = 4 * 3600
+"""How long a room token lasts: the longest session without asking again; an ended room refuses it anyway."""
+
+FOLLOW_UPS = 8
+"""System steps after one step: the longest chain of the table has four; more would be a loop."""
+
+ROOM_COMMANDS_WAITING = 1000
+"""Room commands (open, record, close) in line: 200 rooms ending at once make 600."""
+
+VIEW_AUDIT_S = 600.0
+"""Seconds within which one person's repeated looks at one consult are one entry of the audit trail."""
+
+SEARCH_PAGE = 100
+"""Consultations of one page: what a desk's table shows."""

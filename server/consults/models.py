@@ -1,0 +1,169 @@
+"""The tables of consults. Times are Unix seconds; clinical and personal text is `PersonalText`."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.archive.columns import PersonalText
+from server.archive.database import Base
+from signaling.personal import Personal
+
+
+class Consultation(Base):
+    """One request and everything that happens to it. Its state is written by `steps` alone."""
+
+    __tablename__ = "consultations"
+    __table_args__ = (Index("ix_consultations_created", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[str] = mapped_column(String(24), unique=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(24), index=True)
+    version: Mapped[int]
+    specialty: Mapped[str] = mapped_column(String(40))
+    purpose: Mapped[Personal[str]] = mapped_column(PersonalText)
+    summary: Mapped[Personal[str]] = mapped_column(PersonalText)
+    patient_id: Mapped[str] = mapped_column(ForeignKey("patients.id"), index=True)
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"), index=True)
+    requester_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"), index=True)
+    expert_id: Mapped[str | None] = mapped_column(ForeignKey("practitioners.id"), index=True)
+    chair_id: Mapped[str | None] = mapped_column(ForeignKey("practitioners.id"))
+    device_ids: Mapped[list[str]] = mapped_column(JSON, default=list)
+
+    consent_consult: Mapped[bool]
+    consent_recording: Mapped[bool]  # what was consented; stays true after a withdrawal
+    consent_by: Mapped[str] = mapped_column(String(16))
+    consent_at: Mapped[float | None]
+    recording_withdrawn_at: Mapped[float | None]
+
+    ring: Mapped[int] = mapped_column(default=0)
+    tried_from_ring: Mapped[int] = mapped_column(default=1)  # who was rung before may be rung again
+    since: Mapped[float]
+    reminders: Mapped[int] = mapped_column(default=0)
+    scheduled_for: Mapped[float | None]
+    requester_in: Mapped[bool] = mapped_column(default=False)
+    expert_in: Mapped[bool] = mapped_column(default=False)
+    absent_since: Mapped[float | None]
+
+    created_at: Mapped[float]
+    submitted_at: Mapped[float | None]
+    accepted_at: Mapped[float | None]
+    started_at: Mapped[float | None]
+    ended_at: Mapped[float | None]
+    seal: Mapped[str | None] = mapped_column(String(64))
+
+
+class Offer(Base):
+    """One expert was rung once. States: ringing, accepted, declined, timed_out, cancelled."""
+
+    __tablename__ = "offers"
+    __table_args__ = (Index("ix_offers_practitioner", "practitioner_id", "state"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), index=True)
+    ring: Mapped[int]
+    practitioner_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"))
+    state: Mapped[str] = mapped_column(String(16))
+    offered_at: Mapped[float]
+    expires_at: Mapped[float]
+    answered_at: Mapped[float | None]
+    reason: Mapped[Personal[str] | None] = mapped_column(PersonalText)
+
+
+class ConsultEvent(Base):
+    """One recorded step: who, when, from where to where, why. ``actor_id`` None = the system."""
+
+    __tablename__ = "consult_events"
+    __table_args__ = (Index("ix_consult_events_order", "consultation_id", "version"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"))
+    version: Mapped[int]
+    at: Mapped[float]
+    actor_id: Mapped[str | None] = mapped_column(ForeignKey("practitioners.id"))
+    action: Mapped[str] = mapped_column(String(32))
+    from_state: Mapped[str] = mapped_column(String(24))
+    to_state: Mapped[str] = mapped_column(String(24))
+    reason: Mapped[Personal[str] | None] = mapped_column(PersonalText)
+
+
+class Opinion(Base):
+    """The expert's opinion: a draft until signed, then never changed."""
+
+    __tablename__ = "opinions"
+
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), primary_key=True)
+    author_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"))
+    findings: Mapped[Personal[str]] = mapped_column(PersonalText)
+    conclusion: Mapped[Personal[str]] = mapped_column(PersonalText)
+    advice: Mapped[Personal[str]] = mapped_column(PersonalText)
+    critical: Mapped[bool]
+    written_at: Mapped[float]
+    signed_at: Mapped[float | None]
+    key_id: Mapped[str | None] = mapped_column(ForeignKey("practitioner_keys.id"))
+    signature: Mapped[str | None] = mapped_column(Text)
+
+
+class Addendum(Base):
+    """What the expert added after signing; signed itself."""
+
+    __tablename__ = "addenda"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), index=True)
+    author_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"))
+    text: Mapped[Personal[str]] = mapped_column(PersonalText)
+    signed_at: Mapped[float]
+    key_id: Mapped[str] = mapped_column(ForeignKey("practitioner_keys.id"))
+    signature: Mapped[str] = mapped_column(Text)
+
+
+class Decision(Base):
+    """What the inviting doctor decided. After an addendum there may be a second one; the newest counts."""
+
+    __tablename__ = "decisions"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), index=True)
+    by_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"))
+    text: Mapped[Personal[str]] = mapped_column(PersonalText)
+    at: Mapped[float]
+
+
+class GuestLink(Base):
+    """An invitation for somebody without an account.
+
+    ``secret_hash``: SHA-256 of what stands in the address.
+    """
+
+    __tablename__ = "guest_links"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), index=True)
+    secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    label: Mapped[Personal[str]] = mapped_column(PersonalText)
+    created_by: Mapped[str] = mapped_column(ForeignKey("practitioners.id"))
+    created_at: Mapped[float]
+    expires_at: Mapped[float]
+    ended_at: Mapped[float | None]
+
+
+class PractitionerKey(Base):
+    """A practitioner's signing key. The private half opens with their password only; see `signing`.
+
+    A new row is made when the password has changed; old rows stay, to verify what they signed.
+    """
+
+    __tablename__ = "practitioner_keys"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    practitioner_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"), index=True)
+    algorithm: Mapped[str] = mapped_column(String(16))
+    public_key: Mapped[str] = mapped_column(String(64))
+    salt: Mapped[str] = mapped_column(String(64))
+    time_cost: Mapped[int]
+    memory_kib: Mapped[int]
+    parallelism: Mapped[int]
+    sealed: Mapped[str] = mapped_column(Text)  # nonce and AES-GCM ciphertext, base64
+    created_at: Mapped[float]
