@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from media.errors import LocalProtocolError
 from server.errors import CONFIG_INVALID
@@ -24,7 +24,7 @@ ENVIRONMENT_PREFIX = "HUIZHEN_"
 
 def option(default: T, sentence: str) -> T:
     """A field with its default and the sentence that explains it."""
-    return cast(T, field(default=default, metadata={"sentence": sentence}))
+    return field(default=default, metadata={"sentence": sentence})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ server/app.py builds it, starts it and stops it; nobody else writes to it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from signaling.gateway import Gateway
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from media.clock import Clock
     from media.signals import SignalStore
+    from media.transport import MediaSocket
     from server.archive.audit import AuditLog
     from server.archive.database import Database
     from server.archive.recordings import RecordingCatalogue
@@ -43,6 +44,8 @@ class Services:
     metrics: Metrics
     signals: SignalStore
     recordings: RecordingCatalogue
+    media_socket: MediaSocket
+    openapi: dict[str, Any]
     rooms: RoomService = field(init=False)
     gateway: Gateway = field(init=False)
     consults: ConsultService = field(init=False)

@@ -6,7 +6,7 @@ RFC 9457 problem documents with our stable code. The one place where faults beco
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -18,6 +18,8 @@ from server.api.models import ApiModel, Bilingual
 from server.errors import FORBIDDEN, METHOD_NOT_ALLOWED, UNAUTHENTICATED, VALIDATION_FAILED
 
 CONTENT_TYPE = "application/problem+json"
+
+_COMMON = frozenset({"code", "blame", "message", "detail"})
 
 
 class FieldProblem(ApiModel):
@@ -53,9 +55,13 @@ def problem_of(code: ErrorCode, detail: str = "", errors: Sequence[FieldProblem]
 
 
 def problem_response(
-    code: ErrorCode, detail: str = "", errors: Sequence[FieldProblem] | None = None
+    code: ErrorCode,
+    detail: str = "",
+    errors: Sequence[FieldProblem] | None = None,
+    extensions: Mapping[str, Any] | None = None,
 ) -> web.Response:
     body = problem_of(code, detail, errors).model_dump(by_alias=True, exclude_none=True)
+    body.update(extensions or {})
     headers = {"WWW-Authenticate": "Bearer"} if code.status == 401 else None
     return web.Response(
         text=json.dumps(body, ensure_ascii=False),
@@ -63,6 +69,15 @@ def problem_response(
         content_type=CONTENT_TYPE,
         headers=headers,
     )
+
+
+def fault_response(fault: Fault) -> web.Response:
+    """The reply to a fault.
+
+    What its JSON has beyond the common members becomes an extension (section 3.2).
+    """
+    extra = {name: value for name, value in fault.as_json().items() if name not in _COMMON}
+    return problem_response(fault.code, fault.detail, extensions=extra)
 
 
 def validation_response(error: ValidationError) -> web.Response:
@@ -96,7 +111,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
     try:
         return await handler(request)
     except Fault as fault:
-        return problem_response(fault.code, fault.detail)
+        return fault_response(fault)
     except ValidationError as error:
         return validation_response(error)
     except web.HTTPException as refusal:

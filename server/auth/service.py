@@ -20,7 +20,7 @@ from server.auth.attempts import Attempts
 from server.auth.passwords import Passwords
 from server.auth.tokens import AccountClaims, mint_account_token, verify_account_token
 from server.config import AuthConfig
-from server.errors import INVALID_CREDENTIALS, TOKEN_INVALID, TOO_MANY_ATTEMPTS
+from server.errors import INVALID_CREDENTIALS, TOKEN_INVALID, TOO_MANY_ATTEMPTS, UNAUTHENTICATED
 from server.keys import Keys
 from server.limits import (
     LOGIN_FAILURES_PER_ACCOUNT,
@@ -92,9 +92,19 @@ class AuthService:
             )
         return signed_in
 
-    async def refresh(self, session: AsyncSession, token: str, now: float) -> SignedIn | None:
-        """A new pair for a refresh token. None = refused, with what it took to refuse already written:
-        a token that is used twice ends its whole family (RFC 9700 section 4.14.2)."""
+    async def refresh(self, token: str, now: float) -> SignedIn:
+        """A new pair for a refresh token; RemoteProtocolError(unauthenticated).
+
+        A token that is used twice ends its whole family (RFC 9700 section 4.14.2).
+        """
+        async with self._database.write() as session:
+            signed_in = await self._renew(session, token, now)
+        # Raised outside, so that what the refusal deleted stays deleted.
+        if signed_in is None:
+            raise RemoteProtocolError(UNAUTHENTICATED)
+        return signed_in
+
+    async def _renew(self, session: AsyncSession, token: str, now: float) -> SignedIn | None:
         row = await session.get(RefreshToken, token_digest(token))
         if row is None or row.expires_at <= now:
             return None
@@ -106,9 +116,8 @@ class AuthService:
         if account is None or account.disabled:
             return None
         row.used_at = row.used_at or now
-        return await self._sign_in(
-            session, account, await self._practitioner(session, account), row.family, now
-        )
+        practitioner = await self._practitioner(session, account)
+        return await self._sign_in(session, account, practitioner, row.family, now)
 
     async def logout(self, session: AsyncSession, token: str) -> None:
         """End the family of ``token``; unknown tokens are fine."""

@@ -1,0 +1,181 @@
+"""What was recorded: the manifest with addresses, the tracks' files, the signals' frames."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from media.signals import StoredStream
+from server.api.context import RequestContext
+from server.api.models import ApiModel, Timestamp
+from server.api.routing import endpoint
+from server.archive.models import RecordingRow
+from server.auth.tickets import check_ticket, make_ticket
+
+_CHUNK_FRAMES = 50  # 5 s of ECG: one read from the disk, one write to the socket
+
+_OPEN = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+
+
+class TrackOut(ApiModel):
+    """One producer's file as the manifest describes it, and where to fetch it."""
+
+    model_config = _OPEN
+
+    track_id: str
+    peer_id: str
+    kind: str
+    source: str
+    mime_type: str
+    start_ms: float
+    end_ms: float
+    url: str
+
+
+class SignalOut(ApiModel):
+    """One signal stream with its descriptor. ``start_ms``: first sample, after the recording's start."""
+
+    model_config = _OPEN
+
+    stream_id: str
+    start_ms: float
+    end_ms: float
+    frames: int
+    missing: list[tuple[int, int]] = Field(description="sequence numbers that never came, first and last")
+    url: str
+
+
+class RecordingOut(ApiModel):
+    """A recording. While it runs there are no tracks and ``ended_at`` is None."""
+
+    id: str
+    room_id: str
+    consultation_id: str | None
+    started_at: Timestamp
+    ended_at: Timestamp | None
+    duration_ms: int | None
+    tracks: list[TrackOut]
+    signals: list[SignalOut]
+
+
+class TicketQuery(ApiModel):
+    ticket: str = Field(default="", max_length=128)
+
+
+@endpoint("GET", "/api/v1/recordings/{recording_id}", summary="One recording, with links", writes=True)
+async def get_recording(ctx: RequestContext, recording_id: str) -> RecordingOut:
+    """The links work for some hours and need no other permission. The view is kept in the audit trail."""
+    row = await _viewable(ctx, recording_id)
+    await ctx.services.audit.record(
+        ctx.session,
+        ctx.actor,
+        "recording.view",
+        "recording",
+        row.id,
+        {"consultationId": row.consultation_id},
+    )
+    ticket = _ticket(ctx, row)
+    tracks = (await ctx.services.recordings.manifest(row))["tracks"] if row.manifest_path else []
+    streams = await asyncio.to_thread(ctx.services.signals.streams, row.room_id)
+    return RecordingOut(
+        id=row.id,
+        room_id=row.room_id,
+        consultation_id=row.consultation_id,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        duration_ms=row.duration_ms,
+        tracks=[_track_out(row, track, ticket) for track in tracks],
+        signals=[_signal_out(row, stream, ticket) for stream in streams if stream.frames],
+    )
+
+
+@endpoint(
+    "GET",
+    "/api/v1/recordings/{recording_id}/files/{name}",
+    summary="One track's file",
+    public=True,
+    media_type="video/webm",
+)
+async def get_file(
+    ctx: RequestContext, recording_id: str, name: str, query: TicketQuery
+) -> web.StreamResponse:
+    """Needs the ticket that stands in the recording's links. Ranges are served (RFC 9110 section 14)."""
+    row = await _by_ticket(ctx, recording_id, query)
+    manifest = await ctx.services.recordings.manifest(row)
+    response = web.FileResponse(ctx.services.recordings.file(row, manifest, name))
+    response.content_type = next(t["mimeType"] for t in manifest["tracks"] if t["file"] == name).split(";")[0]
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response
+
+
+@endpoint(
+    "GET",
+    "/api/v1/recordings/{recording_id}/signals/{stream_id}",
+    summary="One signal stream's frames",
+    public=True,
+    media_type="application/octet-stream",
+)
+async def get_signal(
+    ctx: RequestContext, recording_id: str, stream_id: str, query: TicketQuery
+) -> web.StreamResponse:
+    """Every stored frame by sequence number, each after its length (u32, little-endian). Needs the ticket."""
+    row = await _by_ticket(ctx, recording_id, query)
+    frames = ctx.services.signals.read_encoded(row.room_id, stream_id)
+    first = await asyncio.to_thread(_chunk, frames)
+    response = web.StreamResponse(headers={"Cache-Control": "private, max-age=60"})
+    response.content_type = "application/octet-stream"
+    await response.prepare(ctx.request)
+    while first:
+        await response.write(first)
+        first = await asyncio.to_thread(_chunk, frames)
+    await response.write_eof()
+    return response
+
+
+async def _viewable(ctx: RequestContext, recording_id: str) -> RecordingRow:
+    row = await ctx.services.recordings.get(ctx.session, recording_id)
+    await ctx.services.consults.check_view(ctx.session, ctx.actor, row.consultation_id or "")
+    return row
+
+
+async def _by_ticket(ctx: RequestContext, recording_id: str, query: TicketQuery) -> RecordingRow:
+    check_ticket(ctx.services.keys.ticket_key, recording_id, query.ticket, ctx.now)
+    return await ctx.services.recordings.get(ctx.session, recording_id)
+
+
+def _ticket(ctx: RequestContext, row: RecordingRow) -> str:
+    expires_at = int(ctx.now) + ctx.services.config.auth.ticket_minutes * 60
+    return make_ticket(ctx.services.keys.ticket_key, row.id, expires_at)
+
+
+def _track_out(row: RecordingRow, track: dict[str, Any], ticket: str) -> TrackOut:
+    url = f"/api/v1/recordings/{row.id}/files/{quote(track['file'])}?ticket={ticket}"
+    return TrackOut.model_validate({**track, "url": url})
+
+
+def _signal_out(row: RecordingRow, stream: StoredStream, ticket: str) -> SignalOut:
+    descriptor = stream.descriptor
+    extra = {
+        **descriptor.as_json(),
+        "startMs": (stream.start - row.started_at) * 1000,
+        "endMs": (stream.end - row.started_at) * 1000,
+        "frames": stream.frames,
+        "missing": stream.missing,
+        "url": f"/api/v1/recordings/{row.id}/signals/{descriptor.stream_id}?ticket={ticket}",
+    }
+    return SignalOut.model_validate(extra)
+
+
+def _chunk(frames: Any) -> bytes:
+    parts: list[bytes] = []
+    for frame in frames:
+        parts += (struct.pack("<I", len(frame)), frame)
+        if len(parts) >= 2 * _CHUNK_FRAMES:
+            break
+    return b"".join(parts)

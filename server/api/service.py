@@ -1,0 +1,44 @@
+"""What operators and their machines ask: alive, ready, figures, and the API's own description."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from aiohttp import web
+from sqlalchemy import text
+
+from server.api.context import RequestContext
+from server.api.models import ApiModel
+from server.api.routing import endpoint
+
+
+class HealthOut(ApiModel):
+    status: Literal["ok"] = "ok"
+
+
+class ReadyOut(ApiModel):
+    """``media_port``: the UDP port that must be reachable from browsers."""
+
+    status: Literal["ok"] = "ok"
+    media_port: int
+
+
+@endpoint("GET", "/healthz", summary="The process answers", public=True)
+async def healthz(ctx: RequestContext) -> HealthOut:
+    return HealthOut()
+
+
+@endpoint("GET", "/readyz", summary="The database answers and the media port is bound", public=True)
+async def readyz(ctx: RequestContext) -> ReadyOut:
+    await ctx.session.execute(text("SELECT 1"))
+    return ReadyOut(media_port=ctx.services.media_socket.port)
+
+
+@endpoint("GET", "/metrics", summary="Figures for Prometheus", public=True, media_type="text/plain")
+async def metrics(ctx: RequestContext) -> web.Response:
+    return web.Response(body=ctx.services.metrics.render(), content_type="text/plain", charset="utf-8")
+
+
+@endpoint("GET", "/api/openapi.json", summary="This description", public=True)
+async def openapi(ctx: RequestContext) -> dict[str, Any]:
+    return ctx.services.openapi

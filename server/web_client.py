@@ -1,0 +1,97 @@
+"""The browser client's files, and the headers that every reply carries."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from pathlib import Path
+
+from aiohttp import web
+
+from media.errors import NOT_FOUND, RemoteProtocolError
+
+_HASHED = re.compile(r"assets/.*-[A-Za-z0-9_-]{8,}\.\w+$")
+_HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]{1,255}")
+_SERVER_PATHS = ("api/", "socket.io/", "whip/", "whep/", "signals/", "fhir/")
+_NOT_BUILT = "The web client is not built. Run: make setup\n"
+
+_PERMISSIONS = (
+    "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), fullscreen=(self), "
+    "screen-wake-lock=(self), picture-in-picture=(self), geolocation=(), payment=(), usb=()"
+)
+
+
+def add_web_client(app: web.Application, directory: Path) -> None:
+    """Serve ``directory`` on ``/``; must come last, it takes every GET that nobody else took.
+
+    Addresses that are no file get index.html, where the client's own router takes over. Files with ``.br`` or
+    ``.gz`` beside them are sent compressed to browsers that can (aiohttp's FileResponse).
+    """
+    files = _files_below(directory)
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        path = request.match_info["path"]
+        if path.startswith(_SERVER_PATHS):
+            raise RemoteProtocolError(NOT_FOUND)
+        if path in files:
+            return _file(files[path], path)
+        if "index.html" not in files:
+            return web.Response(text=_NOT_BUILT, status=503)
+        if path.startswith("assets/"):
+            raise RemoteProtocolError(NOT_FOUND)
+        return _file(files["index.html"], "index.html")
+
+    app.router.add_get("/{path:.*}", serve)
+    app.on_response_prepare.append(_add_security_headers)
+
+
+def _files_below(directory: Path) -> dict[str, Path]:
+    # Listed once: a name that is not in the list cannot be asked for, so no path leads out of the directory.
+    return {
+        path.relative_to(directory).as_posix(): path
+        for path in directory.rglob("*")
+        if path.is_file() and path.suffix not in (".br", ".gz", ".map")
+    }
+
+
+def _file(path: Path, name: str) -> web.FileResponse:
+    response = web.FileResponse(path)
+    guessed, _ = mimetypes.guess_type(path.name)
+    response.content_type = guessed or "application/octet-stream"
+    if guessed is not None and (guessed.startswith("text/") or guessed.endswith("javascript")):
+        response.charset = "utf-8"
+    lasting = _HASHED.search(name) is not None
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if lasting else "no-cache"
+    return response
+
+
+async def _add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    # A guest's link stands in the address: it must not travel on as a referrer.
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("Permissions-Policy", _PERMISSIONS)
+    if response.content_type == "text/html":
+        headers.setdefault("Content-Security-Policy", content_security_policy(request.host))
+        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+
+
+def content_security_policy(host: str) -> str:
+    """CSP level 3. WebSockets are named with the host: older Safari does not count them as 'self'."""
+    sockets = f"ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    return "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self' 'wasm-unsafe-eval'",
+            "worker-src 'self' blob:",
+            f"connect-src 'self' blob: {sockets}".rstrip(),
+            "img-src 'self' data: blob:",
+            "media-src 'self' blob: mediastream:",
+            "style-src 'self' 'unsafe-inline'",
+            "font-src 'self' data:",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
