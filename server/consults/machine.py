@@ -90,6 +90,8 @@ def apply(
     if lacking:
         raise ActionRefused(INCOMPLETE, ", ".join(lacking))
     after = _follow(consult, row, now, data)
+    if row.reminds:
+        after = _skip_missed(after, action, now, durations)
     return Transition(
         before=consult,
         after=after,
@@ -111,6 +113,13 @@ def _follow(consult: Consult, row: Rule, now: float, data: Data) -> Consult:
     elif row.reminds:
         after = replace(after, reminders=consult.reminders + 1)
     return _facts(after, row.action, row.effects, now, data)
+
+
+def _skip_missed(after: Consult, action: Action, now: float, durations: Mapping[str, Duration]) -> Consult:
+    """One reminder stands for all that were missed while nobody was there to give them."""
+    while (timer := timer_for(after, durations)) and timer.action is action and timer.due <= now:
+        after = replace(after, reminders=after.reminders + 1)
+    return after
 
 
 def _facts(c: Consult, action: Action, effects: Collection[Effect], now: float, data: Data) -> Consult:

@@ -1,0 +1,111 @@
+"""Between the rows and the table's facts. The only writer of a consult's state, version and timer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import CursorResult, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.consults.errors import NOT_FOUND, VERSION_CONFLICT, ActionRefused
+from server.consults.models import Consultation, Offer, Opinion
+from server.consults.vocabulary import Consult, Kind, State
+
+RINGING = "ringing"
+
+
+async def load(session: AsyncSession, consultation_id: str) -> Consultation:
+    """The row. Raises ActionRefused(not_found)."""
+    row = await session.get(Consultation, consultation_id)
+    if row is None:
+        raise ActionRefused(NOT_FOUND)
+    return row
+
+
+async def facts(session: AsyncSession, row: Consultation) -> Consult:
+    """What the table looks at."""
+    ringing = select(Offer.practitioner_id).where(Offer.consultation_id == row.id, Offer.state == RINGING)
+    opinion = await session.get(Opinion, row.id)
+    return facts_of(row, frozenset(await session.scalars(ringing)), opinion)
+
+
+def facts_of(row: Consultation, ringing: frozenset[str], opinion: Opinion | None) -> Consult:
+    """The facts of rows at hand."""
+    return Consult(
+        id=row.id,
+        kind=Kind(row.kind),
+        state=State(row.state),
+        version=row.version,
+        requester_id=row.requester_id,
+        expert_id=row.expert_id,
+        chair_id=row.chair_id,
+        ringing=ringing,
+        ring=row.ring,
+        since=row.since,
+        submitted_at=row.submitted_at,
+        scheduled_for=row.scheduled_for,
+        reminders=row.reminders,
+        missing=_missing(row),
+        opinion_missing=_opinion_missing(opinion),
+        recording_consented=row.consent_recording and row.recording_withdrawn_at is None,
+        critical=opinion is not None and opinion.critical,
+        requester_in=row.requester_in,
+        expert_in=row.expert_in,
+        absent_since=row.absent_since,
+    )
+
+
+def _missing(row: Consultation) -> frozenset[str]:
+    given = {
+        "purpose": bool(row.purpose.reveal().strip()),
+        "summary": bool(row.summary.reveal().strip()),
+        "specialty": bool(row.specialty),
+        "consent": row.consent_consult,
+    }
+    return frozenset(name for name, there in given.items() if not there)
+
+
+def _opinion_missing(opinion: Opinion | None) -> frozenset[str]:
+    if opinion is None:
+        return frozenset({"findings", "conclusion"})
+    given = {"findings": opinion.findings, "conclusion": opinion.conclusion}
+    return frozenset(name for name, text in given.items() if not text.reveal().strip())
+
+
+async def save(
+    session: AsyncSession, row: Consultation, before: Consult, after: Consult, stamps: Mapping[str, Any]
+) -> None:
+    """Write ``after`` over ``before``, with further columns ``stamps``.
+
+    Raises ActionRefused(version_conflict) when somebody else has changed the row since it was read:
+    of two writers with the same version one wins (``UPDATE ... WHERE id AND version``).
+    """
+    statement = (
+        update(Consultation)
+        .where(Consultation.id == row.id, Consultation.version == before.version)
+        .values(**_columns(after), **stamps)
+        .execution_options(synchronize_session=False)
+    )
+    result = await session.execute(statement)
+    assert isinstance(result, CursorResult)
+    if result.rowcount != 1:
+        raise ActionRefused(VERSION_CONFLICT)
+    await session.refresh(row)
+
+
+def _columns(consult: Consult) -> dict[str, Any]:
+    return {
+        "state": consult.state.value,
+        "version": consult.version,
+        "expert_id": consult.expert_id,
+        "chair_id": consult.chair_id,
+        "ring": consult.ring,
+        "since": consult.since,
+        "submitted_at": consult.submitted_at,
+        "scheduled_for": consult.scheduled_for,
+        "reminders": consult.reminders,
+        "requester_in": consult.requester_in,
+        "expert_in": consult.expert_in,
+        "absent_since": consult.absent_since,
+    }
