@@ -1,0 +1,49 @@
+/** Starts the ECG in a worker where canvases can go there, otherwise on the page's own thread. */
+import { EcgEngine, type EngineMessage, type EngineStatus } from './engine'
+import type { ViewOptions } from './sweep'
+
+export interface EcgHandle {
+  set(options: ViewOptions): void
+  freeze(frozen: boolean): void
+  stop(): void
+}
+
+export function signalsUrl(location: Pick<Location, 'protocol' | 'host'>): string {
+  return `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/signals/view`
+}
+
+function workerEngine(tell: (status: EngineStatus) => void): { post: (message: EngineMessage, transfer?: Transferable[]) => void; end: () => void } {
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'ecg' })
+  worker.onmessage = ({ data }: MessageEvent<EngineStatus>) => tell(data)
+  return { post: (message, transfer = []) => worker.postMessage(message, transfer), end: () => worker.terminate() }
+}
+
+function pageEngine(tell: (status: EngineStatus) => void): { post: (message: EngineMessage) => void; end: () => void } {
+  const engine = new EcgEngine(tell, (width, height) => Object.assign(document.createElement('canvas'), { width, height }))
+  return { post: (message) => engine.handle(message), end: () => undefined }
+}
+
+/** `canvas` is given away: it can be started only once. */
+export function startEcg(canvas: HTMLCanvasElement, token: string, options: ViewOptions, tell: (status: EngineStatus) => void): EcgHandle {
+  const away = typeof Worker === 'function' && 'transferControlToOffscreen' in canvas && typeof OffscreenCanvas === 'function'
+  const engine = away ? workerEngine(tell) : pageEngine(tell)
+  const url = signalsUrl(location)
+  const start = { type: 'start' as const, url, token, options }
+  if (away) {
+    const offscreen = canvas.transferControlToOffscreen()
+    engine.post({ ...start, canvas: offscreen }, [offscreen])
+  } else {
+    engine.post({ ...start, canvas })
+  }
+  const visible = () => engine.post({ type: 'visible', visible: !document.hidden })
+  document.addEventListener('visibilitychange', visible)
+  return {
+    set: (changed) => engine.post({ type: 'options', options: changed }),
+    freeze: (frozen) => engine.post({ type: 'freeze', frozen }),
+    stop: () => {
+      document.removeEventListener('visibilitychange', visible)
+      engine.post({ type: 'stop' })
+      engine.end()
+    },
+  }
+}

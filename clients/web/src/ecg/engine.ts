@@ -1,0 +1,98 @@
+/** Link, monitor and sweep put together on whatever thread this runs on; driven by messages, so that a worker needs nothing else. */
+import { SignalLink } from './link'
+import { Monitor, type EcgStatus } from './monitor'
+import type { AnyCanvas, Context2d } from './paint'
+import { Sweep, type ViewOptions } from './sweep'
+
+/** Figures are told a few times a second; the picture does not depend on it. */
+const STATUS_EVERY_MS = 250
+
+export interface EngineStart {
+  type: 'start'
+  canvas: AnyCanvas
+  url: string
+  token: string
+  options: ViewOptions
+}
+
+export type EngineMessage =
+  | EngineStart
+  | { type: 'options'; options: ViewOptions }
+  | { type: 'freeze'; frozen: boolean }
+  | { type: 'visible'; visible: boolean }
+  | { type: 'stop' }
+
+export type LinkState = 'connecting' | 'up' | 'down' | 'refused'
+export type EngineStatus = EcgStatus & { link: LinkState }
+
+export class EcgEngine {
+  private link: SignalLink | null = null
+  private linkState: LinkState = 'connecting'
+  private monitor: Monitor | null = null
+  private sweep: Sweep | null = null
+  private visible = true
+  private running = false
+  private timer: ReturnType<typeof setInterval> | undefined
+
+  constructor(
+    private readonly tell: (status: EngineStatus) => void,
+    private readonly makeCanvas: (width: number, height: number) => AnyCanvas,
+    /** Unix ms with fractions; the clock that devices stamp by. */
+    private readonly now: () => number = () => performance.timeOrigin + performance.now(),
+  ) {}
+
+  handle(message: EngineMessage): void {
+    switch (message.type) {
+      case 'start':
+        this.start(message)
+        break
+      case 'options':
+        this.sweep?.set(message.options)
+        break
+      case 'freeze':
+        this.monitor?.freeze(message.frozen)
+        break
+      case 'visible':
+        this.visible = message.visible
+        break
+      case 'stop':
+        this.running = false
+        clearInterval(this.timer)
+        this.link?.close()
+        break
+    }
+  }
+
+  private start({ canvas, url, token, options }: EngineStart): void {
+    const context = canvas.getContext('2d', { alpha: false }) as Context2d | null
+    if (!context) return
+    const sweep = new Sweep(canvas, context, this.makeCanvas)
+    const monitor = new Monitor(sweep)
+    this.sweep = sweep
+    this.monitor = monitor
+    sweep.set(options)
+    this.link = new SignalLink(url, token, {
+      streams: (streams) => monitor.streamsAre(streams),
+      ended: (streamId) => monitor.streamEnded(streamId),
+      frame: (frame) => monitor.frame(frame, this.now()),
+      damaged: () => { monitor.damaged += 1 },
+      state: (state) => { this.linkState = state },
+    })
+    this.link.open()
+    this.running = true
+    requestAnimationFrame(this.step)
+    // Without pictures (a hidden page) the figures still go on.
+    this.timer = setInterval(() => this.report(), STATUS_EVERY_MS)
+  }
+
+  private readonly step = (): void => {
+    if (!this.running) return
+    this.monitor?.tick(this.now(), !this.visible)
+    requestAnimationFrame(this.step)
+  }
+
+  private report(): void {
+    if (!this.monitor || !this.running) return
+    this.tell({ ...this.monitor.status(this.now()), link: this.linkState })
+  }
+}

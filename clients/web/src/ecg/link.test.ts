@@ -1,0 +1,86 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { signalsUrl } from './client'
+import { SignalLink, type LinkHandlers } from './link'
+
+class FakeSocket {
+  sent: string[] = []
+  binaryType = ''
+  closed = false
+  onopen: (() => void) | null = null
+  onmessage: ((event: { data: unknown }) => void) | null = null
+  onclose: ((event: { code: number }) => void) | null = null
+  send(text: string) { this.sent.push(text) }
+  close() { this.closed = true }
+}
+
+function setUp() {
+  const sockets: FakeSocket[] = []
+  const heard: string[] = []
+  const handlers: LinkHandlers = {
+    streams: (streams) => heard.push(`streams ${streams.map(({ streamId, live }) => `${streamId}:${live}`).join()}`),
+    ended: (streamId) => heard.push(`ended ${streamId}`),
+    frame: ({ sequence }) => heard.push(`frame ${sequence}`),
+    damaged: () => heard.push('damaged'),
+    state: (state) => heard.push(state),
+  }
+  const link = new SignalLink('ws://host/signals/view', 'token', handlers, () => {
+    const socket = new FakeSocket()
+    sockets.push(socket)
+    return socket as unknown as WebSocket
+  })
+  link.open()
+  return { link, sockets, heard }
+}
+
+afterEach(() => { vi.useRealTimers() })
+
+describe('SignalLink', () => {
+  it('watches with its token and hears streams come and go', () => {
+    const { sockets, heard } = setUp()
+    sockets[0]!.onopen!()
+    expect(JSON.parse(sockets[0]!.sent[0]!)).toEqual({ type: 'watch', token: 'token' })
+    const say = (message: object) => sockets[0]!.onmessage!({ data: JSON.stringify(message) })
+    say({ type: 'streams', streams: [{ streamId: 'a', live: false }] })
+    say({ type: 'stream', stream: { streamId: 'b' } })
+    say({ type: 'ended', streamId: 'b' })
+    sockets[0]!.onmessage!({ data: '{' })
+    expect(heard).toEqual(['up', 'streams a:false', 'streams b:true', 'ended b'])
+  })
+
+  it('survives a damaged frame', async () => {
+    const { sockets, heard } = setUp()
+    sockets[0]!.onmessage!({ data: new ArrayBuffer(9) })
+    await expect.poll(() => heard).toEqual(['damaged'])
+  })
+
+  it('opens again after a loss, with growing patience', () => {
+    vi.useFakeTimers()
+    const { sockets, heard } = setUp()
+    sockets[0]!.onclose!({ code: 1006 })
+    expect(heard).toEqual(['down'])
+    vi.advanceTimersByTime(300)
+    expect(sockets).toHaveLength(2)
+    sockets[1]!.onclose!({ code: 1006 })
+    vi.advanceTimersByTime(300)
+    expect(sockets).toHaveLength(2)
+    vi.advanceTimersByTime(300)
+    expect(sockets).toHaveLength(3)
+  })
+
+  it('stays away after the server refused, or after it was closed', () => {
+    vi.useFakeTimers()
+    const refused = setUp()
+    refused.sockets[0]!.onclose!({ code: 4403 })
+    const closed = setUp()
+    closed.link.close()
+    closed.sockets[0]!.onclose!({ code: 1006 })
+    vi.advanceTimersByTime(60_000)
+    expect([refused.sockets.length, closed.sockets.length]).toEqual([1, 1])
+    expect(refused.heard).toEqual(['refused'])
+  })
+
+  it('uses a secure socket on a secure page', () => {
+    expect(signalsUrl({ protocol: 'https:', host: 'h:8443' })).toBe('wss://h:8443/signals/view')
+    expect(signalsUrl({ protocol: 'http:', host: 'h' })).toBe('ws://h/signals/view')
+  })
+})

@@ -1,0 +1,103 @@
+/** The signals socket of a room (signaling/PROTOCOL.md, /signals/view): opens itself again until it is closed or refused. */
+import { parseFrame, type Frame } from './frame'
+import type { StreamInfo } from './ring'
+
+const RETRY_MS = [300, 600, 1_200, 2_500, 5_000]
+/** 44xx: the server's last word about this token or room; trying again changes nothing. */
+const REFUSED = (code: number) => code >= 4400 && code < 4500 && code !== 4408
+
+export interface LinkHandlers {
+  streams(streams: StreamInfo[]): void
+  ended(streamId: string): void
+  frame(frame: Frame): void
+  damaged(): void
+  /** Connected, being connected again, or refused for good. */
+  state(state: 'up' | 'down' | 'refused'): void
+}
+
+interface ViewMessage {
+  type: string
+  streams?: StreamInfo[]
+  stream?: StreamInfo
+  streamId?: string
+}
+
+function viewMessage(data: string): ViewMessage {
+  try {
+    return JSON.parse(data) as ViewMessage
+  } catch {
+    return { type: 'unreadable' }
+  }
+}
+
+export class SignalLink {
+  private socket: WebSocket | null = null
+  private closed = false
+  private failures = 0
+  private timer: ReturnType<typeof setTimeout> | undefined
+  /** Unpacking is asynchronous; the chain keeps the frames in order. */
+  private chain: Promise<void> = Promise.resolve()
+
+  constructor(
+    private readonly url: string,
+    private readonly token: string,
+    private readonly handlers: LinkHandlers,
+    private readonly makeSocket: (url: string) => WebSocket = (target) => new WebSocket(target),
+  ) {}
+
+  open(): void {
+    if (this.closed) return
+    const socket = this.makeSocket(this.url)
+    this.socket = socket
+    socket.binaryType = 'arraybuffer'
+    socket.onopen = () => {
+      socket.send(JSON.stringify({ type: 'watch', token: this.token }))
+    }
+    socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
+      if (typeof data === 'string') this.text(data)
+      else this.binary(data)
+    }
+    socket.onclose = ({ code }) => this.lost(code)
+  }
+
+  private text(data: string): void {
+    const message = viewMessage(data)
+    if (message.type === 'streams') {
+      this.failures = 0
+      this.handlers.state('up')
+      this.handlers.streams(message.streams ?? [])
+    } else if (message.type === 'stream' && message.stream) {
+      this.handlers.streams([{ ...message.stream, live: true }])
+    } else if (message.type === 'ended' && message.streamId) {
+      this.handlers.ended(message.streamId)
+    }
+  }
+
+  private binary(data: ArrayBuffer): void {
+    const parsed = parseFrame(data).catch(() => null)
+    this.chain = this.chain.then(async () => {
+      const frame = await parsed
+      if (this.closed) return
+      if (frame) this.handlers.frame(frame)
+      else this.handlers.damaged()
+    })
+  }
+
+  private lost(code: number): void {
+    if (this.closed) return
+    if (REFUSED(code)) {
+      this.handlers.state('refused')
+      return
+    }
+    this.handlers.state('down')
+    const wait = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)] ?? 5_000
+    this.failures += 1
+    this.timer = setTimeout(() => this.open(), wait)
+  }
+
+  close(): void {
+    this.closed = true
+    clearTimeout(this.timer)
+    this.socket?.close()
+  }
+}

@@ -1,0 +1,238 @@
+import { describe, expect, it } from 'vitest'
+import { layOut, leadOrder, pxPerLsb, type LayoutWishes } from './layout'
+import { Monitor } from './monitor'
+import { Playout } from './playout'
+import { SignalRing } from './ring'
+import { DEFAULT_OPTIONS, Sweep } from './sweep'
+import { CODES, frame, recordingCanvas, streamInfo } from './testing'
+
+describe('SignalRing', () => {
+  it('keeps every sample at its instant', () => {
+    const ring = new SignalRing(streamInfo(), 10)
+    expect(ring.write(frame(0))).toEqual({ start: 0, end: 10 })
+    ring.write(frame(1))
+    expect([ring.value(0, 0), ring.value(19, 11), ring.has(20), ring.latest]).toEqual([0, 19, false, 20])
+    expect(ring.timeMs(15)).toBe(1_000_150)
+    expect(ring.indexAt(1_000_150)).toBe(15)
+  })
+
+  it('shows what is missing, and takes it when it comes late', () => {
+    const ring = new SignalRing(streamInfo(), 10)
+    for (const sequence of [0, 1, 4]) ring.write(frame(sequence))
+    expect(ring.runs(0, 50, false)).toEqual([{ start: 20, end: 40 }])
+    expect(ring.runs(0, 50)).toEqual([{ start: 0, end: 20 }, { start: 40, end: 50 }])
+    ring.write(frame(3, { backfill: true }))
+    expect(ring.runs(0, 50, false)).toEqual([{ start: 20, end: 30 }])
+    expect(ring.value(35, 0)).toBe(35)
+  })
+
+  it('joins frames that follow each other although the clock wavers, but not across a jump', () => {
+    const ring = new SignalRing(streamInfo(), 10)
+    ring.write(frame(0))
+    expect(ring.write(frame(1, { timeMs: 1_000_110 }))).toEqual({ start: 10, end: 20 })
+    expect(ring.write(frame(2, { timeMs: 1_000_700 }))).toEqual({ start: 70, end: 80 })
+  })
+
+  it('ignores repetitions, other shapes and what is older than it holds', () => {
+    const ring = new SignalRing(streamInfo(), 1)
+    for (let sequence = 0; sequence < 30; sequence += 1) ring.write(frame(sequence))
+    expect(ring.write(frame(29))).toBeNull()
+    expect(ring.write(frame(30, { leads: 3 }))).toBeNull()
+    expect(ring.write(frame(500, { timeMs: 1_000_000 }))).toBeNull()
+    expect([ring.oldest, ring.has(199), ring.has(200)]).toEqual([200, false, true])
+  })
+})
+
+describe('Playout', () => {
+  /** Frames of 100 ms on a line with this lateness each; gives the delay after them. */
+  const delayAfter = (lateness: number[]) => {
+    const playout = new Playout()
+    lateness.forEach((late, index) => playout.arrived(index * 100 + 100 + late, index * 100 + 100, 100))
+    return playout.target()
+  }
+
+  it('is one frame, the line and the least margin on an even line', () => {
+    expect(delayAfter(Array.from({ length: 50 }, () => 5))).toBe(100 + 5 + 12)
+  })
+
+  it('grows with jitter, and never beyond its bound', () => {
+    const jittery = Array.from({ length: 50 }, (_unused, index) => 5 + (index % 5) * 10)
+    expect(delayAfter(jittery)).toBe(100 + 5 + 44)
+    expect(delayAfter(Array.from({ length: 50 }, (_unused, index) => (index % 2) * 900))).toBe(100 + 80)
+  })
+
+  it('is not misled by the history at the start', () => {
+    expect(delayAfter([9000, 8000, 7000, 5, 5])).toBe(100 + 5 + 12)
+  })
+
+  it('never runs dry within its margin, and moves evenly', () => {
+    const playout = new Playout()
+    let previous = Number.NEGATIVE_INFINITY
+    let end = 0
+    for (let now = 0; now < 10_000; now += 10) {
+      if (now % 100 === 0) {
+        end = now
+        playout.arrived(now + 5, end, 100)
+      }
+      const due = playout.due(now + 5) ?? 0
+      if (now > 1000) {
+        expect(due).toBeLessThanOrEqual(end)
+        expect(due - previous).toBeCloseTo(10, 0)
+      }
+      previous = due
+    }
+  })
+
+  it('knows nothing before the first frame', () => {
+    expect(new Playout().due(5)).toBeNull()
+  })
+})
+
+describe('layOut', () => {
+  const wishes: LayoutWishes = { width: 1000, height: 500, devicePixelRatio: 2, layout: 'auto', scale: 1, speed: 25, gain: 10 }
+  const leads = streamInfo().leads
+
+  it('puts twelve leads in two columns on a desk, true to size', () => {
+    const layout = layOut(wishes, leads)
+    expect([layout.name, layout.width, layout.height, layout.scale]).toEqual(['6x2', 2000, 1000, 1])
+    expect(layout.pxPerMm).toBeCloseTo((2 * 96) / 25.4, 6)
+    expect(layout.pxPerSecond).toBeCloseTo(25 * layout.pxPerMm, 6)
+    expect(layout.pxPerMillivolt).toBeCloseTo(10 * layout.pxPerMm, 6)
+    expect(layout.cells.filter(({ column }) => column === 0).map(({ label }) => label)).toEqual(CODES.slice(0, 6))
+    const [left, right] = layout.columns
+    expect(right!.right - right!.left).toBe(left!.right - left!.left)
+  })
+
+  it.each([
+    [{ width: 390, height: 640 }, '12x1'],
+    [{ width: 390, height: 330 }, '6x2'],
+    [{ width: 844, height: 200 }, '3x4'],
+  ])('fits a phone of %o as %s', (size, name) => {
+    const layout = layOut({ ...wishes, ...size }, leads)
+    expect(layout.name).toBe(name)
+    expect(layout.cells.every(({ top, height }) => top + height <= layout.height)).toBe(true)
+  })
+
+  it('makes the paper smaller when there is no room, and says so', () => {
+    expect(layOut({ ...wishes, height: 260, layout: '6x2' }, leads).scale).toBeCloseTo(260 / 6 / (13 * (96 / 25.4)), 3)
+  })
+
+  it('orders leads as doctors read them', () => {
+    expect(leadOrder([{ code: 'V1' }, { code: 'SpO2' }, { code: 'II' }, { code: 'I' }])).toEqual([3, 2, 0, 1])
+  })
+
+  it('draws one millivolt ten millimetres high whatever the unit', () => {
+    const layout = layOut(wishes, leads)
+    expect(pxPerLsb(layout, { code: 'I', scale: 1.25, baseline: 0, unit: 'uV' }) * 800).toBeCloseTo(10 * layout.pxPerMm, 6)
+    expect(pxPerLsb(layout, { code: 'I', scale: 0.01, baseline: 0, unit: 'mV' }) * 100).toBeCloseTo(10 * layout.pxPerMm, 6)
+  })
+})
+
+function setUp() {
+  const { canvas, context, drawn } = recordingCanvas()
+  const sweep = new Sweep(canvas, context, () => recordingCanvas().canvas)
+  sweep.set({ ...DEFAULT_OPTIONS, width: 1000, height: 500 })
+  const monitor = new Monitor(sweep)
+  monitor.streamsAre([streamInfo()])
+  drawn.length = 0
+  return { monitor, sweep, drawn, canvas }
+}
+
+/** Frames from..to, each 5 ms after its end, with a picture every 20 ms. */
+function run(monitor: Monitor, from: number, to: number, skip: number[] = []): number {
+  let now = 0
+  for (let sequence = from; sequence <= to; sequence += 1) {
+    const end = 1_000_000 + (sequence + 1) * 100
+    if (!skip.includes(sequence)) monitor.frame(frame(sequence), end + 5)
+    for (let step = 0; step < 5; step += 1) {
+      now = end + 5 + step * 20
+      monitor.tick(now)
+    }
+  }
+  return now
+}
+
+describe('Monitor', () => {
+  it('draws every sample once, a fixed time after it was measured', () => {
+    const { monitor } = setUp()
+    const now = run(monitor, 0, 99)
+    const status = monitor.status(now)
+    expect(status.state).toBe('live')
+    // What the playout still holds back is not drawn yet: 100 ms of frame, 5 of line, 12 of margin.
+    expect(status.samplesDrawn).toBeGreaterThan(980)
+    expect(status.samplesDrawn).toBeLessThanOrEqual(1000)
+    expect(status.lastSequence).toBeGreaterThanOrEqual(98)
+    expect(status.gaps).toBe(0)
+    expect(status.delays.length).toBeGreaterThan(80)
+    expect(Math.min(...status.delays)).toBeGreaterThanOrEqual(117)
+    expect(Math.max(...status.delays)).toBeLessThanOrEqual(117 + 20 + 10)
+  })
+
+  it('counts and hatches what never came', () => {
+    const { monitor, drawn } = setUp()
+    const now = run(monitor, 0, 40, [20, 21, 22, 23, 24])
+    expect(monitor.status(now)).toMatchObject({ gaps: 1 })
+    expect(monitor.status(now).samplesDrawn).toBeLessThan(41 * 10 - 50 + 1)
+    expect(drawn.filter(({ name, args }) => name === 'fillText' && args[0] === '0.5 s')).toHaveLength(2)
+  })
+
+  it('wipes only a narrow strip at each step', () => {
+    const { monitor, drawn, canvas } = setUp()
+    run(monitor, 0, 10)
+    drawn.length = 0
+    run(monitor, 11, 11)
+    const widths = drawn.filter(({ name }) => name === 'drawImage').map(({ args }) => args[3] as number)
+    expect(widths.length).toBeGreaterThan(0)
+    expect(Math.max(...widths)).toBeLessThan((canvas.width as number) / 10)
+  })
+
+  it('stands still while frozen and goes on afterwards', () => {
+    const { monitor, sweep } = setUp()
+    run(monitor, 0, 10)
+    const head = sweep.head
+    monitor.freeze(true)
+    run(monitor, 11, 20)
+    expect(sweep.head).toBe(head)
+    monitor.freeze(false)
+    run(monitor, 21, 21)
+    expect(sweep.head).toBeGreaterThan(200)
+  })
+
+  it('takes in a frame that comes late by painting again', () => {
+    const { monitor, sweep, drawn } = setUp()
+    const now = run(monitor, 0, 20, [10])
+    drawn.length = 0
+    monitor.frame(frame(10, { backfill: true }), now)
+    monitor.tick(now + 1)
+    expect(drawn.some(({ name, args }) => name === 'drawImage' && args.length === 3)).toBe(true)
+    expect(sweep.head).toBeGreaterThan(180)
+  })
+
+  it('says when nothing comes any more, and when the device stopped', () => {
+    const { monitor } = setUp()
+    expect(monitor.status(0).state).toBe('waiting')
+    const now = run(monitor, 0, 5)
+    expect(monitor.status(now + 2000).state).toBe('stalled')
+    monitor.streamEnded('stream-1')
+    expect(monitor.status(now + 2000).state).toBe('ended')
+  })
+
+  it('shows the stream that lives, and leaves one that lives alone', () => {
+    const { monitor } = setUp()
+    monitor.streamIs(streamInfo({ streamId: 'stream-2' }))
+    expect(monitor.status(0).stream?.streamId).toBe('stream-1')
+    monitor.streamEnded('stream-1')
+    expect(monitor.status(0).stream?.streamId).toBe('stream-2')
+  })
+
+  it('does not count delays while nobody can see the picture', () => {
+    const { monitor } = setUp()
+    run(monitor, 0, 20)
+    const before = monitor.status(0).delays.length
+    for (let sequence = 21; sequence < 40; sequence += 1) {
+      monitor.frame(frame(sequence), 1_000_105 + sequence * 100)
+      monitor.tick(1_000_110 + sequence * 100, true)
+    }
+    expect(monitor.status(0).delays.length).toBe(before)
+  })
+})
