@@ -13,7 +13,10 @@ from media.errors import RemoteProtocolError
 from media.ortc import h264_profile
 from media.ortc.capabilities import MID, ROUTER_CAPABILITIES
 from media.ortc.errors import CANNOT_CONSUME, UNSUPPORTED_CODEC
-from media.ortc.model import Codec, Encoding, HeaderExtension, RtpCapabilities, RtpParameters
+from media.ortc.model import Codec, Encoding, HeaderExtension, RtcpFeedback, RtpCapabilities, RtpParameters
+
+
+_NACK = RtcpFeedback("nack")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,11 @@ from media.errors import ErrorCode, RemoteProtocolError
 U32_MAX = 0xFFFFFFFF
 
 
+def _harmless(text: str) -> bool:
+    """Short and printable: what one peer says here ends up in other peers' SDP, where a line break rules."""
+    return len(text) <= limits.ORTC_MAX_TEXT and text.isprintable()
+
+
 class Reader:
     """One JSON object, and the error code that says what it was meant to be."""
 
@@ -34,8 +39,8 @@ class Reader:
         value = self._fields.get(name)
         if value is None and default is not None:
             return default
-        if not isinstance(value, str) or len(value) > limits.ORTC_MAX_TEXT:
-            raise self.fail(f"{name} is not a text of at most {limits.ORTC_MAX_TEXT} characters")
+        if not isinstance(value, str) or not _harmless(value):
+            raise self.fail(f"{name} is not a printable text of at most {limits.ORTC_MAX_TEXT} characters")
         return value
 
     def number(self, name: str, low: int, high: int, default: int | None = None) -> int:
@@ -80,11 +85,9 @@ class Reader:
         for key, item in value.items():
             if item is None or isinstance(item, bool):
                 continue
-            if not isinstance(item, int | str) or len(str(key)) > limits.ORTC_MAX_TEXT:
+            if not isinstance(item, int | str) or not _harmless(str(key)):
                 raise self.fail(f"{name} holds something else than texts and integers")
-            if (isinstance(item, str) and len(item) > limits.ORTC_MAX_TEXT) or (
-                isinstance(item, int) and abs(item) > U32_MAX
-            ):
-                raise self.fail(f"{name} holds a value that is too long")
+            if not _harmless(item) if isinstance(item, str) else abs(item) > U32_MAX:
+                raise self.fail(f"{name} holds a value that is too long or not printable")
             pairs.append((str(key), item))
         return tuple(pairs)

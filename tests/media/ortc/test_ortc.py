@@ -108,6 +108,7 @@ def test_a_receiver_without_rtx_or_nack_gets_no_rtx() -> None:
         result = consumer_parameters(consumable, parse_rtp_capabilities(capabilities), IDENTITY)
         assert [codec.name for codec in result.codecs] == ["vp8"]
         assert result.encodings[0].rtx_ssrc is None
+        assert all(f.parameter for f in result.media_codec.feedback)
 
 
 def test_extensions_with_other_ids_are_left_out() -> None:
@@ -187,6 +188,10 @@ BROKEN: list[tuple[tuple[Any, ...], Any]] = [
     (("rtcp",), 5),
     (("rtcp", "cname"), 5),
     (("mid",), 5),
+    (("mid",), "0\r\na=evil"),
+    (("msid",), "a\nb"),
+    (("codecs", 0, "parameters"), {"a": "1\r\n"}),
+    (("codecs", 0, "parameters"), {"a\n": "1"}),
 ]
 
 
