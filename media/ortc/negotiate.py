@@ -15,7 +15,6 @@ from media.ortc.capabilities import MID, ROUTER_CAPABILITIES
 from media.ortc.errors import CANNOT_CONSUME, UNSUPPORTED_CODEC
 from media.ortc.model import Codec, Encoding, HeaderExtension, RtcpFeedback, RtpCapabilities, RtpParameters
 
-
 _NACK = RtcpFeedback("nack")
 
 
@@ -144,11 +143,11 @@ def consumer_parameters(
     theirs = next((c for c in capabilities.codecs if not c.is_rtx and codecs_match(media, c)), None)
     if theirs is None:
         raise RemoteProtocolError(CANNOT_CONSUME, media.mime_type)
-    media = replace(media, feedback=tuple(item for item in media.feedback if item in theirs.feedback))
-    wanted = any(item.type == "nack" and not item.parameter for item in media.feedback)
-    rtx = (
-        tuple(c for c in consumable.codecs if c.is_rtx) if wanted and _takes_rtx(theirs, capabilities) else ()
-    )
+    rtx = tuple(c for c in consumable.codecs if c.is_rtx)
+    if not (_NACK in media.feedback and _NACK in theirs.feedback and _takes_rtx(theirs, capabilities)):
+        rtx = ()  # retransmission is by RTX only, so without it there is no point in asking
+    feedback = tuple(f for f in media.feedback if f in theirs.feedback and (rtx or f != _NACK))
+    media = replace(media, feedback=feedback)
     known = {(e.uri, e.preferred_id) for e in capabilities.header_extensions if e.kind in ("", media.kind)}
     layers = max((encoding.temporal_layers for encoding in consumable.encodings), default=1)
     count = len(consumable.encodings)
