@@ -3,7 +3,7 @@ import { createApp } from 'vue'
 import './styles/tokens.css'
 import './styles/base.css'
 import App from './App.vue'
-import { i18n, rememberedLanguage, setLanguage } from './i18n'
+import { i18n, rememberedLanguage, showLanguage } from './i18n'
 import { makeRouter } from './router'
 import { applyTheme } from './stores/theme'
 
@@ -11,4 +11,4 @@ applyTheme()
 const app = createApp(App).use(createPinia()).use(i18n)
 // The session's request and the page's file travel while the language file does.
 app.use(makeRouter())
-void setLanguage(rememberedLanguage()).then(() => app.mount('#app'))
+void showLanguage(rememberedLanguage()).then(() => app.mount('#app'))

@@ -1,9 +1,10 @@
+import { learnServerTime } from './time'
 import type { Text } from './types'
 
 /** Every request is answered within this time or the user is told that the line is down. */
 const TIMEOUT_MS = 15_000
 
-interface Problem { code?: string; detail?: string; title?: string; message?: { zh: string; en: string }; blame?: string }
+interface Problem { code?: string; detail?: string; message?: { zh: string; en: string }; [extension: string]: unknown }
 
 /**
  * What went wrong, in words for the user. `status` 0 means that no answer came: `code` is then `offline` or `timeout`.
@@ -15,6 +16,7 @@ export class ApiError extends Error {
     readonly code: string,
     readonly text: { zh: string; en: string },
     readonly detail = '',
+    readonly problem: Record<string, unknown> = {},
   ) {
     super(code)
     this.name = 'ApiError'
@@ -48,11 +50,14 @@ async function send(method: string, path: string, body: unknown, token: string |
   if (token) headers.set('Authorization', `Bearer ${token}`)
   if (body !== undefined) headers.set('Content-Type', 'application/json')
   const url = path.startsWith('/api/') ? path : `/api/v1${path}`
+  const sentAt = Date.now()
   try {
-    return await fetch(url, {
+    const response = await fetch(url, {
       method, headers, body: body === undefined ? undefined : JSON.stringify(body),
       credentials: 'same-origin', signal: AbortSignal.timeout(TIMEOUT_MS),
     })
+    learnServerTime(response.headers.get('Date'), sentAt, Date.now())
+    return response
   } catch (error) {
     const code = error instanceof DOMException && error.name === 'TimeoutError' ? 'timeout' : 'offline'
     throw new ApiError(0, code, NETWORK[code])
@@ -62,7 +67,7 @@ async function send(method: string, path: string, body: unknown, token: string |
 async function refusal(response: Response): Promise<ApiError> {
   const problem = await response.json().catch(() => ({})) as Problem
   const fallback = { zh: `服务器回答 ${response.status}`, en: `The server answered ${response.status}` }
-  return new ApiError(response.status, problem.code ?? `http_${response.status}`, problem.message ?? fallback, problem.detail ?? '')
+  return new ApiError(response.status, problem.code ?? `http_${response.status}`, problem.message ?? fallback, problem.detail ?? '', problem)
 }
 
 async function request<T>(method: string, path: string, body?: unknown): Promise<T> {

@@ -4,7 +4,7 @@ export type Text = string | { zh: string; en: string }
 
 export interface OrganizationRef { id: string; name: Text; nameEn?: string; level?: string }
 
-export interface PractitionerRef { id: string; name: Text; nameEn?: string; title?: Text | null; organization?: OrganizationRef | null }
+export interface PractitionerRef { id: string; name: Text; nameEn?: string; title?: Text | null; titleEn?: string; organization?: OrganizationRef | null }
 
 export type Role = 'village' | 'township' | 'requester' | 'expert' | 'desk' | 'regulator' | 'admin' | (string & {})
 
@@ -13,9 +13,9 @@ export interface Practitioner extends PractitionerRef { roles: Role[]; specialti
 export interface SessionReply { accessToken: string; expiresIn: number; practitioner: Practitioner }
 
 export type Sex = 'male' | 'female' | 'unknown'
-export interface Patient { id: string; name: string; sex: Sex; birthDate: string | null; identifier: string | null; phone?: string | null; age?: number | null }
+export interface Patient { id: string; name: string; nameEn?: string; sex: Sex; birthDate: string | null; identifier: string | null; phone?: string | null; age?: number | null }
 
-export interface Device { id: string; kind: 'ecg' | 'ultrasound'; name: Text; organizationId?: string; online?: boolean }
+export interface Device { id: string; kind: 'ecg' | 'ultrasound'; name: Text; nameEn?: string; organizationId?: string; online?: boolean }
 
 export interface Specialty { code: string; name: Text }
 

@@ -1,8 +1,9 @@
-export type Messages = Record<string, Record<string, unknown>>
+/** Texts of one feature: strings, in groups where that helps. */
+export interface Texts { [key: string]: string | Texts }
 
 /** `../<feature>/locales/zh.json` becomes `{<feature>: …}`: a text is named `feature.key`. */
-export function merge(files: Record<string, Record<string, unknown>>): Messages {
-  const messages: Messages = {}
+export function merge(files: Record<string, Texts>): Texts {
+  const messages: Texts = {}
   for (const [path, texts] of Object.entries(files)) {
     const feature = /\/([^/]+)\/locales\//.exec(path)?.[1]
     if (feature) messages[feature] = texts

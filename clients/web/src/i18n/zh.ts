@@ -1,3 +1,3 @@
-import { merge } from './merge'
+import { merge, type Texts } from './merge'
 
-export default merge(import.meta.glob<Record<string, unknown>>('../*/locales/zh.json', { eager: true, import: 'default' }))
+export default merge(import.meta.glob<Texts>('../*/locales/zh.json', { eager: true, import: 'default' }))

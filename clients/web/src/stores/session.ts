@@ -14,6 +14,7 @@ function oneTabAtATime<T>(work: () => Promise<T>): Promise<T> {
 export const useSession = defineStore('session', () => {
   const practitioner = shallowRef<Practitioner | null>(null)
   const accessToken = ref<string | null>(null)
+  const loggedOut = ref(false)
   let running: Promise<boolean> | null = null
   let timer: ReturnType<typeof setTimeout> | undefined
 
@@ -60,6 +61,7 @@ export const useSession = defineStore('session', () => {
   }
 
   async function logout(): Promise<void> {
+    loggedOut.value = true
     try {
       await api.post('/auth/logout')
     } finally {
@@ -70,5 +72,5 @@ export const useSession = defineStore('session', () => {
   const hasRole = (...roles: string[]): boolean => roles.some((role) => practitioner.value?.roles.includes(role))
 
   useCredentials({ token: () => accessToken.value, renew: refresh })
-  return { practitioner, accessToken, signedIn, login, logout, refresh, ensure, hasRole, forget }
+  return { practitioner, accessToken, signedIn, loggedOut, login, logout, refresh, ensure, hasRole, forget }
 })

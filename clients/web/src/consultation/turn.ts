@@ -1,0 +1,47 @@
+import type { Action, Consultation } from '@/api/types'
+
+export const FINAL = ['CANCELLED', 'EXPIRED', 'REFERRED', 'ARCHIVED'] as const
+const SEARCHING = ['SUBMITTED', 'TRIAGED', 'OFFERED', 'ESCALATED']
+
+export type Turn = 'answer' | 'join' | 'opinion' | 'decision' | 'information' | 'draft'
+
+type Stage = Pick<Consultation, 'state' | 'allowed'>
+
+export const may = (consultation: Stage, action: Action): boolean => consultation.allowed.includes(action)
+export const isFinal = (consultation: Stage): boolean => (FINAL as readonly string[]).includes(consultation.state)
+export const isSearching = (consultation: Stage): boolean => SEARCHING.includes(consultation.state)
+
+/** What this consult waits for from the reader, or null when it is somebody else's turn. Only what the server allows. */
+export function turnOf(consultation: Stage): Turn | null {
+  if (may(consultation, 'accept')) return 'answer'
+  if (may(consultation, 'acknowledge')) return 'decision'
+  if (consultation.state === 'OPINION_PENDING' && may(consultation, 'write_opinion')) return 'opinion'
+  if (may(consultation, 'submit')) return consultation.state === 'DRAFT' ? 'draft' : 'information'
+  if (may(consultation, 'join')) return 'join'
+  return null
+}
+
+/** Order of "needs me now": what somebody else waits for longest comes first. */
+const ORDER: readonly (Turn | null)[] = ['answer', 'join', 'opinion', 'decision', 'information', 'draft', null]
+
+export function byNeed(a: Consultation, b: Consultation): number {
+  const kinds = { urgent: 0, diagnostic: 1, routine: 2 }
+  return ORDER.indexOf(turnOf(a)) - ORDER.indexOf(turnOf(b)) || kinds[a.kind] - kinds[b.kind] || b.createdAt.localeCompare(a.createdAt)
+}
+
+/** When the present state began: the last event that moved it. */
+export function since(consultation: Consultation): string {
+  const moved = [...consultation.events].reverse().find((event) => event.to !== null && event.to !== event.from)
+  return moved?.at ?? consultation.submittedAt ?? consultation.createdAt
+}
+
+/** Actions that have a place of their own on the page; the action bar shows the others. */
+const PLACED: readonly Action[] = [
+  'accept', 'decline', 'join', 'rejoin', 'invite_guest', 'write_opinion', 'sign', 'amend', 'acknowledge', 'edit', 'submit', 'withdraw_recording_consent',
+]
+const WITH_REASON: readonly Action[] = ['cancel', 'release', 'refer', 'return_info']
+
+export const barActions = (consultation: Stage): Action[] => consultation.allowed.filter((action) => !PLACED.includes(action))
+/** A draft may be thrown away without saying why. */
+export const needsReason = (action: Action, state: string): boolean => WITH_REASON.includes(action) && !(action === 'cancel' && (state === 'DRAFT' || state === 'RETURNED_INFO'))
+export const isGrave = (action: Action): boolean => ['cancel', 'refer', 'end', 'release'].includes(action)

@@ -1,0 +1,71 @@
+import { computed, onScopeDispose, ref, watch, type Ref } from 'vue'
+import { useConsultations, type Scope } from '@/stores/consultations'
+import { useLive } from '@/stores/live'
+
+/** While the live line is down the pages ask by themselves, this often. */
+const POLL_MS = 10_000
+/** Several pushes in a row are one reading. */
+const GATHER_MS = 200
+
+/** Calls `reload` when something may have changed: after a push that `concerns` it, a reconnect, or in turns while the line is down. */
+export function useFreshness(reload: () => Promise<void>, concerns: (id: string, version: number) => boolean): void {
+  const live = useLive()
+  let waiting: ReturnType<typeof setTimeout> | undefined
+  const soon = () => {
+    clearTimeout(waiting)
+    waiting = setTimeout(() => void reload(), GATHER_MS)
+  }
+  const stops = [
+    live.on('consultation', (push) => { if (concerns(push.id, push.version)) soon() }),
+    live.on('ring', (push) => { if (concerns(push.consultationId, Infinity)) soon() }),
+    live.on('ringEnded', (push) => { if (concerns(push.consultationId, Infinity)) soon() }),
+    live.on('connected', soon),
+  ]
+  const poll = setInterval(() => { if (live.state !== 'up') void reload() }, POLL_MS)
+  onScopeDispose(() => {
+    stops.forEach((stop) => stop())
+    clearInterval(poll)
+    clearTimeout(waiting)
+  })
+}
+
+/** One consultation that stays true while it is looked at. */
+export function useConsultation(id: Ref<string>) {
+  const store = useConsultations()
+  const error = ref<unknown>(null)
+  const consultation = computed(() => store.byId.get(id.value) ?? null)
+
+  async function reload(): Promise<void> {
+    try {
+      await store.read(id.value)
+      error.value = null
+    } catch (caught) {
+      error.value = caught
+    }
+  }
+
+  watch(id, () => void reload(), { immediate: true })
+  useFreshness(reload, (changed, version) => changed === id.value && version > (consultation.value?.version ?? 0))
+  return { consultation, error, reload }
+}
+
+/** A list of consultations that stays true while it is looked at. */
+export function useConsultationList(scope: Scope, state?: string) {
+  const store = useConsultations()
+  const ids = ref<string[] | null>(null)
+  const error = ref<unknown>(null)
+  const items = computed(() => ids.value?.flatMap((id) => store.byId.get(id) ?? []) ?? null)
+
+  async function reload(): Promise<void> {
+    try {
+      ids.value = (await store.list(scope, state)).map((consultation) => consultation.id)
+      error.value = null
+    } catch (caught) {
+      error.value = caught
+    }
+  }
+
+  void reload()
+  useFreshness(reload, () => true)
+  return { items, error, reload }
+}
