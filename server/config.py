@@ -40,6 +40,9 @@ class HttpConfig:
         "", "PEM file with the certificate chain for HTTPS. Empty: a self-signed one is made and kept."
     )
     tls_key: str = option("", "PEM file with the certificate's private key.")
+    allowed_origins: tuple[str, ...] = option(
+        (), "Web origins besides our own whose pages may connect to rooms, such as https://app.example.org."
+    )
     client_address_header: str = option(
         "", "Header in which a reverse proxy in front passes the client's address, such as X-Real-IP."
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from signaling.gateway import Gateway
-    from signaling.room_service import RoomService
+    from signaling.service import RoomService
 
     from media.clock import Clock
     from media.signals import SignalStore

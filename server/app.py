@@ -1,0 +1,230 @@
+"""The one place where everything is put together, started and stopped.
+
+Order of starting: secret, database (migrated), media port, rooms, gateway, consults, dispatcher, HTTP. Stopping
+goes the other way, so that each part can still use what it stands on: HTTP takes nobody new, the dispatcher
+rests (its timers are in the database), rooms close and finalise their recordings, sockets go, then the media
+port, the signal store and the database. Stopping twice is harmless.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+from types import ModuleType
+
+from aiohttp import web
+
+import server.api.audit
+import server.api.auth
+import server.api.consultations
+import server.api.devices
+import server.api.guest
+import server.api.organizations
+import server.api.patients
+import server.api.recordings
+import server.api.schedules
+import server.api.service
+from media.clock import Clock
+from media.signals import SignalStore
+from media.transport import MediaSocket, MediaSocketConfig
+from server.api.context import SERVICES
+from server.api.openapi import openapi_document
+from server.api.problem import problem_middleware
+from server.api.routing import add_operations, operations_of
+from server.archive.audit import AuditLog
+from server.archive.database import Database
+from server.archive.migrate import upgrade_database
+from server.archive.recordings import RecordingCatalogue
+from server.auth.service import AuthService
+from server.config import Config
+from server.consults.service import ConsultService
+from server.keys import Keys
+from server.limits import MAX_BODY_BYTES
+from server.metrics import Metrics
+from server.oncall.dispatcher import Dispatcher
+from server.room_events import RoomEvents
+from server.services import Services
+from server.tls import ssl_context
+from server.web_client import add_web_client
+from signaling.gateway import Gateway
+from signaling.service import RoomService, SignalingConfig
+
+API_MODULES: tuple[ModuleType, ...] = (
+    server.api.auth,
+    server.api.organizations,
+    server.api.patients,
+    server.api.devices,
+    server.api.consultations,
+    server.api.guest,
+    server.api.schedules,
+    server.api.recordings,
+    server.api.audit,
+    server.api.service,
+)
+
+_SHUTDOWN_S = 3.0  # how long answers under way may take when the server stops
+
+logger = logging.getLogger(__name__)
+
+
+class Server:
+    """A running Huizhen. Made by `Server.start`."""
+
+    def __init__(self, services: Services, closing: AsyncExitStack, ports: dict[str, int]) -> None:
+        self.services = services
+        self._closing = closing
+        self._ports = ports
+
+    @classmethod
+    async def start(cls, config: Config, clock: Clock) -> Server:
+        """Start everything; whatever fails, what was started is stopped again.
+
+        Raises OSError when a port is taken, Fault(config_invalid) when the configuration cannot work.
+        """
+        async with AsyncExitStack() as stack:
+            services = await _build(config, clock, stack)
+            _build_rooms(services)
+            ports = await _run(services, stack)
+            return cls(services, stack.pop_all(), ports)
+
+    @property
+    def url(self) -> str:
+        """Where the browser is pointed to on this machine."""
+        return f"http://{_shown_host(self.services.config)}:{self._ports['http']}"
+
+    @property
+    def https_url(self) -> str | None:
+        """Where phones are pointed to; None without HTTPS."""
+        if "https" not in self._ports:
+            return None
+        addresses = self.services.config.media.announced_addresses or ("127.0.0.1",)
+        return f"https://{addresses[0]}:{self._ports['https']}"
+
+    async def stop(self) -> None:
+        await self._closing.aclose()
+        logger.info("stopped")
+
+
+async def _build(config: Config, clock: Clock, stack: AsyncExitStack) -> Services:
+    """What everything stands on. Each part registers its closing as it is made: they run in reverse."""
+    config.data_directory.mkdir(parents=True, exist_ok=True)
+    keys = Keys.load_or_create(config.data_directory)
+    database = Database(config.database_url)
+    stack.push_async_callback(database.close)
+    await upgrade_database(database)
+    audit = AuditLog(clock)
+    auth = AuthService(config.auth, keys, database, audit)
+    stack.callback(auth.close)
+    signals = SignalStore(config.signals_directory, clock)
+    stack.push_async_callback(signals.close)
+    media_socket = await MediaSocket.open(_media_config(config), clock)
+    stack.push_async_callback(media_socket.close)
+    return Services(
+        config=config,
+        clock=clock,
+        keys=keys,
+        database=database,
+        audit=audit,
+        auth=auth,
+        metrics=Metrics(),
+        signals=signals,
+        recordings=RecordingCatalogue(config.recordings_directory),
+        media_socket=media_socket,
+        openapi=openapi_document(operations_of(API_MODULES), version("huizhen")),
+    )
+
+
+def _build_rooms(services: Services) -> None:
+    config, clock = services.config, services.clock
+    services.rooms = RoomService(
+        SignalingConfig(allowed_origins=config.http.allowed_origins),
+        services.media_socket,
+        clock,
+        (services.keys.room_secret,),
+        RoomEvents(services),
+        services.signals,
+        config.recordings_directory,
+    )
+
+    async def user_of(token: str) -> str:
+        return await services.auth.user_id(token, clock.wall())
+
+    services.gateway = Gateway(services.rooms, user_of)
+    services.consults = ConsultService(services)
+    services.dispatcher = Dispatcher(services)
+    services.gateway.on_user_connected = services.consults.user_connected
+
+
+async def _run(services: Services, stack: AsyncExitStack) -> dict[str, int]:
+    """Start what moves; the ports by scheme."""
+    await _adopt_recordings(services)
+    runner = web.AppRunner(
+        make_web_app(services), access_log=None, shutdown_timeout=_SHUTDOWN_S, handle_signals=False
+    )
+    stack.push_async_callback(runner.cleanup)
+    await runner.setup()
+    # Sockets go before the runner waits for their handlers.
+    stack.push_async_callback(services.gateway.close)
+    await services.rooms.start()
+    stack.push_async_callback(services.rooms.close)
+    await services.dispatcher.start()
+    stack.push_async_callback(services.dispatcher.stop)
+    return await _listen(services, runner, stack)
+
+
+async def _adopt_recordings(services: Services) -> None:
+    """Finalise what a crash left open, before new recordings begin."""
+    async with services.database.write() as session:
+        adopted = await services.recordings.adopt(session)
+    if adopted:
+        logger.warning("%d recordings of an earlier run were finished", adopted)
+
+
+async def _listen(services: Services, runner: web.AppRunner, stack: AsyncExitStack) -> dict[str, int]:
+    http = services.config.http
+    wanted: list[tuple[str, int, ssl.SSLContext | None]] = [("http", http.port, None)]
+    if http.https_port:
+        wanted.append(("https", http.https_port, ssl_context(services.config, services.clock.wall())))
+    ports: dict[str, int] = {}
+    for scheme, port, context in wanted:
+        bound = _bind(http.host, port)
+        site = web.SockSite(runner, bound, ssl_context=context)
+        await site.start()
+        stack.push_async_callback(site.stop)
+        ports[scheme] = bound.getsockname()[1]
+    return ports
+
+
+def make_web_app(services: Services) -> web.Application:
+    """Routes, middleware and the web client around a finished object graph."""
+    middlewares = [services.metrics.middleware(services.clock), problem_middleware]
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
+    app[SERVICES] = services
+    add_operations(app, operations_of(API_MODULES))
+    services.gateway.attach(app)
+    add_web_client(app, services.config.web_directory)
+    return app
+
+
+def _media_config(config: Config) -> MediaSocketConfig:
+    media = config.media
+    return MediaSocketConfig(
+        listen_ip=media.listen_ip, port=media.port, announced_addresses=media.announced_addresses
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.create_server((host, port), family=family, backlog=512)
+    bound.setblocking(False)
+    return bound
+
+
+def _shown_host(config: Config) -> str:
+    host = config.http.host
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

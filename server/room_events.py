@@ -1,0 +1,52 @@
+"""What rooms tell: recordings go into the catalogue, removals into the audit trail, everything to the consults."""
+
+from __future__ import annotations
+
+import logging
+
+from server.archive.recordings import consultation_of
+from server.auth.actor import Actor, ActorKind, system_actor
+from server.services import Services
+from signaling.events import PeerRemoved, RecordingStarted, RecordingStopped, RoomEvent
+from signaling.personal import Personal
+
+logger = logging.getLogger(__name__)
+
+
+class RoomEvents:
+    """The application's ear in the rooms (`RoomListener`). Called one event at a time, in order."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def room_event(self, event: RoomEvent) -> None:
+        match event:
+            case RecordingStarted():
+                await self._recording_started(event)
+            case RecordingStopped():
+                await self._recording_stopped(event)
+            case PeerRemoved():
+                await self._audit(_person(event.by), "room.remove", event.room_id, {"removed": event.user_id})
+        await self._services.consults.room_event(event)
+
+    async def _recording_started(self, event: RecordingStarted) -> None:
+        async with self._services.database.write() as session:
+            await self._services.recordings.started(session, event)
+        who = _person(event.by) if event.by else system_actor()
+        await self._audit(who, "recording.start", event.room_id, {"recordingId": event.recording_id})
+
+    async def _recording_stopped(self, event: RecordingStopped) -> None:
+        async with self._services.database.write() as session:
+            await self._services.recordings.stopped(session, event)
+        detail = {"recordingId": event.recording_id}
+        await self._audit(system_actor(), "recording.stop", event.room_id, detail)
+
+    async def _audit(self, actor: Actor, action: str, room_id: str, detail: dict[str, str]) -> None:
+        consultation = consultation_of(room_id)
+        subject = ("room", room_id) if consultation is None else ("consultation", consultation)
+        async with self._services.database.write() as session:
+            await self._services.audit.record(session, actor, action, *subject, detail)
+
+
+def _person(user_id: str) -> Actor:
+    return Actor(user_id, ActorKind.PRACTITIONER, None, frozenset(), Personal(user_id))
