@@ -71,3 +71,37 @@ ORTC_MAX_FEEDBACK = 16  # feedback kinds of one codec; Chromium names six
 ORTC_MAX_HEADER_EXTENSIONS = 64  # Chromium names about 20 over both kinds
 ORTC_MAX_ENCODINGS = 4  # simulcast layers; browsers send three
 ORTC_MAX_TEXT = 256  # characters of any name in parameters: mid, rid, cname, mime type, fmtp value
+
+# --- whip ------------------------------------------------------------------------------------------
+WHIP_MAX_SDP_BYTES = 65_536  # a browser's largest offer is about 10 kB
+WHIP_MAX_SECTIONS = 8  # one camera and one microphone are two; OBS and FFmpeg send two
+WHIP_MAX_ATTRIBUTES = 512  # of one section: Chromium's video section with every codec has about 120
+WHIP_MAX_ENCODINGS = 4  # simulcast layers of one picture; browsers send three
+
+# --- relay -----------------------------------------------------------------------------------------
+RELAY_HISTORY_PACKETS = 1024  # kept for retransmission, per layer: 1.5 s of 6 Mbit/s at 1200 bytes
+RELAY_HISTORY_S = 1.5  # older is of no use: a receiver gives up a frame after about a second
+RELAY_SENT_PACKETS = 1024  # numbers remembered per consumer, to find a packet again; a power of two
+RELAY_DROPS = 512  # numbers left out on purpose and remembered, so that late packets keep their place
+NACK_MAX_MISSING = 300  # of one layer; a larger hole is answered with a key frame instead
+NACK_MAX_TRIES = 8  # a packet asked for so often is gone; with the age below the round trip decides
+NACK_MAX_AGE_S = 1.0  # a receiver has frozen and asked for a key frame by then
+NACK_MIN_RETRY_S = 0.04  # between two requests for one packet, whatever the round trip measured
+RTX_PER_SECOND = 600  # retransmissions to one consumer; a lost second of 2 Mbit/s is 210 packets
+RTX_REPEAT_S = 0.02  # the same packet is not resent sooner; two NACKs may cross
+KEYFRAME_BURST = 3  # key frames asked for at once when many join: each is a burst of 50-150 kB
+KEYFRAME_REFILL_S = 1.0  # after the burst one a second: more would leave no bits for motion
+KEYFRAME_SPACING_S = 0.2  # two askers within this share one key frame
+KEYFRAME_RETRY_S = (0.4, 0.8, 1.6, 2.0)  # an unanswered request is repeated; the last one for ever
+LAYER_SILENT_S = 0.7  # a camera's layer without a packet for this long is dead (browsers suspend silently)
+STILL_LAYER_SILENT_S = 5.0  # the same of a screen or ultrasound, which may stand still
+REPORT_INTERVAL_S = 1.0  # RTCP reports; RFC 3550's 5 s is too slow for loss-based rate control
+RTCP_PACKET_BYTES = 1100  # a compound stays below every path's MTU with SRTCP's 14-30 bytes
+REPORTS_PER_PACKET = 31  # the count field of RR has five bits
+SENDER_REPORTS_KEPT = 8  # of each consumer, to tell the round trip from the receiver's answer
+MAX_PRODUCERS_PER_TRANSPORT = 16  # microphone, camera, screen with sound, ultrasound: with room
+MAX_CONSUMERS_PER_TRANSPORT = 1024  # a lecture of 200 with two tracks each, and room
+MAX_DATA_PRODUCERS_PER_TRANSPORT = 64  # pointer, drawing, chat, files are a handful
+MAX_DATA_CONSUMERS_PER_TRANSPORT = 256  # as many streams as a transport opens
+MAX_RTX_STEP = 1000  # a sequence number further away than this is a new stream, not loss
+TIMER_SLOT_S = 0.01  # what is due within one slot wakes the loop once
