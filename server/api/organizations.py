@@ -47,7 +47,7 @@ async def get_organization(ctx: RequestContext, organization_id: str) -> Organiz
 @endpoint("GET", "/api/v1/practitioners", summary="Find colleagues")
 async def list_practitioners(ctx: RequestContext, query: PractitionerQuery) -> list[PractitionerOut]:
     """By specialty and by some letters of the name, in Chinese or English; at most 100."""
-    found = (await ctx.session.execute(_matching(query.q))).tuples()
+    found = await ctx.session.execute(_matching(query.q))
     people = [practitioner_out(practitioner, organization) for practitioner, organization in found]
     if query.specialty is not None:
         people = [person for person in people if query.specialty in person.specialties]

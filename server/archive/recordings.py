@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import NOT_FOUND, RemoteProtocolError
+from media.recording import recover_all
 from server.archive.models import RecordingRow
 from server.times import unix_from_iso
 from signaling.events import RecordingStarted, RecordingStopped
@@ -55,7 +56,8 @@ class RecordingCatalogue:
         await self._complete(session, event.manifest_path, manifest)
 
     async def adopt(self, session: AsyncSession) -> int:
-        """Complete rows whose recording was finalised after a crash; how many there were."""
+        """Finish recordings that a crash left open and complete their rows; how many there were."""
+        await asyncio.to_thread(_recover_all, self.directory)
         running = select(RecordingRow).where(RecordingRow.ended_at.is_(None))
         known = {row.id for row in (await session.scalars(running)).all()}
         if not known:
@@ -109,6 +111,11 @@ class RecordingCatalogue:
 
 def _unix(value: Any) -> float:
     return float(unix_from_iso(value))
+
+
+def _recover_all(directory: Path) -> None:
+    for manifest in recover_all(directory):
+        logger.info("recording %s recovered", manifest.recording_id)
 
 
 def _relative(path: Path, directory: Path) -> str:
