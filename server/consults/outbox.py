@@ -77,6 +77,13 @@ class Delivery:
         for command in outbox.commands:
             await self._queue.put(command)
 
+    def later(self, name: str, command: Command) -> None:
+        """Put one command in line without waiting; with the line full it is dropped and logged."""
+        try:
+            self._queue.put_nowait((name, command))
+        except asyncio.QueueFull:
+            logger.error("%s dropped: %d commands wait already", name, self._queue.qsize())
+
     async def _run(self) -> None:
         while True:
             name, command = await self._queue.get()

@@ -7,6 +7,17 @@ from typing import Any, Protocol
 from signaling.rooms import RoomSettings
 
 
+class Snapshot(Protocol):
+    """A room as it is now (signaling's RoomSnapshot)."""
+
+    @property
+    def recording_id(self) -> str | None: ...
+
+    def has_user(self, user_id: str) -> bool:
+        """In any tab, on any phone."""
+        ...
+
+
 class Rooms(Protocol):
     """The rooms of this process (signaling's RoomService)."""
 
@@ -23,7 +34,7 @@ class Rooms(Protocol):
         """End a room for everybody; harmless when there is none."""
         ...
 
-    async def start_recording(self, room_id: str) -> None: ...
+    async def start_recording(self, room_id: str) -> str: ...
 
     async def stop_recording(self, room_id: str) -> None: ...
 
@@ -31,6 +42,10 @@ class Rooms(Protocol):
         self, room_id: str, *, user_id: str | None = None, token_id: str | None = None, reason: str
     ) -> None:
         """Send people out and end their tokens."""
+        ...
+
+    def snapshot(self, room_id: str) -> Snapshot | None:
+        """None when the room is not open."""
         ...
 
 

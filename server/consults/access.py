@@ -1,0 +1,55 @@
+"""Who may see a consult: its requester, the experts it was offered to, the desk of its county. Nobody else.
+
+An administrator keeps accounts and devices and sees no patient; a refused look stands in the audit trail.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import String, cast, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.archive.models import Organization, Practitioner
+from server.auth.actor import Actor, Role
+from server.consults.models import Consultation, Offer
+
+_DEPTH = 8
+"""Levels of organizations above one another: six are named, so more is a circle."""
+
+
+async def root_of(session: AsyncSession, organization_id: str | None) -> str | None:
+    """The topmost organization above this one: the county group they both belong to."""
+    for _ in range(_DEPTH):
+        if organization_id is None:
+            return None
+        organization = await session.get(Organization, organization_id)
+        if organization is None or organization.parent_id is None:
+            return organization_id
+        organization_id = organization.parent_id
+    return organization_id
+
+
+async def is_desk_of(session: AsyncSession, actor: Actor, row: Consultation) -> bool:
+    """The actor sits at the desk of the county from which the request came."""
+    if not actor.has({Role.DESK}):
+        return False
+    return await root_of(session, actor.organization_id) == await root_of(session, row.organization_id)
+
+
+async def may_see(session: AsyncSession, actor: Actor, row: Consultation) -> bool:
+    """The requester, the expert, whoever was rung for it, and the desk."""
+    if actor.id in (row.requester_id, row.expert_id):
+        return True
+    offered = select(Offer.id).where(Offer.consultation_id == row.id, Offer.practitioner_id == actor.id)
+    if await session.scalar(offered.limit(1)) is not None:
+        return True
+    return await is_desk_of(session, actor, row)
+
+
+async def desks_of(session: AsyncSession, organization_id: str) -> list[str]:
+    """Practitioner ids of the desk responsible for an organization."""
+    at_desks = select(Practitioner).where(
+        Practitioner.active, cast(Practitioner.roles, String).like(f'%"{Role.DESK.value}"%')
+    )
+    home = await root_of(session, organization_id)
+    desks = (await session.scalars(at_desks)).all()
+    return [one.id for one in desks if await root_of(session, one.organization_id) == home]

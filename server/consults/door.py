@@ -1,0 +1,77 @@
+"""The door of the room: tokens for people with an account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.auth.actor import Actor
+from server.consults.effects import open_room
+from server.consults.errors import ROOM_NOT_OPEN, ActionRefused
+from server.consults.grants import grant_for
+from server.consults.limits import ROOM_TOKEN_S
+from server.consults.machine import apply
+from server.consults.store import facts
+from server.consults.views import room_of
+from server.consults.vocabulary import Action, Consult, Role
+from server.consults.work import Work
+from signaling.access import Identity, mint_room_token
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A room token and what goes with it."""
+
+    token: str
+    room_id: str
+    role: str
+    expires_at: float
+
+
+class Door:
+    """Hands out room tokens by role."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def enter(self, actor: Actor, consultation_id: str, now: float) -> Entry:
+        """A token for the actor's own part in the consult; the room is open after it.
+
+        :raises ActionRefused: forbidden, room_not_open, not_found.
+        """
+        async with (
+            self._work.noting_refusals(actor, consultation_id, "join"),
+            self._work.transaction(now) as tx,
+        ):
+            admitted = await self._work.admit(tx.session, actor, consultation_id)
+            consult = await facts(tx.session, admitted.row)
+            _check_open(consult, admitted.roles, now)
+            role = _room_role(admitted.roles)
+            await self._work.services.audit.record(
+                tx.session, actor, "consultation.join", "consultation", consultation_id, {"role": role}
+            )
+        # Before the token is in anybody's hands: a restart may have lost the room.
+        await open_room(consultation_id, consult.recording_consented)(self._work.services.rooms)
+        room_id = room_of(consultation_id)
+        token = mint_room_token(
+            self._work.services.keys.room_secret,
+            Identity(actor.id, actor.name, role),
+            grant_for(role, room_id),
+            now,
+            ROOM_TOKEN_S,
+        )
+        return Entry(token, room_id, role, now + ROOM_TOKEN_S)
+
+
+def _check_open(consult: Consult, roles: frozenset[Role], now: float) -> None:
+    try:
+        apply(consult, Action.JOIN, roles, now)
+    except ActionRefused as refusal:
+        if refusal.code.code == "wrong_state":
+            raise ActionRefused(ROOM_NOT_OPEN, f"in {consult.state}") from None
+        raise
+
+
+def _room_role(roles: frozenset[Role]) -> str:
+    if Role.EXPERT in roles:
+        return "expert"
+    return "requester" if Role.REQUESTER in roles else "desk"

@@ -1,0 +1,202 @@
+"""The expert's opinion: draft, signature, addenda; and the check that a signed one still stands."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.archive.ids import new_id
+from server.auth.actor import Actor
+from server.consults.documents import addendum_document, addendum_stands, opinion_document, opinion_stands
+from server.consults.errors import (
+    INCOMPLETE,
+    OPINION_SIGNED,
+    PASSWORD_REQUIRED,
+    TOO_MANY_ADDENDA,
+    WRONG_PASSWORD,
+    ActionRefused,
+)
+from server.consults.limits import ADDENDA_PER_OPINION
+from server.consults.machine import apply
+from server.consults.models import Addendum, Consultation, Opinion, PractitionerKey
+from server.consults.schema import OpinionIn
+from server.consults.signing import ALGORITHM, Cost, SealedKey, WrongPasswordError, new_key, open_key, sign
+from server.consults.store import facts
+from server.consults.vocabulary import Action, Data
+from server.consults.work import Work
+from signaling.personal import Personal
+
+
+@dataclass(frozen=True, slots=True)
+class OpenKey:
+    """A signing key that its owner's password has opened. ``fresh``: a row that is still to be stored."""
+
+    key_id: str
+    private: Ed25519PrivateKey
+    fresh: PractitionerKey | None = None
+
+
+class Opinions:
+    """Writes, signs and verifies opinions."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def write(self, actor: Actor, consultation_id: str, body: OpinionIn, now: float) -> None:
+        """Keep a draft.
+
+        :raises ActionRefused: forbidden, wrong_state, opinion_signed, not_found.
+        """
+        async with (
+            self._work.noting_refusals(actor, consultation_id, "write_opinion"),
+            self._work.transaction(now) as tx,
+        ):
+            admitted = await self._work.admit(tx.session, actor, consultation_id)
+            opinion = await tx.session.get(Opinion, consultation_id)
+            if opinion is not None and opinion.signed_at is not None:
+                raise ActionRefused(OPINION_SIGNED)
+            apply(await facts(tx.session, admitted.row), Action.WRITE_OPINION, admitted.roles, now)
+            opinion = opinion or Opinion(consultation_id=consultation_id)
+            opinion.author_id = actor.id
+            opinion.findings = Personal(body.findings)
+            opinion.conclusion = Personal(body.conclusion)
+            opinion.advice = Personal(body.advice)
+            opinion.critical = body.critical
+            opinion.written_at = now
+            tx.session.add(opinion)
+
+    async def sign(self, actor: Actor, consultation_id: str, password: str, now: float) -> None:
+        """Sign the draft with the actor's own key; it is returned to the requester at once.
+
+        :raises ActionRefused: wrong_password, incomplete, forbidden, wrong_state, not_found.
+        """
+        key = await self._unlock(actor, consultation_id, password, Action.SIGN, now)
+        async with self._work.transaction(now) as tx:
+            admitted = await self._work.admit(tx.session, actor, consultation_id)
+            opinion = await tx.session.get_one(Opinion, consultation_id)
+            if opinion.author_id != actor.id:
+                raise ActionRefused(INCOMPLETE, "opinion of the signer")
+            await _store_key(tx.session, key)
+            opinion.signed_at = now
+            opinion.key_id = key.key_id
+            opinion.signature = sign(key.private, opinion_document(admitted.row, opinion, now))
+            await self._work.steps.take(
+                tx, admitted.row, Action.SIGN, actor, admitted.roles, Data(actor_id=actor.id)
+            )
+
+    async def amend(self, actor: Actor, consultation_id: str, text: str, password: str, now: float) -> None:
+        """Add a signed addendum.
+
+        :raises ActionRefused: password_required, wrong_password, incomplete, too_many_addenda, forbidden,
+            wrong_state, not_found.
+        """
+        if not password:
+            raise ActionRefused(PASSWORD_REQUIRED)
+        key = await self._unlock(actor, consultation_id, password, Action.AMEND, now, text)
+        async with self._work.transaction(now) as tx:
+            admitted = await self._work.admit(tx.session, actor, consultation_id)
+            row = admitted.row
+            opinion = await tx.session.get_one(Opinion, consultation_id)
+            await _check_addenda(tx.session, consultation_id)
+            await _store_key(tx.session, key)
+            document = addendum_document(row, opinion, actor.id, text, now)
+            tx.session.add(
+                Addendum(
+                    id=new_id("add"),
+                    consultation_id=consultation_id,
+                    author_id=actor.id,
+                    text=Personal(text),
+                    signed_at=now,
+                    key_id=key.key_id,
+                    signature=sign(key.private, document),
+                )
+            )
+            data = Data(actor_id=actor.id, text=text)
+            await self._work.steps.take(tx, row, Action.AMEND, actor, admitted.roles, data)
+
+    async def verify(self, session: AsyncSession, consultation_id: str) -> bool | None:
+        """True when the opinion and every addendum stand as signed; None when nothing was signed."""
+        opinion = await session.get(Opinion, consultation_id)
+        if opinion is None or opinion.signed_at is None:
+            return None
+        row = await session.get_one(Consultation, consultation_id)
+        key = await session.get(PractitionerKey, opinion.key_id)
+        stands = opinion_stands(row, opinion, key)
+        addenda = await session.scalars(select(Addendum).where(Addendum.consultation_id == consultation_id))
+        for addendum in addenda:
+            key = await session.get(PractitionerKey, addendum.key_id)
+            stands = stands and addendum_stands(row, opinion, addendum, key)
+        return stands
+
+    async def _unlock(
+        self, actor: Actor, consultation_id: str, password: str, action: Action, now: float, text: str = ""
+    ) -> OpenKey:
+        """Check that the action would be taken, then open the key. No transaction waits meanwhile."""
+        data = Data(actor_id=actor.id, text=text)
+        async with (
+            self._work.noting_refusals(actor, consultation_id, action.value),
+            self._work.services.database.read() as session,
+        ):
+            admitted = await self._work.admit(session, actor, consultation_id)
+            apply(await facts(session, admitted.row), action, admitted.roles, now, data)
+            confirmed = await self._work.services.auth.confirm_password(session, actor, password, now)
+            newest = await session.scalar(
+                select(PractitionerKey)
+                .where(PractitionerKey.practitioner_id == actor.id)
+                .order_by(PractitionerKey.created_at.desc())
+                .limit(1)
+            )
+        if not confirmed:
+            self._work.note_refusal(actor, consultation_id, f"{action.value}: wrong password")
+            raise ActionRefused(WRONG_PASSWORD)
+        return await asyncio.to_thread(_open_or_make, newest, password, actor.id, self._cost(), now)
+
+    def _cost(self) -> Cost:
+        auth = self._work.services.config.auth
+        return Cost(auth.argon2_time_cost, auth.argon2_memory_kib, auth.argon2_parallelism)
+
+
+def _open_or_make(
+    stored: PractitionerKey | None, password: str, actor_id: str, cost: Cost, now: float
+) -> OpenKey:
+    """The stored key, or a new one: at the first signing, and when the account's password was changed."""
+    if stored is not None:
+        try:
+            return OpenKey(stored.id, open_key(_sealed(stored), password, actor_id))
+        except WrongPasswordError:
+            pass  # the account's password was confirmed: it is newer than the key
+    sealed, private = new_key(password, actor_id, cost)
+    row = PractitionerKey(
+        id=new_id("key"),
+        practitioner_id=actor_id,
+        algorithm=ALGORITHM,
+        public_key=sealed.public_key,
+        salt=sealed.salt,
+        time_cost=cost.time_cost,
+        memory_kib=cost.memory_kib,
+        parallelism=cost.parallelism,
+        sealed=sealed.sealed,
+        created_at=now,
+    )
+    return OpenKey(row.id, private, row)
+
+
+def _sealed(row: PractitionerKey) -> SealedKey:
+    cost = Cost(row.time_cost, row.memory_kib, row.parallelism)
+    return SealedKey(row.public_key, row.salt, cost, row.sealed)
+
+
+async def _store_key(session: AsyncSession, key: OpenKey) -> None:
+    if key.fresh is not None:
+        session.add(key.fresh)
+        await session.flush()
+
+
+async def _check_addenda(session: AsyncSession, consultation_id: str) -> None:
+    count = select(func.count()).where(Addendum.consultation_id == consultation_id)
+    if (await session.scalar(count) or 0) >= ADDENDA_PER_OPINION:
+        raise ActionRefused(TOO_MANY_ADDENDA)

@@ -1,0 +1,148 @@
+"""Making and changing a request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from media.errors import LIMIT_REACHED
+from server.archive.ids import new_id
+from server.archive.models import Device, Patient
+from server.archive.specialties import specialty
+from server.auth.actor import Actor
+from server.consults.errors import NO_SUCH_DEVICE, NO_SUCH_PATIENT, NO_SUCH_SPECIALTY, ActionRefused
+from server.consults.limits import OPEN_PER_REQUESTER
+from server.consults.models import Consultation
+from server.consults.schema import ConsentIn, ConsultationIn, ConsultationPatch
+from server.consults.vocabulary import FINAL, Action, Data, Role, State
+from server.consults.work import Work
+from signaling.personal import Personal
+
+NUMBER_ZONE = ZoneInfo("Asia/Shanghai")
+"""Numbers carry the date as it stands on the clinic's wall."""
+
+
+class Requests:
+    """Creates and edits consultations."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def create(self, actor: Actor, body: ConsultationIn, now: float) -> str:
+        """A new request, submitted when the body says so; its id.
+
+        :raises ActionRefused: no_such_patient, no_such_device, no_such_specialty, limit_reached; incomplete
+            when it is to be submitted and lacks something (then nothing is kept).
+        """
+        async with self._work.transaction(now) as tx:
+            await _check_bound(tx.session, actor)
+            await _check_references(tx.session, actor, body.patient_id, body.specialty, body.device_ids)
+            row = _new_row(actor, body, await _next_number(tx.session, now), now)
+            tx.session.add(row)
+            await tx.session.flush()
+            await self._work.services.audit.record(
+                tx.session, actor, "consultation.create", "consultation", row.id, {"kind": row.kind}
+            )
+            await self._work.steps.renew_timer(tx, row)
+            if body.submit:
+                data, roles = Data(actor_id=actor.id), frozenset({Role.REQUESTER})
+                await self._work.steps.take(tx, row, Action.SUBMIT, actor, roles, data)
+        return row.id
+
+    async def edit(self, actor: Actor, consultation_id: str, body: ConsultationPatch, now: float) -> None:
+        """Change a draft or a request that came back for information.
+
+        :raises ActionRefused: as `create`, and wrong_state, forbidden, not_found.
+        """
+        async with (
+            self._work.noting_refusals(actor, consultation_id, "edit"),
+            self._work.transaction(now) as tx,
+        ):
+            admitted = await self._work.admit(tx.session, actor, consultation_id)
+            row = admitted.row
+            await self._work.steps.take(tx, row, Action.EDIT, actor, admitted.roles, Data(actor_id=actor.id))
+            _change(row, body, now)
+            await _check_references(tx.session, actor, row.patient_id, row.specialty, row.device_ids)
+
+
+def _new_row(actor: Actor, body: ConsultationIn, number: str, now: float) -> Consultation:
+    assert actor.organization_id is not None
+    row = Consultation(
+        id=new_id("con"),
+        number=number,
+        kind=body.kind.value,
+        state=State.DRAFT.value,
+        version=1,
+        specialty=body.specialty,
+        purpose=Personal(body.purpose),
+        summary=Personal(body.summary),
+        patient_id=body.patient_id,
+        organization_id=actor.organization_id,
+        requester_id=actor.id,
+        device_ids=list(dict.fromkeys(body.device_ids)),
+        since=now,
+        created_at=now,
+        ring=0,
+        reminders=0,
+        requester_in=False,
+        expert_in=False,
+    )
+    _set_consent(row, body.consent, now)
+    return row
+
+
+def _change(row: Consultation, body: ConsultationPatch, now: float) -> None:
+    given = body.model_fields_set
+    for name in ("specialty", "patient_id"):
+        if name in given and getattr(body, name) is not None:
+            setattr(row, name, getattr(body, name))
+    for name in ("purpose", "summary"):
+        if name in given and getattr(body, name) is not None:
+            setattr(row, name, Personal(getattr(body, name)))
+    if body.kind is not None:
+        row.kind = body.kind.value
+    if body.device_ids is not None:
+        row.device_ids = list(dict.fromkeys(body.device_ids))
+    if body.consent is not None:
+        _set_consent(row, body.consent, now)
+
+
+def _set_consent(row: Consultation, consent: ConsentIn, now: float) -> None:
+    row.consent_consult = consent.consult
+    row.consent_recording = consent.consult and consent.recording
+    row.consent_by = consent.by
+    row.consent_at = now if consent.consult else None
+
+
+async def _check_bound(session: AsyncSession, actor: Actor) -> None:
+    mine = select(func.count()).where(
+        Consultation.requester_id == actor.id, Consultation.state.not_in([one.value for one in FINAL])
+    )
+    if (await session.scalar(mine) or 0) >= OPEN_PER_REQUESTER:
+        raise ActionRefused(LIMIT_REACHED, "open consults")
+
+
+async def _check_references(
+    session: AsyncSession, actor: Actor, patient_id: str, specialty_code: str, device_ids: Collection[str]
+) -> None:
+    """The patient and the devices are the actor's own organization's; the specialty exists, if named."""
+    patient = await session.get(Patient, patient_id)
+    if patient is None or patient.organization_id != actor.organization_id:
+        raise ActionRefused(NO_SUCH_PATIENT)
+    if specialty_code and specialty(specialty_code) is None:
+        raise ActionRefused(NO_SUCH_SPECIALTY)
+    own = select(Device.id).where(Device.id.in_(device_ids), Device.organization_id == actor.organization_id)
+    if set(await session.scalars(own)) != set(device_ids):
+        raise ActionRefused(NO_SUCH_DEVICE)
+
+
+async def _next_number(session: AsyncSession, now: float) -> str:
+    """``HZ20260101-0007``: the day and how many there were on it."""
+    day = datetime.fromtimestamp(now, UTC).astimezone(NUMBER_ZONE).strftime("HZ%Y%m%d-")
+    newest = select(func.max(Consultation.number)).where(Consultation.number.startswith(day))
+    last = await session.scalar(newest)
+    return f"{day}{int(last.removeprefix(day)) + 1 if last else 1:04d}"

@@ -1,0 +1,229 @@
+"""The consult service: the one door for handlers, rooms, timers and the gateway.
+
+Each use case is one transaction; messages and room commands follow when it stands. What belongs together lives
+in a part of its own: ``requests``, ``opinions``, ``door``, ``guests``, ``reading``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.archive.models import Device, Practitioner
+from server.archive.recordings import consultation_of
+from server.auth.actor import Actor
+from server.consults.devices import DeviceDesk
+from server.consults.door import Door
+from server.consults.errors import (
+    PASSWORD_REQUIRED,
+    VERSION_CONFLICT,
+    ActionRefused,
+    AlreadyTaken,
+)
+from server.consults.guests import Guests
+from server.consults.messages import DEVICE_ASSIGNED, RING, person, ring_push
+from server.consults.models import Consultation, Offer
+from server.consults.opinions import Opinions
+from server.consults.outbox import Push
+from server.consults.ports import Rooms
+from server.consults.reading import Reading
+from server.consults.requests import Requests
+from server.consults.states import DURATIONS, WITH_ROOM, Duration
+from server.consults.steps import Tx
+from server.consults.store import RINGING, load
+from server.consults.views import room_of
+from server.consults.vocabulary import FINAL, Action, Data, State
+from server.consults.work import Admitted, Work
+from server.oncall.dispatch import Policy
+from server.oncall.models import TimerRow
+from server.services import Services
+from signaling.events import PeerJoined, PeerLeft, RecordingStopped, RoomClosed, RoomEvent
+
+logger = logging.getLogger(__name__)
+
+
+class ConsultService:
+    """Everything that happens to consults.
+
+    :param services: rooms, gateway and dispatcher are looked up when they are used.
+    :param durations: how long each state may last; see ``states.DURATIONS``.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        durations: Mapping[str, Duration] = DURATIONS,
+        policy: Policy | None = None,
+    ) -> None:
+        self._services = services
+        self._work = Work(services, durations, policy or Policy())
+        self._devices = DeviceDesk(services.keys.room_secret)
+        self.requests = Requests(self._work)
+        self.opinions = Opinions(self._work)
+        self.door = Door(self._work)
+        self.guests = Guests(self._work)
+        self.reading = Reading(self._work)
+
+    # -- life ----------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to deliver; put right what a crash left: nobody is in a room, every timer is stored."""
+        self._work.delivery.start()
+        now = self._services.clock.wall()
+        async with self._work.transaction(now) as tx:
+            running = Consultation.state.not_in([one.value for one in FINAL])
+            missing = Consultation.id.not_in(select(TimerRow.consultation_id))
+            inside = or_(Consultation.requester_in, Consultation.expert_in)
+            for row in await tx.session.scalars(select(Consultation).where(running, or_(missing, inside))):
+                await self._sync_presence(tx, row)
+                await self._work.steps.renew_timer(tx, row)
+
+    async def stop(self) -> None:
+        """Finish what is in line. Twice is harmless."""
+        await self._work.delivery.stop()
+
+    async def settle(self) -> None:
+        """Return when every room command so far has been carried out."""
+        await self._work.delivery.settle()
+
+    # -- people --------------------------------------------------------------------------------------------
+
+    async def act(
+        self,
+        actor: Actor,
+        consultation_id: str,
+        action: Action,
+        now: float,
+        *,
+        version: int | None = None,
+        data: Data | None = None,
+        password: str = "",
+    ) -> None:
+        """Take an action by name.
+
+        :param version: refuse with version_conflict when the consult is at another one.
+        :raises ActionRefused: wrong_state, forbidden, incomplete, version_conflict, ring_over, not_found, ...
+        :raises AlreadyTaken: an accept that came second.
+        """
+        data = data or Data(actor_id=actor.id)
+        if action is Action.SIGN:
+            raise ActionRefused(PASSWORD_REQUIRED)
+        if action is Action.AMEND:
+            await self.opinions.amend(actor, consultation_id, data.text, password, now)
+            return
+        async with (
+            self._work.noting_refusals(actor, consultation_id, action.value),
+            self._work.transaction(now) as tx,
+        ):
+            admitted = await self._work.admit(tx.session, actor, consultation_id)
+            if action is Action.ACCEPT:
+                await _refuse_second(tx.session, actor, admitted)
+            if version is not None and version != admitted.row.version:
+                raise ActionRefused(VERSION_CONFLICT)
+            await self._work.steps.take(tx, admitted.row, action, actor, admitted.roles, data)
+
+    async def check_view(self, session: AsyncSession, actor: Actor, consultation_id: str) -> None:
+        """:raises ActionRefused: not_found, forbidden (noted)."""
+        await self._work.admit(session, actor, consultation_id)
+
+    # -- the system ----------------------------------------------------------------------------------------
+
+    async def fire(self, consultation_id: str, now: float) -> None:
+        """Take the action of a consult's timer, if it is due and still means this version."""
+        async with self._work.transaction(now) as tx:
+            timer = await tx.session.get(TimerRow, consultation_id)
+            if timer is None or timer.due > now:
+                return
+            row = await load(tx.session, consultation_id)
+            if timer.version != row.version:
+                logger.warning("timer of %s was for another version; renewed", consultation_id)
+                await self._work.steps.renew_timer(tx, row)
+                return
+            await self._work.steps.on_timer(tx, row, Action(timer.action))
+
+    async def room_event(self, event: RoomEvent) -> None:
+        """What a room tells (`RoomListener`)."""
+        consultation_id = consultation_of(event.room_id)
+        if consultation_id is None or not isinstance(
+            event, PeerJoined | PeerLeft | RoomClosed | RecordingStopped
+        ):
+            return
+        # The time of handling, not the event's: a step must not be dated before the one it follows.
+        now = self._services.clock.wall()
+        async with self._work.transaction(now) as tx:
+            row = await tx.session.get(Consultation, consultation_id)
+            if row is None:
+                return
+            if isinstance(event, RecordingStopped):
+                await self._work.steps.tell(tx, row)
+            elif isinstance(event, PeerJoined) and not _may_stay(row, event):
+                self._send_out(tx, row, event)
+            else:
+                await self._sync_presence(tx, row)
+
+    async def _sync_presence(self, tx: Tx, row: Consultation) -> None:
+        snapshot = self._services.rooms.snapshot(room_of(row.id))
+
+        def inside(user_id: str | None) -> bool:
+            return snapshot is not None and user_id is not None and snapshot.has_user(user_id)
+
+        await self._work.steps.set_presence(
+            tx, row, requester_in=inside(row.requester_id), expert_in=inside(row.expert_id)
+        )
+
+    def _send_out(self, tx: Tx, row: Consultation, event: PeerJoined) -> None:
+        """Somebody whose part in the consult is over came with a token that is still good."""
+        room_id, user_id = room_of(row.id), event.user_id
+        over = State(row.state) not in WITH_ROOM
+        logger.info("room %s: %s came too late", room_id, user_id)
+
+        async def send_out(rooms: Rooms) -> None:
+            if over:
+                await rooms.close_room(room_id, "ended")
+            else:
+                await rooms.remove_peers(room_id, user_id=user_id, reason="ended")
+
+        tx.outbox.command("send out", send_out)
+
+    # -- the gateway ---------------------------------------------------------------------------------------
+
+    async def user_connected(self, user_id: str) -> None:
+        """Somebody signed in to ``/events``: tell them what runs (`Gateway.on_user_connected`)."""
+        for push in await self.snapshot_for(user_id):
+            await self._services.gateway.notify(push.user_id, push.event, push.payload)
+
+    async def snapshot_for(self, user_id: str) -> list[Push]:
+        """The running rings of a practitioner; the current assignment of a device."""
+        now = self._services.clock.wall()
+        async with self._services.database.read() as session:
+            pushes = []
+            ringing = select(Offer).where(Offer.practitioner_id == user_id, Offer.state == RINGING)
+            for offer in await session.scalars(ringing.order_by(Offer.offered_at)):
+                row = await load(session, offer.consultation_id)
+                pushes.append(Push(user_id, RING, await ring_push(session, row, offer, now)))
+            device = await session.get(Device, user_id)
+            current = await self._devices.current(session, device) if device is not None else None
+            if device is not None and current is not None:
+                assignment = self._devices.assignment(current, device, now)
+                pushes.append(Push(user_id, DEVICE_ASSIGNED, assignment))
+            return pushes
+
+
+async def _refuse_second(session: AsyncSession, actor: Actor, admitted: Admitted) -> None:
+    """Say who was first, instead of only that the ring is over."""
+    row = admitted.row
+    if row.expert_id is None or row.expert_id == actor.id:
+        return
+    rung = select(Offer.id).where(Offer.consultation_id == row.id, Offer.practitioner_id == actor.id)
+    if await session.scalar(rung.limit(1)) is not None:
+        raise AlreadyTaken(person(await session.get_one(Practitioner, row.expert_id)))
+
+
+def _may_stay(row: Consultation, event: PeerJoined) -> bool:
+    """Tokens outlive what they were given for: an expert who was released, a room that was closed."""
+    if State(row.state) not in WITH_ROOM:
+        return False
+    return event.role != "expert" or event.user_id == row.expert_id

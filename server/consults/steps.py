@@ -1,0 +1,243 @@
+"""Steps: a transition of the table and all that belongs to it, in one transaction.
+
+The state, the offers, the timer, the event, the audit entry and the outbox stand or fall together. After each
+step the system's own steps that have nothing to wait for follow at once (automatic triage, the next ring, the
+session that starts when both are in).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.archive.ids import new_id
+from server.auth.actor import Actor, ActorKind, system_actor
+from server.consults.access import desks_of
+from server.consults.effects import Effects
+from server.consults.errors import NOBODY_ON_CALL, ActionRefused
+from server.consults.limits import FOLLOW_UPS
+from server.consults.machine import Transition, apply, follow_up, presence, timer_for
+from server.consults.messages import CONSULTATION, consultation_push
+from server.consults.models import Consultation, ConsultEvent, Offer
+from server.consults.outbox import Outbox
+from server.consults.ports import Pushes
+from server.consults.states import Duration
+from server.consults.store import RINGING, facts, save
+from server.consults.vocabulary import Action, Consult, Data, Effect, Role, State
+from server.oncall.dispatch import Decision, Policy, decide
+from server.oncall.line import candidates, tried
+from server.oncall.timers import put_timer
+from server.services import Services
+from signaling.personal import Personal
+
+SYSTEM = frozenset({Role.SYSTEM})
+
+
+@dataclass(slots=True)
+class Tx:
+    """One transaction: its session, its time, and what is told when it stands."""
+
+    session: AsyncSession
+    now: float
+    outbox: Outbox = field(default_factory=Outbox)
+
+
+class Steps:
+    """Takes steps. Holds no state of any consult."""
+
+    def __init__(self, services: Services, durations: Mapping[str, Duration], policy: Policy) -> None:
+        self._services = services
+        self._durations = durations
+        self._policy = policy
+        self._effects = Effects(services)
+
+    @property
+    def _gateway(self) -> Pushes:
+        return self._services.gateway
+
+    async def take(
+        self, tx: Tx, row: Consultation, action: Action, actor: Actor, roles: frozenset[Role], data: Data
+    ) -> None:
+        """Take one step and those that follow from it.
+
+        :raises ActionRefused: what the table says; version_conflict; nobody_on_call for ``offer_again``.
+        """
+        before = await facts(tx.session, row)
+        if action is Action.OFFER_AGAIN:
+            data = await self._begin_anew(tx, row, before, data)
+        step = apply(before, action, roles, tx.now, data, self._durations)
+        audience = {before.requester_id, before.expert_id, *before.ringing}
+        audience |= await self._write(tx, row, step, actor, data)
+        await self._follow(tx, row, step.after, audience)
+
+    async def set_presence(self, tx: Tx, row: Consultation, *, requester_in: bool, expert_in: bool) -> None:
+        """Note who is in the room, and take what follows."""
+        before = await facts(tx.session, row)
+        after = presence(before, Role.REQUESTER, requester_in, tx.now)
+        after = presence(after, Role.EXPERT, expert_in, tx.now)
+        if after == before:
+            return
+        await save(tx.session, row, before, after, {})
+        await self._put_timer(tx, after)
+        await self._follow(tx, row, after, set())
+
+    async def on_timer(self, tx: Tx, row: Consultation, action: Action) -> None:
+        """Take the action of the consult's timer.
+
+        :raises ActionRefused: never for a timer that the table made; the tests hold it to that.
+        """
+        consult = await facts(tx.session, row)
+        if follow_up(consult) is not None:
+            await self._follow(tx, row, consult, set())
+        else:
+            await self.take(tx, row, action, system_actor(), SYSTEM, Data())
+
+    async def tell(self, tx: Tx, row: Consultation) -> None:
+        """Tell everyone concerned that something about the consult changed."""
+        await self._announce(tx, row, await facts(tx.session, row), set())
+
+    async def renew_timer(self, tx: Tx, row: Consultation) -> None:
+        """Store the timer that the table wants, whatever stood there."""
+        await self._put_timer(tx, await facts(tx.session, row))
+
+    # -- the system's own steps ----------------------------------------------------------------------------
+
+    async def _follow(self, tx: Tx, row: Consultation, consult: Consult, audience: set[str | None]) -> None:
+        """Take the steps that have nothing to wait for; then tell everyone concerned, once."""
+        start = consult
+        for _ in range(FOLLOW_UPS):
+            action = follow_up(consult)
+            if action is None:
+                break
+            action, data = await self._what_to_do(tx, row, consult, action)
+            step = apply(consult, action, SYSTEM, tx.now, data, self._durations)
+            audience |= await self._write(tx, row, step, system_actor(), data)
+            consult = step.after
+        if audience or consult.version != start.version:
+            await self._announce(tx, row, consult, audience)
+
+    async def _what_to_do(
+        self, tx: Tx, row: Consultation, consult: Consult, action: Action
+    ) -> tuple[Action, Data]:
+        """An offer needs people to ring: without any it becomes UNFILLED."""
+        if action is not Action.OFFER:
+            return action, Data()
+        decision = await self._decide(tx, row, consult, await tried(tx.session, row))
+        if decision.alarm_desk:
+            await self._alarm_desks(tx, row, Action.OFFER)
+        if not decision.ring:
+            return Action.UNFILLED, Data()
+        return Action.OFFER, Data(rung=decision.ring)
+
+    async def _begin_anew(self, tx: Tx, row: Consultation, consult: Consult, data: Data) -> Data:
+        row.tried_from_ring = consult.ring + 1
+        await tx.session.flush()
+        decision = await self._decide(tx, row, consult, set())
+        if not decision.ring and consult.state is State.UNFILLED:
+            raise ActionRefused(NOBODY_ON_CALL)
+        return replace(data, rung=decision.ring)
+
+    async def _decide(self, tx: Tx, row: Consultation, consult: Consult, gone: set[str]) -> Decision:
+        line = await candidates(tx.session, row, tx.now, self._gateway.online)
+        elapsed = tx.now - (consult.submitted_at or tx.now)
+        ring_s = self._durations["ring"].of(consult.kind)
+        return decide(line, gone, consult.kind, elapsed, ring_s, self._policy)
+
+    # -- one step's rows -----------------------------------------------------------------------------------
+
+    async def _write(
+        self, tx: Tx, row: Consultation, step: Transition, actor: Actor, data: Data
+    ) -> set[str | None]:
+        """Write the step; whom it concerns besides those before it."""
+        if not step.recorded:
+            return set()
+        former = list(await tx.session.scalars(_running(row.id)))
+        await save(tx.session, row, step.before, step.after, _stamps(step, tx.now))
+        await self._answer_offers(tx, former, step, actor, data)
+        await self._put_timer(tx, step.after)
+        _add_event(tx, row, step, actor, data)
+        await self._audit(tx, row, step, actor)
+        await self._effects.run(tx.session, tx.outbox, row, step, data, former, tx.now)
+        if Effect.ALARM_DESK in step.effects:
+            await self._alarm_desks(tx, row, step.action)
+        return {step.after.expert_id, *step.after.ringing}
+
+    async def _answer_offers(
+        self, tx: Tx, former: list[Offer], step: Transition, actor: Actor, data: Data
+    ) -> None:
+        """The actor's own running offer gets its answer."""
+        answers = {Action.ACCEPT: "accepted", Action.DECLINE: "declined"}
+        for offer in former:
+            if step.action in answers and offer.practitioner_id == actor.id:
+                offer.state = answers[step.action]
+                offer.answered_at = tx.now
+                offer.reason = Personal(data.reason) if data.reason else None
+        await tx.session.flush()
+
+    async def _put_timer(self, tx: Tx, consult: Consult) -> None:
+        timer = timer_for(consult, self._durations)
+        await put_timer(tx.session, consult.id, consult.version, timer)
+        tx.outbox.timers_changed = True
+
+    async def _audit(self, tx: Tx, row: Consultation, step: Transition, actor: Actor) -> None:
+        if actor.kind is ActorKind.SYSTEM and not step.moved:
+            return  # a standing alarm's repetitions are events of the consult, not news of the trail
+        detail: dict[str, Any] = {
+            "from": step.before.state.value,
+            "to": step.after.state.value,
+            "version": step.after.version,
+        }
+        if Effect.RING in step.effects:
+            detail["rung"] = sorted(step.after.ringing)
+        await self._services.audit.record(
+            tx.session, actor, f"consultation.{step.action}", "consultation", row.id, detail
+        )
+
+    # -- telling -------------------------------------------------------------------------------------------
+
+    async def _announce(self, tx: Tx, row: Consultation, consult: Consult, audience: set[str | None]) -> None:
+        audience |= {consult.requester_id, consult.expert_id, *consult.ringing}
+        audience |= set(await desks_of(tx.session, row.organization_id))
+        for one in sorted(one for one in audience if one):
+            tx.outbox.push(one, CONSULTATION, consultation_push(row))
+
+    async def _alarm_desks(self, tx: Tx, row: Consultation, action: Action) -> None:
+        for desk in await desks_of(tx.session, row.organization_id):
+            tx.outbox.push(desk, CONSULTATION, consultation_push(row, alarm=action.value))
+
+
+def _running(consultation_id: str) -> Any:
+    return select(Offer).where(Offer.consultation_id == consultation_id, Offer.state == RINGING)
+
+
+def _stamps(step: Transition, now: float) -> dict[str, Any]:
+    """Columns that note when something first or last happened."""
+    if step.action is Action.ACCEPT:
+        return {"accepted_at": now}
+    if step.action is Action.START:
+        return {"started_at": now}
+    if step.action is Action.WITHDRAW_RECORDING_CONSENT:
+        return {"recording_withdrawn_at": now}
+    if step.moved and step.after.state is State.OPINION_PENDING:
+        return {"ended_at": now}
+    return {}
+
+
+def _add_event(tx: Tx, row: Consultation, step: Transition, actor: Actor, data: Data) -> None:
+    tx.session.add(
+        ConsultEvent(
+            id=new_id("ev"),
+            consultation_id=row.id,
+            version=step.after.version,
+            at=tx.now,
+            actor_id=actor.id if actor.kind is ActorKind.PRACTITIONER else None,
+            action=step.action.value,
+            from_state=step.before.state.value,
+            to_state=step.after.state.value,
+            reason=Personal(data.reason) if data.reason else None,
+        )
+    )

@@ -1,0 +1,92 @@
+"""The dispatcher: wakes when the next timer is due and lets the consult service act.
+
+Timers live in the database (`timers`): after a restart they are due exactly when they would have been, and those
+that fell due meanwhile are taken at once. Only the injected clock is asked for the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from media.errors import Fault
+from server.oncall.timers import BATCH, due_consultations, next_due
+from server.services import Services
+
+LONGEST_SLEEP_S = 5.0
+"""The wall clock may jump while we sleep (NTP, an operator): a jump delays no timer by more than this."""
+
+RETRY_S = 1.0
+"""A timer whose action failed (a locked database) is tried again after so long."""
+
+logger = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Drives the timers of consults. Owns one task."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the consult service and the timers. Idempotent."""
+        if self._task is None:
+            await self._services.consults.start()
+            self._task = asyncio.create_task(self._run(), name="dispatcher")
+
+    async def stop(self) -> None:
+        """Stop both; a step under way is finished or rolled back. Idempotent."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+        await self._services.consults.stop()
+
+    def wake(self) -> None:
+        """A timer was set: the next one may be earlier than thought."""
+        self._changed.set()
+
+    async def run_due(self, now: float) -> int:
+        """Take the actions of all timers due at ``now``, Unix seconds; how many there were."""
+        taken = 0
+        failed: set[str] = set()
+        while True:
+            async with self._services.database.read() as session:
+                due = [one for one in await due_consultations(session, now) if one not in failed]
+            for consultation_id in due:
+                if not await self._fire(consultation_id, now):
+                    failed.add(consultation_id)
+                taken += 1
+            if len(due) < BATCH:
+                return taken
+
+    async def _fire(self, consultation_id: str, now: float) -> bool:
+        try:
+            await self._services.consults.fire(consultation_id, now)
+        except (Fault, SQLAlchemyError) as error:
+            # One consult's trouble must not stop the others' timers; its own stays in the table and comes again.
+            logger.error("timer of %s failed: %s", consultation_id, type(error).__name__)
+            return False
+        return True
+
+    async def _run(self) -> None:
+        while True:
+            self._changed.clear()
+            now = self._services.clock.wall()
+            await self.run_due(now)
+            async with self._services.database.read() as session:
+                due = await next_due(session)
+            await self._sleep(due, now)
+
+    async def _sleep(self, due: float | None, began: float) -> None:
+        wait = LONGEST_SLEEP_S if due is None else min(due - self._services.clock.wall(), LONGEST_SLEEP_S)
+        if due is not None and due <= began:
+            wait = RETRY_S  # it was due when we last tried, and is still there: it failed
+        try:
+            await asyncio.wait_for(self._changed.wait(), max(wait, 0.0))
+        except TimeoutError:
+            return
