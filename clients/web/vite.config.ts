@@ -2,11 +2,16 @@ import { fileURLToPath } from 'node:url'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vitest/config'
 import { preloadRoutes } from './build/preload-routes.ts'
+import { shakeVue } from './build/shake-vue.ts'
 
 const server = process.env.HUIZHEN_URL ?? 'http://127.0.0.1:8443'
 
 export default defineConfig({
-  plugins: [vue(), preloadRoutes({ '/room/': 'src/room/RoomPage.vue', '/g/': 'src/room/GuestPage.vue' })],
+  plugins: [
+    vue(),
+    shakeVue(),
+    preloadRoutes({ '/room/': 'src/room/RoomPage.vue', '/g/': 'src/room/GuestPage.vue' }),
+  ],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   define: {
     __VUE_OPTIONS_API__: 'false',
@@ -19,15 +24,16 @@ export default defineConfig({
     target: 'es2022',
     sourcemap: false,
     chunkSizeWarningLimit: 400,
-    rollupOptions: {
+    rolldownOptions: {
       output: {
-        // Three long-lived vendor files: what every page needs, the socket, and the media library that only a room needs.
-        manualChunks: (id: string) => {
-          if (!id.includes('node_modules')) return undefined
-          if (/mediasoup-client|h264-profile|sdp-transform|ua-parser|awaitqueue|supports-color/.test(id)) return 'media'
-          if (/socket\.io|engine\.io/.test(id)) return 'socket'
-          if (/node_modules\/(@vue|vue|vue-router|pinia|vue-i18n|@intlify)\//.test(id)) return 'vendor'
-          return undefined
+        // Few files instead of many small ones: what every page needs, the socket, and the media library of a room.
+        codeSplitting: {
+          groups: [
+            { name: 'media', test: /node_modules\/(mediasoup-client|h264-profile|sdp-transform|ua-parser|awaitqueue|supports-color)/, priority: 40 },
+            { name: 'socket', test: /node_modules\/(socket\.io|engine\.io|@socket\.io)/, priority: 30 },
+            { name: 'vendor', test: /node_modules\/(@vue|vue|vue-router|pinia|vue-i18n|@intlify)\//, priority: 20 },
+            { name: 'ui', test: /\/src\/(ui|stores|api)\/[^/]+$/, priority: 10 },
+          ],
         },
       },
     },
