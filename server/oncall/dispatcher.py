@@ -1,6 +1,6 @@
 """The dispatcher: wakes when the next timer is due and lets the consult service act.
 
-Timers live in the database (`timers`): after a restart they are due exactly when they would have been, and those
+Timers live in the database (`timers`): after a restart they are due exactly when they would have been; those
 that fell due meanwhile are taken at once. Only the injected clock is asked for the time.
 """
 
@@ -68,7 +68,7 @@ class Dispatcher:
         try:
             await self._services.consults.fire(consultation_id, now)
         except (Fault, SQLAlchemyError) as error:
-            # One consult's trouble must not stop the others' timers; its own stays in the table and comes again.
+            # One consult's trouble must not stop the others' timers; its own stays stored and comes again.
             logger.error("timer of %s failed: %s", consultation_id, type(error).__name__)
             return False
         return True
