@@ -118,20 +118,6 @@ class Opinions:
             data = Data(actor_id=actor.id, text=text)
             await self._work.steps.take(tx, row, Action.AMEND, actor, admitted.roles, data)
 
-    async def verify(self, session: AsyncSession, consultation_id: str) -> bool | None:
-        """True when the opinion and every addendum stand as signed; None when nothing was signed."""
-        opinion = await session.get(Opinion, consultation_id)
-        if opinion is None or opinion.signed_at is None:
-            return None
-        row = await session.get_one(Consultation, consultation_id)
-        key = await session.get(PractitionerKey, opinion.key_id)
-        stands = opinion_stands(row, opinion, key)
-        addenda = await session.scalars(select(Addendum).where(Addendum.consultation_id == consultation_id))
-        for addendum in addenda:
-            key = await session.get(PractitionerKey, addendum.key_id)
-            stands = stands and addendum_stands(row, opinion, addendum, key)
-        return stands
-
     async def _unlock(
         self, actor: Actor, consultation_id: str, password: str, action: Action, now: float, text: str = ""
     ) -> OpenKey:
@@ -158,6 +144,21 @@ class Opinions:
     def _cost(self) -> Cost:
         auth = self._work.services.config.auth
         return Cost(auth.argon2_time_cost, auth.argon2_memory_kib, auth.argon2_parallelism)
+
+
+async def verify_opinion(session: AsyncSession, consultation_id: str) -> bool | None:
+    """True when the opinion and every addendum stand as signed; None when nothing was signed."""
+    opinion = await session.get(Opinion, consultation_id)
+    if opinion is None or opinion.signed_at is None:
+        return None
+    row = await session.get_one(Consultation, consultation_id)
+    key = await session.get(PractitionerKey, opinion.key_id)
+    stands = opinion_stands(row, opinion, key)
+    addenda = await session.scalars(select(Addendum).where(Addendum.consultation_id == consultation_id))
+    for addendum in addenda:
+        key = await session.get(PractitionerKey, addendum.key_id)
+        stands = stands and addendum_stands(row, opinion, addendum, key)
+    return stands
 
 
 def _open_or_make(

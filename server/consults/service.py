@@ -1,7 +1,7 @@
 """The consult service: the one door for handlers, rooms, timers and the gateway.
 
-Each use case is one transaction; messages and room commands follow when it stands. What belongs together lives
-in a part of its own: ``requests``, ``opinions``, ``door``, ``guests``, ``reading``.
+Each use case is one transaction; messages and room commands follow when it stands. What belongs together
+lives in a part of its own: ``requests``, ``opinions``, ``door``, ``guests``, ``reading``.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,24 +10,21 @@ from server.archive.specialties import specialty
 from server.oncall.models import LayerRow, ScheduleRow
 
 _ZONE = "Asia/Shanghai"
-_HANDOVER = time(8)
-_SINCE_MIDNIGHT = timedelta(hours=_HANDOVER.hour)
+_HANDOVER = "08:00"
+_START = "2026-01-01"  # only says whose turn it is; a rotation has no beginning
 
 
 async def seed_schedules(
     session: AsyncSession,
     organization_id: str,
     on_call: Mapping[str, Sequence[str]],
-    now: float,
 ) -> None:
     """One schedule for each specialty: its practitioners take daily turns, the others stand behind.
 
     Layer 1 rotates through all; layer ``k`` is the same rotation, ``k - 1`` turns ahead. Again is harmless.
 
-    :param on_call: specialty code -> practitioner ids; the first one's turn began at the last hand-over.
-    :param now: Unix seconds.
+    :param on_call: specialty code -> practitioner ids.
     """
-    start = (datetime.fromtimestamp(now, ZoneInfo(_ZONE)) - _SINCE_MIDNIGHT).date().isoformat()
     for code, members in on_call.items():
         schedule_id = f"sch-{code}"
         if await session.get(ScheduleRow, schedule_id) is not None:
@@ -47,17 +42,17 @@ async def seed_schedules(
         )
         await session.flush()
         for index in range(len(members)):
-            session.add(_layer(schedule_id, index, members, start))
+            session.add(_layer(schedule_id, index, members))
 
 
-def _layer(schedule_id: str, index: int, members: Sequence[str], start: str) -> LayerRow:
+def _layer(schedule_id: str, index: int, members: Sequence[str]) -> LayerRow:
     return LayerRow(
         id=f"{schedule_id}-{index + 1}",
         schedule_id=schedule_id,
         level=index + 1,
         unit="day",
         every=1,
-        start_date=start,
-        handover=_HANDOVER.isoformat("minutes"),
+        start_date=_START,
+        handover=_HANDOVER,
         members=[*members[index:], *members[:index]],
     )
