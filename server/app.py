@@ -1,8 +1,8 @@
 """The one place where everything is put together, started and stopped.
 
 Order of starting: secret, database (migrated), media port, rooms, gateway, consults, dispatcher, HTTP. Stopping
-goes the other way, so that each part can still use what it stands on: HTTP takes nobody new, the dispatcher
-rests (its timers are in the database), rooms close and finalise their recordings, sockets go, then the media
+goes the other way, so that each part can still use what it stands on: HTTP takes nobody new, rooms close and
+finalise their recordings, the dispatcher rests (its timers are in the database), sockets go, then the media
 port, the signal store and the database. Stopping twice is harmless.
 """
 
@@ -169,9 +169,10 @@ async def _run(services: Services, stack: AsyncExitStack) -> dict[str, int]:
     # Sockets go before the runner waits for their handlers.
     stack.push_async_callback(services.gateway.close)
     await services.rooms.start()
+    stack.push_async_callback(services.dispatcher.stop)
+    # Rooms close before the dispatcher rests: what their last events ask for is still carried out.
     stack.push_async_callback(services.rooms.close)
     await services.dispatcher.start()
-    stack.push_async_callback(services.dispatcher.stop)
     return await _listen(services, runner, stack)
 
 

@@ -54,7 +54,7 @@ async def seed(services: Services) -> bool:
     now = services.clock.wall()
     async with services.database.write() as session:
         await _add_county(session, hashes, now)
-        await seed_schedules(session, county.HOSPITAL, county.ON_CALL, now)
+        await seed_schedules(session, county.HOSPITAL, county.ON_CALL)
     logger.info("demo county seeded")
     return True
 

@@ -15,6 +15,7 @@ from server.app import Server
 from server.config import AuthConfig, Config, HttpConfig, MediaConfig, StorageConfig
 from server.demo import seed
 from server.demo_county import PASSWORD
+from tests.server.contract import Contract
 
 # Argon2 as cheap as it goes: these tests are about everything around it.
 CHEAP_ARGON2 = AuthConfig(argon2_time_cost=1, argon2_memory_kib=8, argon2_parallelism=1)
@@ -32,10 +33,11 @@ def config_in(directory: Path) -> Config:
 
 @dataclass
 class Caller:
-    """Somebody with a browser. ``token`` None = not signed in."""
+    """Somebody with a browser. ``token`` None = not signed in. Every reply is held against the OpenAPI document."""
 
     http: aiohttp.ClientSession
     url: str
+    contract: Contract
     token: str | None = None
 
     async def call(self, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
@@ -47,6 +49,7 @@ class Caller:
         async with self.http.request(method, self.url + target, json=body, headers=headers, **options) as reply:
             raw = await reply.read()
             parsed = await reply.json(content_type=None) if "json" in reply.content_type else raw
+            self.contract.check(method, target, reply.status, reply.content_type, parsed)
             return reply.status, parsed
 
     async def get(self, path: str) -> Any:
@@ -77,12 +80,13 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 async def caller(server: Server) -> AsyncIterator[CallerFactory]:
     """Makes callers: ``await caller("village")`` is signed in, ``await caller(None)`` is not."""
     sessions: list[aiohttp.ClientSession] = []
+    contract = Contract(server.services.openapi)
 
     async def make(username: str | None) -> Caller:
         # An address of 127.0.0.1 has no cookies in aiohttp's jar unless it is told so.
         session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
         sessions.append(session)
-        fresh = Caller(session, server.url)
+        fresh = Caller(session, server.url, contract)
         return fresh if username is None else await fresh.login(username)
 
     yield make
