@@ -25,9 +25,7 @@ STREAM_BUSY = ErrorCode(
     "stream_busy", 409, "该信号流正由另一连接发送。", "This stream is being sent by another socket."
 )
 INTERNAL = ErrorCode("internal", 500, "服务器内部错误。", "The server failed.")
-NOT_ACCEPTABLE = ErrorCode(
-    "not_acceptable", 406, "不支持所要求的格式。", "The format asked for is not available."
-)
+RECORDING_FAILED = ErrorCode("recording_failed", 500, "无法开始录制。", "The recording could not be started.")
 UNSUPPORTED_MEDIA_TYPE = ErrorCode(
     "unsupported_media_type", 415, "不支持的内容类型。", "The content type is not supported."
 )

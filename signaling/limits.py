@@ -92,8 +92,8 @@ SIGNAL_PUBLISHERS_PER_ROOM_MAX = 16
 SIGNAL_VIEWERS_PER_ROOM_MAX = 256
 """As many as peers in a room."""
 
-SIGNAL_TEXT_BYTES_MAX = 64 * 1024
-"""A descriptor of 24 leads is below 4 KiB; frames have the same bound."""
+SIGNAL_MESSAGE_BYTES_MAX = 256 * 1024
+"""Above the largest frame: one too large is answered by its code; beyond this the socket is closed (1009)."""
 
 SIGNAL_HELLO_S = 10.0
 """Time to send the first message on a signal socket."""

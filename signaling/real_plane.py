@@ -1,0 +1,55 @@
+"""The media plane as it is: routers of `media.relay` on one UDP socket, recorders of `media.recording`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from media.clock import Clock
+from media.recording import Recorder
+from media.relay import RelayTimer, Router, WebRtcTransport, router_rtp_capabilities
+from media.transport import MediaSocket
+from signaling.plane import RecorderPort, RouterEvents, RouterPort
+
+
+class RoomRouter:
+    """A `Router` that makes its transports on the process's socket."""
+
+    def __init__(self, router: Router, socket: MediaSocket) -> None:
+        self.router = router
+        self._socket = socket
+
+    def create_transport(self) -> WebRtcTransport:
+        return self.router.create_transport(self._socket)
+
+    def can_consume(self, producer_id: str, rtp_capabilities: dict[str, Any]) -> bool:
+        return self.router.can_consume(producer_id, rtp_capabilities)
+
+    def close(self) -> None:
+        self.router.close()
+
+
+class RealPlane:
+    """See `signaling.plane.MediaPlane`. It does not own the socket."""
+
+    def __init__(self, socket: MediaSocket, clock: Clock) -> None:
+        self._socket = socket
+        self._clock = clock
+        self._timer = RelayTimer(clock)
+        self._capabilities = router_rtp_capabilities()
+
+    @property
+    def router_rtp_capabilities(self) -> dict[str, Any]:
+        return self._capabilities
+
+    def create_router(self, room_id: str, events: RouterEvents) -> RouterPort:
+        return RoomRouter(Router(room_id, self._clock, events), self._socket)
+
+    def create_recorder(
+        self, router: RouterPort, directory: Path, room_id: str, recording_id: str
+    ) -> RecorderPort:
+        assert isinstance(router, RoomRouter)  # we made it
+        return Recorder(router.router, directory / recording_id, self._clock, room_id, recording_id)
+
+    async def close(self) -> None:
+        self._timer.close()

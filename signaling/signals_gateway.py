@@ -1,0 +1,342 @@
+"""WebSockets ``/signals/publish`` and ``/signals/view``: the wire under `media.signals`.
+
+`PublishSession` decides, this module does: it reads, sends, opens the log and closes. A publisher and a
+viewer are attachments of a room: when the room closes or their token is ended, they are told and closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from aiohttp import WSMsgType, web
+
+from media.errors import LIMIT_REACHED, Fault, LocalProtocolError, RemoteProtocolError
+from media.signals import (
+    Close,
+    Mark,
+    Open,
+    Output,
+    PublishSession,
+    Send,
+    Store,
+    StreamDescriptor,
+    StreamLog,
+    wire,
+)
+from signaling.access import RoomClaims, may_use_signals
+from signaling.errors import ROOM_CLOSED, STREAM_BUSY, TOKEN_REVOKED
+from signaling.events import SignalEnded, SignalStarted
+from signaling.limits import (
+    SIGNAL_HEARTBEAT_S,
+    SIGNAL_HELLO_S,
+    SIGNAL_MESSAGE_BYTES_MAX,
+    SIGNAL_PUBLISHERS_PER_ROOM_MAX,
+    SIGNAL_VIEWERS_PER_ROOM_MAX,
+)
+from signaling.room import Room
+from signaling.service import RoomService
+
+logger = logging.getLogger(__name__)
+
+# Why the room ends a socket -> what the socket is told.
+_END_CODES: Final = {"room_closed": ROOM_CLOSED, "replaced": STREAM_BUSY}
+
+
+class SignalsGateway:
+    """Both WebSocket endpoints, for all rooms."""
+
+    def __init__(self, rooms: RoomService) -> None:
+        self.rooms = rooms
+        self._sockets: set[SignalSocket] = set()
+
+    def attach(self, app: web.Application) -> None:
+        """Mount the endpoints."""
+        app.router.add_get("/signals/publish", self._publish)
+        app.router.add_get("/signals/view", self._view)
+
+    async def close(self) -> None:
+        """End every socket and wait until its streams are closed. Idempotent."""
+        for socket in list(self._sockets):
+            socket.end("room_closed")
+        while self._sockets:
+            await asyncio.wait({socket.done for socket in self._sockets})
+
+    async def _publish(self, request: web.Request) -> web.StreamResponse:
+        return await self._serve(Publisher(self, request))
+
+    async def _view(self, request: web.Request) -> web.StreamResponse:
+        return await self._serve(Viewer(self, request))
+
+    async def _serve(self, socket: SignalSocket) -> web.StreamResponse:
+        self._sockets.add(socket)
+        try:
+            await socket.open()
+            await socket.run()
+        except ConnectionError:
+            logger.info("signal socket lost")
+        finally:
+            await socket.finish()
+            self._sockets.discard(socket)
+            socket.done.set_result(None)
+        return socket.ws
+
+    def admit(self, socket: SignalSocket, token: str, limit: int) -> Room:
+        """The room of a token, with this socket attached to it.
+
+        :raises RemoteProtocolError: a token code, not_granted, room_closed, limit_reached.
+        """
+        claims = self.rooms.verify(token)
+        may_use_signals(claims.grant, "publish" if isinstance(socket, Publisher) else "watch")
+        room = self.rooms.room_for(claims)
+        if sum(isinstance(other, type(socket)) for other in room.attachments) >= limit:
+            raise RemoteProtocolError(LIMIT_REACHED, "signal sockets")
+        socket.claims = claims
+        room.attachments.add(socket)
+        return room
+
+    def replace(self, room: Room, stream_id: str, publisher: Publisher) -> None:
+        """A device that came back replaces its own earlier socket, which may not know yet that it is dead.
+
+        :raises RemoteProtocolError: stream_busy, when somebody else sends this stream.
+        """
+        for other in list(room.attachments):
+            if isinstance(other, Publisher) and other is not publisher and other.stream_id == stream_id:
+                if other.claims.user_id != publisher.claims.user_id:
+                    raise RemoteProtocolError(STREAM_BUSY)
+                other.end("replaced")
+
+
+class SignalSocket:
+    """What both kinds share: the WebSocket, the room, the end."""
+
+    claims: RoomClaims
+
+    def __init__(self, gateway: SignalsGateway, request: web.Request) -> None:
+        self.ws = web.WebSocketResponse(
+            heartbeat=SIGNAL_HEARTBEAT_S, max_msg_size=SIGNAL_MESSAGE_BYTES_MAX, compress=False
+        )
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.room: Room | None = None
+        self.ended = False
+        self._gateway = gateway
+        self._clock = gateway.rooms.clock
+        self._request = request
+        self._closing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Accept the WebSocket."""
+        await self.ws.prepare(self._request)
+
+    async def run(self) -> None:
+        """Serve until the socket closes."""
+        raise NotImplementedError
+
+    async def finish(self) -> None:
+        """Let go of the room. Idempotent."""
+        if self.room is not None:
+            self.room.detach(self)
+        if self._closing is not None:
+            await asyncio.wait({self._closing})
+
+    def end(self, reason: str) -> None:
+        """The room closed or the token was ended: say so and close. Idempotent."""
+        if self.ended:
+            return
+        self.ended = True
+        if self.room is not None:
+            self.room.detach(self)
+        fault = RemoteProtocolError(_END_CODES.get(reason, TOKEN_REVOKED))
+        self._closing = asyncio.ensure_future(self.refuse(fault))
+
+    async def refuse(self, fault: Fault) -> None:
+        """Tell the fault and close."""
+        code = wire.CLOSE_PEER_FAULT if isinstance(fault, RemoteProtocolError) else wire.CLOSE_SERVER_FAULT
+        await self.send(wire.error(fault))
+        await self.close(code, fault.code.code)
+
+    async def send(self, message: str | bytes) -> None:
+        """Send one message; nothing happens when the socket is closed already."""
+        if self.ws.closed or not self.ws.prepared:
+            return
+        try:
+            if isinstance(message, str):
+                await self.ws.send_str(message)
+            else:
+                await self.ws.send_bytes(message)
+        except ConnectionError:
+            logger.debug("signal socket was gone before the message")
+
+    async def close(self, code: int, reason: str = "") -> None:
+        """Close the WebSocket. Idempotent."""
+        if self.ws.prepared and not self.ws.closed:
+            await self.ws.close(code=code, message=reason.encode())
+
+
+class Publisher(SignalSocket):
+    """A device that sends one stream. Does what its `PublishSession` says."""
+
+    def __init__(self, gateway: SignalsGateway, request: web.Request) -> None:
+        super().__init__(gateway, request)
+        self.stream_id = ""
+        self._session = PublishSession(self._clock.monotonic())
+        self._log: StreamLog | None = None
+        self._storing: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        while not self.ws.closed:
+            outputs = await self._next()
+            if outputs is None:
+                return
+            await self._do_all(outputs)
+
+    async def _next(self) -> list[Output] | None:
+        """Wait for the next message or for the session's timeout; None when the socket is gone."""
+        deadline = self._session.next_timeout()
+        wait = None if deadline is None else max(0.01, deadline - self._clock.monotonic())
+        try:
+            message = await self.ws.receive(timeout=wait)
+        except TimeoutError:
+            return self._session.tick(self._clock.monotonic())
+        now = self._clock.monotonic()
+        if message.type is WSMsgType.TEXT:
+            return self._session.receive_text(message.data, now)
+        if message.type is WSMsgType.BINARY:
+            return self._session.receive_frame(message.data, now)
+        return None
+
+    async def _do_all(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            match output:
+                case Send(text):
+                    await self.send(text)
+                case Open(token, descriptor):
+                    await self._do_all(await self._open_stream(token, descriptor))
+                case Store():
+                    self._store(output)
+                case Mark(code):
+                    await self._mark(code)
+                case Close(code, reason):
+                    await self.close(code, reason)
+
+    async def _open_stream(self, token: str, descriptor: StreamDescriptor) -> list[Output]:
+        try:
+            self.room = self._gateway.admit(self, token, SIGNAL_PUBLISHERS_PER_ROOM_MAX)
+            self.stream_id = descriptor.stream_id
+            self._gateway.replace(self.room, self.stream_id, self)
+            self._log = await self._gateway.rooms.signal_store.open(self.room.id, descriptor)
+            self.room.signals.start_stream(descriptor)
+        except Fault as fault:
+            self.ended = True
+            return self._session.refused(fault, self._clock.monotonic())
+        self.room.signal_started(descriptor, await self._first_sample_at(self._log))
+        self._tell(SignalStarted)
+        return self._session.opened(self._log.ledger, self._clock.monotonic())
+
+    async def _first_sample_at(self, log: StreamLog) -> float:
+        """When this stream began, Unix seconds; now, for a new one."""
+        if log.durable_sequence < 0:
+            return self._clock.wall()
+        store = self._gateway.rooms.signal_store
+        for stored in await asyncio.to_thread(store.streams, log.owner):
+            if stored.descriptor.stream_id == self.stream_id:
+                return stored.start
+        return self._clock.wall()
+
+    def _store(self, output: Store) -> None:
+        if self._log is None or self.room is None or self.ended:
+            return
+        # Viewers do not wait for the disk; only the acknowledgement does.
+        self.room.signals.publish(output.frame, output.data)
+        written = self._log.submit(output.frame, output.data)
+        task = asyncio.ensure_future(self._acknowledge(output.frame.sequence, written))
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+
+    async def _acknowledge(self, sequence: int, written: asyncio.Future[None]) -> None:
+        try:
+            await asyncio.shield(written)
+        except LocalProtocolError as fault:
+            await self._do_all(self._session.store_failed(fault, self._clock.monotonic()))
+        else:
+            await self._do_all(self._session.stored(sequence, self._clock.monotonic()))
+
+    async def _mark(self, code: str) -> None:
+        if self._log is not None:
+            try:
+                await self._log.mark(code)
+            except LocalProtocolError as fault:
+                logger.error("stream %s: mark %s not stored: %s", self.stream_id, code, fault.code.code)
+
+    async def finish(self) -> None:
+        await super().finish()
+        log, self._log = self._log, None
+        if log is None or self.room is None:
+            return
+        if not any(
+            isinstance(other, Publisher) and other.stream_id == self.stream_id
+            for other in self.room.attachments
+        ):
+            self.room.signals.end_stream(self.stream_id)
+            self.room.signal_ended(self.stream_id)
+        while self._storing:
+            await asyncio.wait(set(self._storing))
+        await log.close()
+        self._tell(SignalEnded)
+
+    def _tell(self, event: type[SignalStarted] | type[SignalEnded]) -> None:
+        room_id = self.claims.room_id
+        at = self._clock.wall()
+        logger.info("room %s: %s %s", room_id, event.__name__, self.stream_id)
+        self._gateway.rooms.publish_event(event(room_id, self.claims.user_id, self.stream_id, at))
+
+
+class Viewer(SignalSocket):
+    """Somebody who watches the streams of a room. Its queue is bounded and drops the oldest frame."""
+
+    async def run(self) -> None:
+        try:
+            message = await self.ws.receive(timeout=SIGNAL_HELLO_S)
+        except TimeoutError:
+            await self.close(wire.CLOSE_TIMEOUT)
+            return
+        if message.type is not WSMsgType.TEXT:
+            await self.close(wire.CLOSE_PEER_FAULT)
+            return
+        try:
+            self.room = self._gateway.admit(
+                self, wire.parse_view(message.data).token, SIGNAL_VIEWERS_PER_ROOM_MAX
+            )
+        except Fault as fault:
+            await self.refuse(fault)
+            return
+        await self._watch(self.room)
+
+    async def _watch(self, room: Room) -> None:
+        awake = asyncio.Event()
+        queue = room.signals.add_viewer(awake.set)
+        reader = asyncio.ensure_future(self._read())
+        waking: asyncio.Task[Any] | None = None
+        try:
+            while not reader.done() and not self.ended:
+                awake.clear()
+                while (item := queue.pop()) is not None:
+                    await self.send(item)
+                if queue.fault is not None:
+                    await self.refuse(queue.fault)
+                    return
+                waking = asyncio.ensure_future(awake.wait())
+                await asyncio.wait({reader, waking}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            room.signals.remove_viewer(queue)
+            for task in (reader, waking):
+                if task is not None:
+                    task.cancel()
+
+    async def _read(self) -> None:
+        """A viewer has nothing more to say; reading shows when it goes."""
+        while not self.ws.closed:
+            message = await self.ws.receive()
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                return
