@@ -53,6 +53,7 @@ class TrackTimeline:
         self._timestamps = Unwrapper(32)
         self._offset: int | None = None
         self._last = -1
+        self._raw = 0
         self._target = 0
         self._lead = 0
 
@@ -92,6 +93,7 @@ class TrackTimeline:
         return jumped
 
     def _follow_target(self, ticks: int) -> None:
-        step = max(0, round((ticks - self._last) * SLEW)) if self._last >= 0 else 0
+        step = max(0, round((ticks - self._raw) * SLEW)) if self._last >= 0 else 0
+        self._raw = ticks
         missing = self._target - self._lead
         self._lead += max(-step, min(step, missing))
