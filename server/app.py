@@ -1,9 +1,9 @@
 """The one place where everything is put together, started and stopped.
 
-Order of starting: secret, database (migrated), media port, rooms, gateway, consults, dispatcher, HTTP. Stopping
-goes the other way, so that each part can still use what it stands on: HTTP takes nobody new, rooms close and
-finalise their recordings, the dispatcher rests (its timers are in the database), sockets go, then the media
-port, the signal store and the database. Stopping twice is harmless.
+Order of starting: secret, database (migrated), media port, rooms, gateway, consults, dispatcher, HTTP.
+Stopping goes the other way, so that each part can still use what it stands on: HTTP takes nobody new, rooms
+close and finalise their recordings, the dispatcher rests (its timers are in the database), sockets go, then
+the media port, the signal store and the database. Stopping twice is harmless.
 """
 
 from __future__ import annotations

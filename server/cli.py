@@ -23,7 +23,10 @@ from server.log import configure_logging
 from server.run import run, serve
 
 app = typer.Typer(
-    name="huizhen", help="Huizhen (会诊): teleconsultation server.", no_args_is_help=True, add_completion=False
+    name="huizhen",
+    help="Huizhen (会诊): teleconsultation server.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 app.add_typer(device_app, name="device")
 app.add_typer(token_app, name="token")
@@ -31,13 +34,19 @@ app.add_typer(admin_app, name="admin")
 app.add_typer(verify_app, name="verify")
 app.command("export")(export)
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file; see docs/huizhen.sample.toml.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="TOML file; see docs/huizhen.sample.toml.")
+]
 
 
 def ready_line(server: Server) -> str:
     """What a program that started us waits for on standard output."""
     config = server.services.config
-    facts = {"url": server.url, "data": str(config.data_directory), "mediaPort": server.services.media_socket.port}
+    facts = {
+        "url": server.url,
+        "data": str(config.data_directory),
+        "mediaPort": server.services.media_socket.port,
+    }
     return "READY " + json.dumps(facts)
 
 

@@ -33,7 +33,9 @@ token_app = typer.Typer(help="Make tokens for rooms, devices and guests.", no_ar
 admin_app = typer.Typer(help="Accounts.", no_args_is_help=True)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The server's TOML file.")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Data directory, in place of the configured.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Data directory, in place of the configured.")
+]
 
 _ALL_SOURCES = frozenset({"microphone", "camera", "screen", "ultrasound"})
 

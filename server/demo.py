@@ -25,7 +25,6 @@ from server.services import Services
 from signaling.personal import Personal
 
 _DEVICES_WAIT_S = 15.0  # for both gateways to be online before the demo calls itself ready
-_DEVICES_LOOK_S = 0.05
 _STOP_S = 5.0  # how long a gateway may take to end
 
 logger = logging.getLogger(__name__)
@@ -135,6 +134,7 @@ def _patient(patient: county.DemoPatient, created_at: float) -> Patient:
 
 async def _start_gateways(server: Server, stack: AsyncExitStack) -> None:
     """Two processes of our own command, as at a clinic; ended before the server stops."""
+    online = _watch_gateways(server.services)
     for kind, device_id in (("ecg", county.ECG_DEVICE), ("ultrasound", county.ULTRASOUND_DEVICE)):
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -143,13 +143,24 @@ async def _start_gateways(server: Server, stack: AsyncExitStack) -> None:
             stdout=asyncio.subprocess.DEVNULL,
         )
         stack.push_async_callback(_end, process)
-    online = server.services.gateway.online
     try:
-        async with asyncio.timeout(_DEVICES_WAIT_S):
-            while not all(online(device_id) for device_id in county.DEVICE_TOKENS):
-                await asyncio.sleep(_DEVICES_LOOK_S)
+        await asyncio.wait_for(online.wait(), _DEVICES_WAIT_S)
     except TimeoutError:
         logger.warning("the simulated devices are not online yet")
+
+
+def _watch_gateways(services: Services) -> asyncio.Event:
+    """An event that is set when all devices of the demo are connected."""
+    online, missing, told = asyncio.Event(), set(county.DEVICE_TOKENS), services.consults.user_connected
+
+    async def connected(user_id: str) -> None:
+        missing.discard(user_id)
+        if not missing:
+            online.set()
+        await told(user_id)
+
+    services.gateway.on_user_connected = connected
+    return online
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -76,7 +76,9 @@ PEOPLE = (
 )
 
 PATIENTS = (
-    DemoPatient("pat-demo-1", "张桂英", "Zhang Guiying", "female", "1958-03-12", "YL-1958-0312", "org-shiqiao"),
+    DemoPatient(
+        "pat-demo-1", "张桂英", "Zhang Guiying", "female", "1958-03-12", "YL-1958-0312", "org-shiqiao"
+    ),
     DemoPatient("pat-demo-2", "刘德福", "Liu Defu", "male", "1949-11-02", "YL-1949-1102", "org-shiqiao"),
     DemoPatient("pat-demo-3", "陈小宝", "Chen Xiaobao", "male", "2019-06-20", "YL-2019-0620", "org-shiqiao"),
     DemoPatient("pat-demo-4", "吴秋月", "Wu Qiuyue", "female", "1971-09-30", "YL-1971-0930", "org-liuwan"),

@@ -1,4 +1,7 @@
-"""What rooms tell: recordings go into the catalogue, removals into the audit trail, everything to the consults."""
+"""What rooms tell:
+
+recordings go into the catalogue, removals into the audit trail, everything to the consults.
+"""
 
 from __future__ import annotations
 

@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from signaling.gateway import Gateway
-    from signaling.service import RoomService
-
     from media.clock import Clock
     from media.signals import SignalStore
     from media.transport import MediaSocket
@@ -24,6 +21,8 @@ if TYPE_CHECKING:
     from server.keys import Keys
     from server.metrics import Metrics
     from server.oncall.dispatcher import Dispatcher
+    from signaling.gateway import Gateway
+    from signaling.service import RoomService
 
 
 @dataclass(slots=True, kw_only=True)

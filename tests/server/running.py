@@ -33,7 +33,10 @@ def config_in(directory: Path) -> Config:
 
 @dataclass
 class Caller:
-    """Somebody with a browser. ``token`` None = not signed in. Every reply is held against the OpenAPI document."""
+    """Somebody with a browser.
+
+    ``token`` None = not signed in. Every reply is held against the OpenAPI document.
+    """
 
     http: aiohttp.ClientSession
     url: str
@@ -46,7 +49,9 @@ class Caller:
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
         target = path if path.startswith(("/api", "/healthz", "/readyz", "/metrics")) else f"/api/v1{path}"
-        async with self.http.request(method, self.url + target, json=body, headers=headers, **options) as reply:
+        async with self.http.request(
+            method, self.url + target, json=body, headers=headers, **options
+        ) as reply:
             raw = await reply.read()
             parsed = await reply.json(content_type=None) if "json" in reply.content_type else raw
             self.contract.check(method, target, reply.status, reply.content_type, parsed)

@@ -13,16 +13,16 @@ DOCUMENT: dict[str, Any] = {
         "/things/{id}": {
             "get": {
                 "responses": {
-                    "200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}},
+                    "200": {
+                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}
+                    },
                     "default": {"content": {"application/problem+json": {"schema": {"type": "object"}}}},
                 }
             }
         }
     },
     "components": {
-        "schemas": {
-            "Thing": {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
-        }
+        "schemas": {"Thing": {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}}
     },
 }
 

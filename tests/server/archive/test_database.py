@@ -54,11 +54,14 @@ async def test_upgrading_again_changes_nothing(database: Database) -> None:
 
 
 async def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
-    with pytest.raises(LookupError):
+    async def fail() -> None:
         async with database.write() as session:
             session.add(place("org-1"))
             await session.flush()
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
     async with database.read() as session:
         assert await session.get(Organization, "org-1") is None
 
@@ -182,9 +185,13 @@ async def test_a_change_behind_the_back_of_the_triggers_is_found(database: Datab
 
 async def test_the_entry_falls_with_its_step(database: Database) -> None:
     audit = AuditLog(CountedClock())
-    with pytest.raises(LookupError):
+
+    async def fail() -> None:
         async with database.write() as session:
             await audit.record(session, system_actor(), "x.do", "thing", "t-1")
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
     async with database.read() as session:
         assert await session.scalar(select(func.count()).select_from(AuditEntry)) == 0
