@@ -102,7 +102,7 @@ export function layOut(wishes: LayoutWishes, leads: Pick<LeadInfo, 'code' | 'nam
     const top = Math.round((row * height) / rows)
     const cellHeight = Math.round(((row + 1) * height) / rows) - top
     const info = leads[lead]
-    return { lead, label: info?.name || info?.code || '', column: Math.floor(place / rows), top, height: cellHeight, baseline: Math.round(top + cellHeight * 0.55) }
+    return { lead, label: info?.name || info?.code || '', column: Math.floor(place / rows), top, height: cellHeight, baseline: Math.round(top + cellHeight * 0.55) + 0.5 }
   })
   // All columns show the same stretch of time, so that leads stay aligned.
   const pxPerSecond = wishes.speed * pxPerMm

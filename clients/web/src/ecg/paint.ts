@@ -91,7 +91,7 @@ function note(context: Context2d, style: Style, text: string, layout: Layout, si
 
 function stroke(context: Context2d, colour: string, layout: Layout): void {
   context.strokeStyle = colour
-  context.lineWidth = layout.pxPerMm > 6 ? 2 : 1.25
+  context.lineWidth = layout.pxPerMm > 6 ? 2.25 : 1.5
   context.lineJoin = 'round'
   context.stroke()
 }

@@ -22,8 +22,8 @@ export interface RemoteTrack {
   track: MediaStreamTrack
   /** Its producer is paused: muted, or the camera is off. */
   paused: boolean
-  /** What the server sends now; null when nothing is sent for want of bandwidth. */
-  spatialLayer: number | null
+  /** What the server sends now: null when it sends nothing for want of bandwidth, undefined before it said anything. */
+  spatialLayer: number | null | undefined
 }
 
 export interface SessionEvents {
@@ -187,6 +187,16 @@ export class MediaSession extends Emitter<SessionEvents> {
     return [...this.received.values()].map(({ view }) => view)
   }
 
+  /** How loud each peer's microphone is now, 0..1, as the audio level that came with the latest packet (RFC 6464). */
+  levels(): Map<string, number> {
+    const levels = new Map<string, number>()
+    for (const { view, consumer } of this.received.values()) {
+      if (view.source !== 'microphone' || view.paused) continue
+      levels.set(view.peerId, consumer.rtpReceiver?.getSynchronizationSources()[0]?.audioLevel ?? 0)
+    }
+    return levels
+  }
+
   consumers(): { view: RemoteTrack; consumer: Consumer }[] {
     return [...this.received.values()]
   }
@@ -295,6 +305,6 @@ function viewOf(info: ConsumerInfo, track: MediaStreamTrack): RemoteTrack {
     kind: info.kind,
     track,
     paused: info.producerPaused,
-    spatialLayer: null,
+    spatialLayer: undefined,
   }
 }

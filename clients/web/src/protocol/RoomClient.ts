@@ -396,6 +396,11 @@ export class RoomClient extends Emitter<RoomEvents> {
     return this.reply?.grants ?? NOTHING
   }
 
+  /** How loud each peer is now, 0..1. */
+  levels(): Map<string, number> {
+    return this.session?.levels() ?? new Map<string, number>()
+  }
+
   /** Figures of everything received, one entry a consumer. */
   async stats(): Promise<ConsumerStats[]> {
     const all = this.session?.consumers() ?? []

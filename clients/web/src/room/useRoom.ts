@@ -1,0 +1,129 @@
+import { computed, onScopeDispose, ref, shallowRef } from 'vue'
+import {
+  openMedia, openScreen, RoomClient, RoomError, verdict,
+  type EndReason, type LocalMedia, type Reading, type RoomCredentials, type Source, type Verdict,
+} from '@/protocol'
+import type { Measuring } from './measure'
+import { SpeakerChoice } from './tiles'
+
+const QUALITY_EVERY_MS = 2_000
+const SPEAKER_EVERY_MS = 500
+/** A notice that needs no action goes by itself. */
+const NOTICE_MS = 8_000
+
+export interface RoomOptions {
+  credentials: RoomCredentials
+  media: Promise<LocalMedia>
+  measuring: Measuring
+  renew: () => Promise<RoomCredentials>
+}
+
+/** One stay in a room, as reactive state. The client itself is never made reactive. */
+export function useRoom(options: RoomOptions) {
+  const client = new RoomClient({
+    credentials: options.credentials,
+    renew: options.renew,
+    openCamera: async () => {
+      const { video, error } = await openMedia({ audio: false, video: true })
+      if (!video) throw error ?? RoomError.local('media_failed')
+      return video
+    },
+  })
+  const snapshot = shallowRef(client.snapshot())
+  const problem = shallowRef<RoomError | null>(null)
+  const ended = shallowRef<{ reason: EndReason; error: RoomError | null } | null>(null)
+  const speaker = ref<string | null>(null)
+  const quality = shallowRef<Verdict>({ grade: 'unknown', cause: 'measuring', lossPercent: 0, roundTripMs: null })
+  const mutedByChair = ref<Source | null>(null)
+  const speakers = new SpeakerChoice()
+  let previous: Reading | null = null
+  let noticeTimer: ReturnType<typeof setTimeout> | undefined
+
+  function complain(error: unknown): void {
+    problem.value = RoomError.from(error)
+    clearTimeout(noticeTimer)
+    if (!problem.value.code.startsWith('media_')) noticeTimer = setTimeout(() => { problem.value = null }, NOTICE_MS)
+  }
+
+  /** Runs an action and shows its error; true when it worked. */
+  async function attempt(action: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await action()
+      return true
+    } catch (error) {
+      complain(error)
+      return false
+    }
+  }
+
+  client.on('changed', (now) => { snapshot.value = now })
+  client.on('mark', (name) => options.measuring.mark(name))
+  client.on('error', complain)
+  client.on('mutedByChair', ({ source }) => { mutedByChair.value = source })
+  client.on('ended', (how) => { ended.value = how })
+  options.measuring.stats(() => client.stats())
+
+  async function takeMedia(media: LocalMedia): Promise<void> {
+    options.measuring.mark('media')
+    if (ended.value) {
+      media.audio?.stop()
+      media.video?.stop()
+      return
+    }
+    if (media.error) complain(media.error)
+    const tracks: [Source, MediaStreamTrack | null][] = [['microphone', media.audio], ['camera', media.video]]
+    await Promise.all(tracks.map(([source, track]) => track && attempt(() => client.publish(source, track))))
+  }
+
+  function start(): void {
+    client.join().catch(() => undefined) // told by `ended`
+    void options.media.then(takeMedia)
+  }
+
+  const local = (source: Source) => snapshot.value.local.find((mine) => mine.source === source)
+  const on = (source: Source) => computed(() => { const mine = local(source); return mine !== undefined && !mine.muted })
+  const microphoneOn = on('microphone')
+  const cameraOn = on('camera')
+  const sharing = on('screen')
+
+  /** Switches a microphone or camera; opens it when it was not there at all. */
+  async function toggle(source: 'microphone' | 'camera'): Promise<void> {
+    const mine = local(source)
+    mutedByChair.value = null
+    if (mine) {
+      await attempt(() => client.setMuted(source, !mine.muted))
+      return
+    }
+    const media = await openMedia({ audio: source === 'microphone', video: source === 'camera' })
+    await takeMedia(media)
+  }
+
+  async function toggleSharing(): Promise<void> {
+    if (local('screen')) await attempt(() => client.unpublish('screen'))
+    else await attempt(async () => client.publish('screen', await openScreen()))
+  }
+
+  const timers = [
+    setInterval(() => { speaker.value = speakers.update(client.levels()) }, SPEAKER_EVERY_MS),
+    setInterval(() => {
+      if (snapshot.value.phase !== 'joined') return
+      void client.reading(performance.now()).then((reading) => {
+        quality.value = verdict(previous, reading)
+        previous = reading
+      }, () => undefined) // a transport that closes while it is read has no figures
+    }, QUALITY_EVERY_MS),
+  ]
+  onScopeDispose(() => {
+    timers.forEach(clearInterval)
+    clearTimeout(noticeTimer)
+    void client.leave()
+  })
+
+  return {
+    client, snapshot, problem, ended, speaker, quality, mutedByChair, microphoneOn, cameraOn, sharing,
+    start, toggle, toggleSharing, attempt, takeMedia,
+    dismiss: () => { problem.value = null },
+  }
+}
+
+export type Room = ReturnType<typeof useRoom>
