@@ -1,9 +1,13 @@
-"""What a recording consists of: ``manifest.json`` beside its files. Times: ms from the recording's start."""
+"""What a recording consists of: ``manifest.json`` beside its files.
+
+Times in a recording are milliseconds from its start; the start itself is ISO 8601 in UTC.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from media.signals.descriptor import StreamDescriptor
@@ -128,8 +132,8 @@ class Manifest:
             "recordingId": self.recording_id,
             "roomId": self.room_id,
             "state": self.state,
-            "startedAt": self.started_at,
-            "endedAt": self.ended_at,
+            "startedAt": _iso(self.started_at),
+            "endedAt": _iso(self.ended_at) if self.ended_at else None,
             "durationMs": self.duration_ms,
             "tracks": [track.as_json() for track in self.tracks],
             "signals": [signal.as_json() for signal in self.signals],
@@ -143,8 +147,8 @@ class Manifest:
         return cls(
             recording_id=value["recordingId"],
             room_id=value["roomId"],
-            started_at=value["startedAt"],
-            ended_at=value["endedAt"],
+            started_at=_unix(value["startedAt"]),
+            ended_at=_unix(value["endedAt"]) if value["endedAt"] else 0.0,
             duration_ms=value["durationMs"],
             state=value["state"],
             tracks=tuple(TrackEntry.from_json(track) for track in value["tracks"]),
@@ -156,3 +160,12 @@ class Manifest:
         last = max((track.end_ms for track in self.tracks), default=0)
         duration = max(last, round((ended_at - self.started_at) * 1000))
         return replace(self, ended_at=ended_at, duration_ms=duration, state=state)
+
+
+def _iso(unix: float) -> str:
+    text = datetime.fromtimestamp(unix, tz=UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _unix(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
