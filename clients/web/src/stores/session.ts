@@ -8,7 +8,8 @@ const RENEW_BEFORE_S = 30
 
 /** Tabs renew one after another: a rotating refresh cookie must not be spent twice at the same moment. */
 function oneTabAtATime<T>(work: () => Promise<T>): Promise<T> {
-  return 'locks' in navigator ? navigator.locks.request('hz.refresh', work) as Promise<T> : work()
+  const locks = navigator.locks as LockManager | null | undefined // there is none on an address without https
+  return locks ? locks.request('hz.refresh', work) as Promise<T> : work()
 }
 
 export const useSession = defineStore('session', () => {

@@ -1,0 +1,113 @@
+import { flushPromises } from '@vue/test-utils'
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Consultation } from '@/api/types'
+import { consultation, doctor, expert } from '@/testing/fixtures'
+import { fakeServer, mountPage, type Answer } from '@/testing/mount'
+import ConsultationPage from './ConsultationPage.vue'
+
+const SPECIALTIES = { 'GET /specialties': { body: [{ code: 'cardiology', name: { zh: '心血管内科', en: 'Cardiology' } }] } }
+const signature = { algorithm: 'Ed25519', publicKey: 'K', value: 'V', signedAt: '2026-01-01T00:20:00Z', verified: true }
+const opinion = { findings: 'ST 段抬高', conclusion: '急性下壁心肌梗死可能', advice: '立即转诊', critical: true, state: 'signed' as const, signature, addenda: [] }
+
+async function page(changes: Partial<Consultation>, more: Record<string, Answer | (() => Answer)> = {}) {
+  const asked = fakeServer({ ...SPECIALTIES, 'GET /consultations/con-1': { body: consultation(changes) }, 'GET /consultations/con-1/guest-links': { body: [] }, ...more })
+  return { asked, ...await mountPage(ConsultationPage, { id: 'con-1' }, '/c/con-1') }
+}
+
+const buttons = (wrapper: Awaited<ReturnType<typeof page>>['wrapper']) => wrapper.findAll('[data-testid^=action-], [data-testid=enter-room], [data-testid=end-consult], [data-testid=opinion-sign], [data-testid=decision-submit], [data-testid=guest-link-create]')
+  .map((button) => button.attributes('data-testid'))
+
+describe('the consultation page', () => {
+  beforeEach(() => { document.body.innerHTML = '' })
+
+  it('shows the state, who is rung, and what comes next', async () => {
+    const { wrapper } = await page({
+      allowed: ['cancel'], next: { name: { zh: '呼叫下一位专家', en: 'next' }, at: '2099-01-01T00:00:00Z', action: 'ring_timeout' },
+      offers: [{ id: 'o1', ring: 1, practitioner: expert, state: 'declined', offeredAt: '2026-01-01T00:00:02Z', expiresAt: null, answeredAt: '2026-01-01T00:00:20Z', reason: 'in_surgery' }],
+    })
+    expect(wrapper.get('[data-testid=state]').attributes('data-state')).toBe('OFFERED')
+    for (const words of ['正在呼叫专家', '呼叫下一位专家', '王建国', '正在手术或抢救', '0:18']) expect(wrapper.text()).toContain(words)
+  })
+
+  it('has the buttons that the server allows, and no others', async () => {
+    expect(buttons((await page({ allowed: ['cancel'] })).wrapper)).toEqual(['action-cancel'])
+    document.body.innerHTML = ''
+    expect(buttons((await page({ state: 'ACCEPTED', expert, allowed: ['cancel', 'join', 'invite_guest'] })).wrapper)).toEqual(['enter-room', 'action-cancel', 'guest-link-create'])
+    document.body.innerHTML = ''
+    expect(buttons((await page({ state: 'ARCHIVED', allowed: [] })).wrapper)).toEqual([])
+  })
+
+  it('cancels with a reason only', async () => {
+    const { wrapper, asked } = await page({ allowed: ['cancel'] }, { 'POST /consultations/con-1/actions': { body: consultation({ state: 'CANCELLED', version: 4 }) } })
+    await wrapper.get('[data-testid=action-cancel]').trigger('click')
+    await wrapper.get('dialog form').trigger('submit')
+    expect(asked.some((each) => each.call.startsWith('POST'))).toBe(false)
+    await wrapper.get('[data-testid=reason]').setValue('病人已好转')
+    await wrapper.get('dialog form').trigger('submit')
+    await flushPromises()
+    expect(asked.find((each) => each.call.startsWith('POST'))?.body).toEqual({ action: 'cancel', reason: '病人已好转' })
+    expect(wrapper.get('[data-testid=state]').attributes('data-state')).toBe('CANCELLED')
+  })
+
+  it('keeps the draft, then signs it, in this order', async () => {
+    let signed = false
+    const pending = { state: 'OPINION_PENDING', expert, allowed: ['write_opinion'] }
+    const { wrapper, asked } = await page(pending, {
+      'GET /consultations/con-1': () => ({ body: consultation(signed ? { ...pending, state: 'SIGNED', version: 9, opinion, allowed: ['amend'] } : pending) }),
+      'PUT /consultations/con-1/opinion': { body: {} },
+      'POST /consultations/con-1/opinion/sign': () => {
+        signed = true
+        return { body: {} }
+      },
+    })
+    await wrapper.get('[data-testid=opinion-findings]').setValue('ST 段抬高')
+    await wrapper.get('[data-testid=opinion-conclusion]').setValue('急性下壁心肌梗死可能')
+    await wrapper.get('[data-testid=opinion-password]').setValue('secret')
+    await wrapper.get('[data-testid=opinion-form]').trigger('submit')
+    await flushPromises()
+    const writes = asked.filter((each) => !each.call.startsWith('GET'))
+    expect(writes).toEqual([
+      { call: 'PUT /consultations/con-1/opinion', body: { findings: 'ST 段抬高', conclusion: '急性下壁心肌梗死可能', advice: '', critical: false } },
+      { call: 'POST /consultations/con-1/opinion/sign', body: { password: 'secret' } },
+    ])
+    expect(wrapper.get('[data-testid=opinion-signature]').attributes('data-verified')).toBe('true')
+  })
+
+  it('signs nothing without a conclusion or a password', async () => {
+    const { wrapper, asked } = await page({ state: 'OPINION_PENDING', expert, allowed: ['write_opinion'] })
+    await wrapper.get('[data-testid=opinion-findings]').setValue('x')
+    await wrapper.get('[data-testid=opinion-password]').setValue('secret')
+    await wrapper.get('[data-testid=opinion-form]').trigger('submit')
+    expect(asked.filter((each) => each.call.startsWith('POST'))).toEqual([])
+    expect(wrapper.text()).toContain('签名前必须填写')
+  })
+
+  it('warns of a signature that does not hold', async () => {
+    const { wrapper } = await page({ state: 'RETURNED', expert, opinion: { ...opinion, signature: { ...signature, verified: false } } })
+    expect(wrapper.get('[data-testid=opinion-signature]').attributes('data-verified')).toBe('false')
+    expect(wrapper.text()).toContain('请勿采用')
+  })
+
+  it('lets the requester read the opinion and record the decision', async () => {
+    const { wrapper, asked } = await page({ state: 'RETURNED', expert, opinion, allowed: ['acknowledge'] }, {
+      'POST /consultations/con-1/actions': { body: consultation({ state: 'ACKNOWLEDGED', version: 5, opinion, decision: { text: '同意转诊', by: doctor, at: '2026-01-01T00:30:00Z' } }) },
+    })
+    expect(wrapper.get('[data-testid=opinion-text]').text()).toContain('急性下壁心肌梗死可能')
+    await wrapper.get('[data-testid=decision-text]').setValue('同意转诊')
+    await wrapper.get('[data-testid=decision-submit]').trigger('submit')
+    await flushPromises()
+    expect(asked.find((each) => each.call.startsWith('POST'))?.body).toEqual({ action: 'acknowledge', data: { decision: '同意转诊' } })
+    expect(wrapper.get('[data-testid=decision]').text()).toContain('同意转诊')
+  })
+
+  it('says what went wrong and tries again on demand', async () => {
+    let down = true
+    const { wrapper } = await page({}, { 'GET /consultations/con-1': () => (down ? { status: 500, body: {} } : { body: consultation() }) })
+    expect(wrapper.get('[data-testid=error]').attributes('data-blame')).toBe('server')
+    down = false
+    await wrapper.get('[data-testid=error] button').trigger('click')
+    await flushPromises()
+    expect(wrapper.find('[data-testid=error]').exists()).toBe(false)
+    expect(wrapper.find('[data-testid=state]').exists()).toBe(true)
+  })
+})
