@@ -1,0 +1,196 @@
+"""Recordings: who may open one, what its links give, and what they do not."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest_asyncio
+
+from media.signals import Frame, Lead, StreamDescriptor, decode
+from server.app import Server
+from server.archive.models import RecordingRow
+from server.auth.tickets import make_ticket
+from signaling.events import RecordingStarted, RecordingStopped
+from tests.server.running import Caller, CallerFactory
+
+WEBM = bytes(range(256)) * 8
+STREAM = StreamDescriptor(
+    stream_id="0c5c6c8e-3c0f-4d0c-9a2f-6f1f3a2b4c5d",
+    kind="ecg",
+    label="ECG",
+    sampling_rate_hz=500.0,
+    leads=(Lead("I", "I", 1.25, 0), Lead("II", "II", 1.25, 0)),
+)
+
+
+@dataclass
+class Recorded:
+    """A consult of the village doctor with one recording."""
+
+    consultation_id: str
+    recording_id: str
+    village: Caller
+
+
+def manifest_of(recording_id: str, room_id: str, started_at: float) -> dict[str, Any]:
+    track = {
+        "trackId": "t-1",
+        "peerId": "p-1",
+        "kind": "video",
+        "source": "camera",
+        "codec": "video/VP8",
+        "file": "t-1.webm",
+        "mimeType": 'video/webm; codecs="vp8"',
+        "startMs": 120,
+        "endMs": 5120,
+        "packets": 400,
+        "lostPackets": 0,
+        "width": 320,
+        "height": 240,
+    }
+    return {
+        "version": 1,
+        "recordingId": recording_id,
+        "roomId": room_id,
+        "state": "complete",
+        "startedAt": started_at,
+        "endedAt": started_at + 5.12,
+        "durationMs": 5120,
+        "tracks": [track],
+        "signals": [],
+    }
+
+
+@pytest_asyncio.fixture
+async def recorded(server: Server, caller: CallerFactory) -> Recorded:
+    village = await caller("village")
+    draft = {"kind": "urgent", "specialty": "cardiology", "patientId": "pat-demo-1", "submit": False}
+    status, consultation = await village.call("POST", "/consultations", draft)
+    assert status == 201, consultation
+    room_id, recording_id = consultation["roomId"], "rec-test"
+    now = server.services.clock.wall()
+    folder = server.services.recordings.directory / recording_id
+    folder.mkdir(parents=True)
+    (folder / "t-1.webm").write_bytes(WEBM)
+    (folder / "secret.txt").write_text("not a track")
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(manifest_of(recording_id, room_id, now)))
+    await store_signal(server, room_id)
+    async with server.services.database.write() as session:
+        await server.services.recordings.started(session, RecordingStarted(room_id, recording_id, now))
+    async with server.services.database.write() as session:
+        await server.services.recordings.stopped(
+            session, RecordingStopped(room_id, recording_id, path, now + 5.12)
+        )
+    return Recorded(consultation["id"], recording_id, village)
+
+
+async def store_signal(server: Server, room_id: str) -> None:
+    log = await server.services.signals.open(room_id, STREAM)
+    start_ns = round(server.services.clock.wall() * 1e9)
+    for sequence in range(120):
+        samples = np.full((50, 2), sequence, dtype=np.int16)
+        await log.append(Frame.of(STREAM, sequence, start_ns + sequence * 10**8, samples))
+    await log.close()
+
+
+async def test_a_recording_has_tracks_signals_and_times(recorded: Recorded) -> None:
+    shown = await recorded.village.get(f"/recordings/{recorded.recording_id}")
+    assert shown["consultationId"] == recorded.consultation_id
+    assert shown["durationMs"] == 5120
+    (track,), (signal,) = shown["tracks"], shown["signals"]
+    assert (track["startMs"], track["width"], track["lostPackets"]) == (120, 320, 0)
+    assert (signal["frames"], signal["samplingRateHz"], len(signal["leads"])) == (120, 500.0, 2)
+    assert signal["missing"] == []
+    listed = await recorded.village.get(f"/consultations/{recorded.consultation_id}/recordings")
+    assert [entry["id"] for entry in listed] == [recorded.recording_id]
+
+
+async def test_a_track_is_fetched_without_a_header_and_in_ranges(recorded: Recorded) -> None:
+    shown = await recorded.village.get(f"/recordings/{recorded.recording_id}")
+    url = recorded.village.url + shown["tracks"][0]["url"]
+    async with recorded.village.http.get(url) as reply:
+        assert (reply.status, reply.content_type) == (200, "video/webm")
+        assert await reply.read() == WEBM
+    async with recorded.village.http.get(url, headers={"Range": "bytes=256-511"}) as reply:
+        assert (reply.status, await reply.read()) == (206, WEBM[256:512])
+        assert reply.headers["Content-Range"] == f"bytes 256-511/{len(WEBM)}"
+
+
+def frames_in(raw: bytes) -> Iterator[bytes]:
+    position = 0
+    while position < len(raw):
+        (length,) = struct.unpack_from("<I", raw, position)
+        yield raw[position + 4 : position + 4 + length]
+        position += 4 + length
+
+
+async def test_a_signal_s_frames_come_whole_and_in_order(recorded: Recorded) -> None:
+    shown = await recorded.village.get(f"/recordings/{recorded.recording_id}")
+    async with recorded.village.http.get(recorded.village.url + shown["signals"][0]["url"]) as reply:
+        assert reply.status == 200
+        frames = [decode(raw, STREAM) for raw in frames_in(await reply.read())]
+    assert [frame.sequence for frame in frames] == list(range(120))
+    assert int(frames[7].samples[0, 0]) == 7
+
+
+async def test_only_who_may_see_the_consult_sees_its_recording(
+    recorded: Recorded, caller: CallerFactory
+) -> None:
+    for username in ("village2", "cardio1", "admin", "regulator"):
+        status, body = await (await caller(username)).call("GET", f"/recordings/{recorded.recording_id}")
+        assert (status, body["code"]) == (403, "forbidden")
+    status, body = await recorded.village.call("GET", "/recordings/rec-none")
+    assert (status, body["code"]) == (404, "not_found")
+
+
+async def test_a_ticket_opens_its_recording_s_tracks_only(recorded: Recorded, server: Server) -> None:
+    nobody = Caller(recorded.village.http, recorded.village.url, recorded.village.contract)
+    key, now = server.services.keys.ticket_key, int(server.services.clock.wall())
+    good = make_ticket(key, recorded.recording_id, now + 60)
+    path = f"/recordings/{recorded.recording_id}/files"
+    cases = {
+        f"{path}/t-1.webm": 403,
+        f"{path}/t-1.webm?ticket=": 403,
+        f"{path}/t-1.webm?ticket={make_ticket(key, 'rec-other', now + 60)}": 403,
+        f"{path}/t-1.webm?ticket={make_ticket(key, recorded.recording_id, now - 1)}": 403,
+        f"{path}/t-1.webm?ticket={good}": 200,
+        f"{path}/secret.txt?ticket={good}": 404,
+        f"{path}/manifest.json?ticket={good}": 404,
+        f"{path}/..%2f..%2fsecret.key?ticket={good}": 404,
+        f"/recordings/{recorded.recording_id}/signals/{STREAM.stream_id}?ticket={good}": 200,
+        f"/recordings/{recorded.recording_id}/signals/{'0' * 8}-0000-4000-8000-{'0' * 12}?ticket={good}": 404,
+    }
+    for target, expected in cases.items():
+        assert (await nobody.call("GET", target))[0] == expected, target
+
+
+async def test_opening_a_recording_stands_in_the_trail(recorded: Recorded, caller: CallerFactory) -> None:
+    await recorded.village.get(f"/recordings/{recorded.recording_id}")
+    page = await (await caller("regulator")).get(f"/audit?consultationId={recorded.consultation_id}")
+    assert [entry["subjectId"] for entry in page["items"] if entry["action"] == "recording.view"] == [
+        recorded.recording_id
+    ]
+
+
+async def test_a_recording_that_a_crash_left_is_taken_up_at_the_next_start(
+    recorded: Recorded, server: Server, tmp_path: Path
+) -> None:
+    now = server.services.clock.wall()
+    folder = server.services.recordings.directory / "rec-lost"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps(manifest_of("rec-lost", "c-con-x", now)))
+    async with server.services.database.write() as session:
+        await server.services.recordings.started(session, RecordingStarted("c-con-x", "rec-lost", now))
+    async with server.services.database.write() as session:
+        assert await server.services.recordings.adopt(session) == 1
+    async with server.services.database.read() as session:
+        row = await session.get(RecordingRow, "rec-lost")
+    assert row is not None
+    assert (row.duration_ms, row.manifest_path) == (5120, "rec-lost/manifest.json")

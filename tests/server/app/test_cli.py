@@ -1,0 +1,143 @@
+"""The command line beside a server's data: accounts, tokens, verification, export."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from typer.testing import CliRunner, Result
+
+from media.clock import SystemClock
+from server.app import Server
+from server.auth.service import AuthService
+from server.cli import app
+from server.config import sample_toml
+from server.demo import seed
+from server.keys import Keys
+from server.run import run
+from signaling.access import verify_room_token
+from tests.server.contract import Contract
+from tests.server.running import Caller, config_in
+
+PASSWORD = "long-enough-1"
+
+
+@pytest.fixture
+def county(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data directory of a demo county whose server is not running."""
+    for name, value in (("TIME_COST", 1), ("MEMORY_KIB", 8), ("PARALLELISM", 1)):
+        monkeypatch.setenv(f"HUIZHEN_AUTH_ARGON2_{name}", str(value))
+    run(start_seed_stop(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+async def start_seed_stop(data: Path) -> None:
+    server = await Server.start(config_in(data), SystemClock())
+    await seed(server.services)
+    await server.stop()
+
+
+def huizhen(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+async def sign_in(data: Path, username: str, password: str) -> str:
+    server = await Server.start(config_in(data), SystemClock())
+    try:
+        auth: AuthService = server.services.auth
+        signed_in = await auth.login(username, password, "", server.services.clock.wall())
+        return signed_in.practitioner_id
+    finally:
+        await server.stop()
+
+
+def test_an_account_that_was_made_can_sign_in(county: Path) -> None:
+    options = ("--organization", "org-liuwan", "--name", "方芳", "--role", "village_doctor")
+    made = huizhen("admin", "create-account", "fang", *options, "--password", PASSWORD, "--data", str(county))
+    assert made.exit_code == 0, made.output
+    assert run(sign_in(county, "fang", PASSWORD)) == made.stdout.strip()
+    again = huizhen(
+        "admin", "create-account", "fang", *options, "--password", PASSWORD, "--data", str(county)
+    )
+    assert again.exit_code == 1
+
+
+def test_a_reset_password_is_the_one_that_counts(county: Path) -> None:
+    done = huizhen("admin", "reset-password", "village", "--password", PASSWORD, "--data", str(county))
+    assert done.exit_code == 0, done.output
+    assert run(sign_in(county, "village", PASSWORD)) == "prc-village"
+
+
+def test_a_device_gets_a_new_token_and_its_old_one_ends(county: Path) -> None:
+    made = huizhen("token", "device", "dev-ecg-1", "--data", str(county))
+    token = made.stdout.strip()
+
+    async def whose(presented: str) -> str:
+        server = await Server.start(config_in(county), SystemClock())
+        try:
+            return await server.services.auth.user_id(presented, server.services.clock.wall())
+        finally:
+            await server.stop()
+
+    assert run(whose(token)) == "dev-ecg-1"
+    with pytest.raises(Exception, match="token_invalid"):
+        run(whose("hzd_demo-ecg-1"))
+
+
+def test_room_and_guest_tokens_are_the_server_s_own(county: Path) -> None:
+    secret = Keys.load_or_create(county).room_secret
+    made = huizhen("token", "room", "--room", "c-con-1", "--role", "chair", "--data", str(county))
+    claims = verify_room_token([secret], made.stdout.strip(), SystemClock().wall())
+    assert (claims.room_id, claims.role, claims.grant.chair) == ("c-con-1", "chair", True)
+    guest = huizhen("token", "guest", "--room", "c-con-1", "--data", str(county))
+    grant = verify_room_token([secret], guest.stdout.strip(), SystemClock().wall()).grant
+    assert (grant.chair, grant.record, "screen" in grant.publish) == (False, False, False)
+
+
+def test_a_changed_byte_of_the_trail_is_found(county: Path) -> None:
+    huizhen("admin", "reset-password", "village", "--password", PASSWORD, "--data", str(county))
+    whole = huizhen("verify", "audit", "--data", str(county))
+    assert (whole.exit_code, "whole" in whole.stdout) == (0, True)
+    with sqlite3.connect(county / "huizhen.db") as raw:
+        raw.execute("DROP TRIGGER audit_entries_refuse_UPDATE")
+        raw.execute("UPDATE audit_entries SET at = at + 1 WHERE sequence = 1")
+    raw.close()
+    changed = huizhen("verify", "audit", "--data", str(county))
+    assert (changed.exit_code, "entry 1" in changed.stdout) == (1, True)
+
+
+def test_an_opinion_that_is_not_there_cannot_be_verified(county: Path) -> None:
+    assert huizhen("verify", "opinion", "con-none", "--data", str(county)).exit_code == 1
+
+
+def test_a_consult_is_exported_whole(county: Path, tmp_path: Path) -> None:
+    consultation = run(make_consultation(county))
+    target = tmp_path / "out.zip"
+    done = huizhen("export", consultation["id"], str(target), "--data", str(county))
+    assert done.exit_code == 0, done.output
+    with zipfile.ZipFile(target) as archive:
+        exported = json.loads(archive.read("consultation.json"))
+        trail = json.loads(archive.read("audit.json"))
+    assert exported["patient"]["name"] == "张桂英"
+    assert exported["allowed"] == []
+    assert "consultation.create" in {entry["action"] for entry in trail}
+    assert huizhen("export", "con-none", str(target), "--data", str(county)).exit_code == 1
+
+
+async def make_consultation(data: Path) -> Any:
+    server = await Server.start(config_in(data), SystemClock())
+    async with aiohttp.ClientSession() as http:
+        village = await Caller(http, server.url, Contract(server.services.openapi)).login("village")
+        draft = {"kind": "urgent", "specialty": "cardiology", "patientId": "pat-demo-1", "submit": False}
+        _, consultation = await village.call("POST", "/consultations", draft)
+    await server.stop()
+    return consultation
+
+
+def test_the_sample_configuration_is_printed() -> None:
+    assert huizhen("config").stdout == sample_toml()
