@@ -152,7 +152,7 @@ async def verify_opinion(session: AsyncSession, consultation_id: str) -> bool | 
     if opinion is None or opinion.signed_at is None:
         return None
     row = await session.get_one(Consultation, consultation_id)
-    key = await session.get(PractitionerKey, opinion.key_id)
+    key = await session.get(PractitionerKey, opinion.key_id or "")
     stands = opinion_stands(row, opinion, key)
     addenda = await session.scalars(select(Addendum).where(Addendum.consultation_id == consultation_id))
     for addendum in addenda:

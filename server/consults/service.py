@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.archive.ids import new_id
 from server.archive.models import Device, Practitioner
 from server.archive.recordings import consultation_of
 from server.auth.actor import Actor
@@ -25,7 +26,7 @@ from server.consults.errors import (
 )
 from server.consults.guests import Guests
 from server.consults.messages import DEVICE_ASSIGNED, RING, person, ring_push
-from server.consults.models import Consultation, Offer
+from server.consults.models import Consultation, Decision, Offer
 from server.consults.opinions import Opinions
 from server.consults.outbox import Push
 from server.consults.ports import Rooms
@@ -41,6 +42,7 @@ from server.oncall.dispatch import Policy
 from server.oncall.models import TimerRow
 from server.services import Services
 from signaling.events import PeerJoined, PeerLeft, RecordingStopped, RoomClosed, RoomEvent
+from signaling.personal import Personal
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +126,8 @@ class ConsultService:
             if version is not None and version != admitted.row.version:
                 raise ActionRefused(VERSION_CONFLICT)
             await self._work.steps.take(tx, admitted.row, action, actor, admitted.roles, data)
+            if action is Action.ACKNOWLEDGE:
+                tx.session.add(_decision(consultation_id, actor, data, now))
 
     async def check_view(self, session: AsyncSession, actor: Actor, consultation_id: str) -> None:
         """:raises ActionRefused: not_found, forbidden (noted)."""
@@ -220,6 +224,12 @@ async def _refuse_second(session: AsyncSession, actor: Actor, admitted: Admitted
     rung = select(Offer.id).where(Offer.consultation_id == row.id, Offer.practitioner_id == actor.id)
     if await session.scalar(rung.limit(1)) is not None:
         raise AlreadyTaken(person(await session.get_one(Practitioner, row.expert_id)))
+
+
+def _decision(consultation_id: str, actor: Actor, data: Data, now: float) -> Decision:
+    return Decision(
+        id=new_id("dec"), consultation_id=consultation_id, by_id=actor.id, text=Personal(data.text), at=now
+    )
 
 
 def _may_stay(row: Consultation, event: PeerJoined) -> bool:

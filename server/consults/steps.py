@@ -127,10 +127,10 @@ class Steps:
         if action is not Action.OFFER:
             return action, Data()
         decision = await self._decide(tx, row, consult, await tried(tx.session, row))
-        if decision.alarm_desk:
-            await self._alarm_desks(tx, row, Action.OFFER)
         if not decision.ring:
             return Action.UNFILLED, Data()
+        if decision.alarm_desk:
+            await self._alarm_desks(tx, row, Action.OFFER)
         return Action.OFFER, Data(rung=decision.ring)
 
     async def _begin_anew(self, tx: Tx, row: Consultation, consult: Consult, data: Data) -> Data:

@@ -1,0 +1,143 @@
+"""Signatures: made with the password only, and broken by any change."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+
+from server.archive.models import Account
+from server.auth.actor import Actor
+from server.consults.models import Addendum, Opinion, PractitionerKey
+from server.consults.opinions import verify_opinion
+from server.consults.schema import OpinionIn
+from server.consults.signing import Cost, WrongPasswordError, canonical, new_key, open_key, sign, verify
+from server.consults.vocabulary import Action, State
+from tests.server.consults.flow import in_session, refused, signed
+from tests.server.consults.world import PASSWORD, World
+
+CHEAP = Cost(time_cost=1, memory_kib=8, parallelism=1)
+STORED, PRIVATE = new_key("right", "prc-1", CHEAP)
+
+documents = st.dictionaries(
+    st.text(max_size=8), st.text(max_size=20) | st.booleans() | st.integers(), max_size=6
+)
+
+
+def test_a_key_opens_with_its_password_and_for_its_owner_only() -> None:
+    document = {"a": "b"}
+    opened = open_key(STORED, "right", "prc-1")
+    assert verify(STORED.public_key, document, sign(opened, document))
+    with pytest.raises(WrongPasswordError):
+        open_key(STORED, "wrong", "prc-1")
+    with pytest.raises(WrongPasswordError):
+        open_key(STORED, "right", "prc-2")
+
+
+@given(documents, documents)
+def test_a_signature_stands_for_exactly_one_document(
+    one: dict[str, str | bool | int], other: dict[str, str | bool | int]
+) -> None:
+    signature = sign(PRIVATE, one)
+    assert verify(STORED.public_key, one, signature)
+    assert verify(STORED.public_key, other, signature) is (canonical(one) == canonical(other))
+
+
+@given(st.text(max_size=100), st.text(max_size=100))
+def test_garbage_verifies_as_false(key: str, signature: str) -> None:
+    assert verify(key, {"a": 1}, signature) is False
+    assert verify(STORED.public_key, {"a": 1}, signature) is False
+
+
+def test_the_canonical_form_is_fixed() -> None:
+    assert canonical({"b": True, "a": "心电图", "c": 1}) == '{"a":"心电图","b":true,"c":1}'.encode()
+
+
+async def test_a_wrong_password_signs_nothing(world: World) -> None:
+    consult, expert = await in_session(world)
+    await world.act(expert, consult, Action.END)
+    await world.write_opinion(expert, consult)
+    assert await refused(world.sign(expert, consult, "guess")) == "wrong_password"
+    assert await world.state(consult) is State.OPINION_PENDING
+    assert (f"prc-{expert}", "refused") in await world.trail(consult)
+    async with world.services.database.read() as session:
+        assert await session.scalar(select(PractitionerKey)) is None
+    await world.sign(expert, consult)
+    assert await world.state(consult) is State.RETURNED
+
+
+async def test_one_key_signs_again_and_a_new_password_gets_a_new_one(world: World) -> None:
+    consult, expert = await signed(world)
+    for password in (PASSWORD, "another-password"):
+        if password != PASSWORD:
+            await _change_password(world, expert, password)
+        await world.act(expert, consult, Action.AMEND, text=f"补充 {password}", password=password)
+    async with world.services.database.read() as session:
+        assert len((await session.scalars(select(PractitionerKey))).all()) == 2
+        assert await verify_opinion(session, consult) is True
+    page = await world.see("village", consult)
+    assert page.opinion is not None
+    assert [addendum.signature.verified for addendum in page.opinion.addenda] == [True, True]
+
+
+async def _change_password(world: World, expert: str, password: str) -> None:
+    hashed = await world.services.auth.passwords.hash(password)
+    async with world.services.database.write() as session:
+        account = Account.practitioner_id == f"prc-{expert}"
+        await session.execute(update(Account).where(account).values(password_hash=hashed))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"conclusion": "正常"}, {"critical": True}, {"signed_at": 1.0}, {"signature": "AAAA"}, {"key_id": None}],
+)
+async def test_a_tampered_opinion_does_not_verify(world: World, change: dict[str, object]) -> None:
+    consult, _ = await signed(world)
+    async with world.services.database.write() as session:
+        await session.execute(update(Opinion).values(**change))
+    page = await world.see("village", consult)
+    assert page.opinion is not None
+    assert page.opinion.signature is not None
+    assert page.opinion.signature.verified is False
+    async with world.services.database.read() as session:
+        assert await verify_opinion(session, consult) is False
+
+
+async def test_a_tampered_addendum_does_not_verify(world: World) -> None:
+    consult, expert = await signed(world)
+    await world.act(expert, consult, Action.AMEND, text="复查", password=PASSWORD)
+    async with world.services.database.write() as session:
+        await session.execute(update(Addendum).values(text="不必复查"))
+    page = await world.see("village", consult)
+    assert page.opinion is not None
+    assert page.opinion.signature is not None
+    assert page.opinion.signature.verified is True
+    assert page.opinion.addenda[0].signature.verified is False
+
+
+async def test_a_signed_opinion_is_never_written_again(world: World) -> None:
+    consult, expert = await signed(world)
+    assert await refused(world.write_opinion(expert, consult)) == "opinion_signed"
+    assert await refused(world.sign(expert, consult)) == "wrong_state"
+    assert await refused(world.act(expert, consult, Action.AMEND, text="x")) == "password_required"
+
+
+async def test_an_addendum_after_the_decision_goes_back_to_the_requester(world: World) -> None:
+    consult, expert = await signed(world)
+    await world.act("village", consult, Action.ACKNOWLEDGE, text="转院")
+    await world.act(expert, consult, Action.AMEND, text="复查心肌酶", password=PASSWORD)
+    assert await world.state(consult) is State.RETURNED
+    await world.act("village", consult, Action.ACKNOWLEDGE, text="已复查")
+    page = await world.see("village", consult)
+    assert page.decision is not None
+    assert page.decision.text == "已复查"
+
+
+async def test_only_the_expert_of_the_consult_writes(world: World) -> None:
+    consult, expert = await in_session(world)
+    other: Actor = world.actor("cardio2" if expert == "cardio1" else "cardio1")
+    body = OpinionIn(findings="x", conclusion="y")
+    write = world.services.consults.opinions.write
+    assert await refused(write(other, consult, body, world.now)) == "forbidden"
+    assert await refused(write(world.actor("village"), consult, body, world.now)) == "forbidden"

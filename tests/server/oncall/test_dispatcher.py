@@ -1,0 +1,176 @@
+"""Timers in the database: exact after a restart, woken in time, and one that fails stops no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import select, update
+
+from media.errors import CLOSED, LocalProtocolError
+from server.consults.errors import ActionRefused
+from server.consults.models import Consultation
+from server.consults.store import facts, load, save
+from server.consults.vocabulary import Action, State
+from server.oncall.models import TimerRow
+from tests.server.consults.flow import accepted, in_session, refused, ringing
+from tests.server.consults.world import World
+
+
+@pytest_asyncio.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    county = await World.begin(tmp_path)
+    yield county
+    await county.end()
+
+
+async def timer(world: World, consult: str) -> TimerRow | None:
+    async with world.services.database.read() as session:
+        return await session.get(TimerRow, consult)
+
+
+async def test_a_restart_between_two_rings_keeps_the_second(world: World) -> None:
+    consult = await world.request()
+    [first] = await ringing(world, consult)
+    world.clock.advance(40)
+    fresh = await world.restart()
+    assert await fresh.advance(19.9) == 0
+    await fresh.advance(0.1)
+    assert await ringing(fresh, consult) != [first]
+    assert await fresh.state(consult) is State.OFFERED
+    await fresh.end()
+
+
+async def test_what_fell_due_while_the_server_was_down_is_done_at_once_and_once(world: World) -> None:
+    await world.request(specialty="obstetrics")
+    world.clock.advance(86400)
+    fresh = await world.restart()
+    assert await fresh.advance(0) == 1
+    alarms = [push for push in fresh.gateway.to("prc-desk", "consultation") if "alarm" in push]
+    assert len(alarms) == 1
+    assert await fresh.advance(0) == 0
+    assert await fresh.advance(60) == 1
+    await fresh.end()
+
+
+async def test_a_session_survives_a_restart(world: World) -> None:
+    consult, expert = await in_session(world)
+    fresh = await world.restart()
+    assert await fresh.state(consult) is State.IN_SESSION
+    await fresh.enter("village", consult)
+    await fresh.advance(30)
+    assert await fresh.state(consult) is State.SUSPENDED
+    await fresh.enter(expert, consult)
+    assert await fresh.state(consult) is State.IN_SESSION
+    assert fresh.rooms.open[f"c-{consult}"].recording_id is not None
+    await fresh.end()
+
+
+async def test_a_lost_timer_is_made_again_at_the_start(world: World) -> None:
+    consult = await world.request()
+    before = await timer(world, consult)
+    async with world.services.database.write() as session:
+        await session.delete(await session.get_one(TimerRow, consult))
+    fresh = await world.restart()
+    after = await timer(fresh, consult)
+    assert before is not None
+    assert after is not None
+    assert (after.due, after.action, after.version) == (before.due, before.action, before.version)
+    await fresh.end()
+
+
+async def test_a_timer_of_another_version_does_nothing(world: World) -> None:
+    consult = await world.request()
+    async with world.services.database.write() as session:
+        await session.execute(update(TimerRow).values(version=1, due=world.now))
+    assert await world.advance(0) == 1
+    assert await world.state(consult) is State.OFFERED
+    assert await world.advance(59) == 0
+    assert await world.advance(1) == 1
+
+
+async def test_final_states_have_no_timer(world: World) -> None:
+    consult = await world.request()
+    await world.act("village", consult, Action.CANCEL, reason="误报")
+    assert await timer(world, consult) is None
+
+
+async def test_a_writer_with_an_old_version_loses(world: World) -> None:
+    consult, _ = await accepted(world)
+    async with world.services.database.write() as session:
+        row = await load(session, consult)
+        old = await facts(session, row)
+        await session.execute(update(Consultation).values(version=old.version + 1))
+        with pytest.raises(ActionRefused, match="version_conflict"):
+            await save(session, row, old, old, {})
+
+
+async def test_one_consults_trouble_stops_no_other_timer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = await world.request()
+    world.clock.advance(1)
+    healthy = await world.request()
+    fire = world.services.consults.fire
+
+    async def failing(consultation_id: str, now: float) -> None:
+        if consultation_id == broken:
+            raise LocalProtocolError(CLOSED, "database")
+        await fire(consultation_id, now)
+
+    monkeypatch.setattr(world.services.consults, "fire", failing)
+    [first] = await ringing(world, healthy)
+    await world.advance(60)
+    assert await ringing(world, healthy) != [first]
+    stored = await timer(world, broken)
+    assert stored is not None
+    assert stored.due < world.now
+    monkeypatch.undo()
+    assert await world.advance(0) == 1
+
+
+async def test_the_loop_sleeps_until_the_next_timer_and_is_woken_by_a_new_one(world: World) -> None:
+    dispatcher = world.services.dispatcher
+    await dispatcher.start()
+    await dispatcher.start()
+    consult = await world.request()
+    [first] = await ringing(world, consult)
+    world.clock.advance(60)
+    dispatcher.wake()
+
+    async def rung_again() -> None:
+        while not world.gateway.to(f"prc-{first}", "ringEnded"):
+            world.gateway.arrived.clear()
+            await world.gateway.arrived.wait()
+
+    await asyncio.wait_for(rung_again(), 5)
+    assert await ringing(world, consult) != [first]
+    await dispatcher.stop()
+    await dispatcher.stop()
+
+
+async def test_nothing_is_ever_silent(world: World) -> None:
+    """Left alone, a request keeps a timer in every state, for a day."""
+    consult = await world.request()
+    for _ in range(2000):
+        row = await timer(world, consult)
+        assert row is not None
+        await world.advance(max(0.0, row.due - world.now))
+        if world.now > 1_767_225_600.0 + 3600:
+            break
+    assert await world.state(consult) is State.UNFILLED
+    async with world.services.database.read() as session:
+        states = set(await session.scalars(select(Consultation.state)))
+    assert states == {"UNFILLED"}
+
+
+async def test_who_did_not_answer_cannot_answer_later(world: World) -> None:
+    consult = await world.request()
+    [first] = await ringing(world, consult)
+    await world.advance(60)
+    [second] = await ringing(world, consult)
+    await world.act(second, consult, Action.ACCEPT)
+    assert await refused(world.act(first, consult, Action.ACCEPT)) == "already_taken"
