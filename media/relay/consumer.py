@@ -1,0 +1,285 @@
+"""A consumer: a producer's track on its way to one receiver."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+from media.limits import SENDER_REPORTS_KEPT
+from media.ortc import RtpParameters
+from media.relay import plane
+from media.relay.feedback import Rate
+from media.relay.layers import ALL_TEMPORAL, choose_layer
+from media.relay.plane import Subscription
+from media.relay.producer import STILL_SOURCES, Producer
+from media.relay.rewrite import Egress
+from media.rtp import rtcp
+from media.rtp.clocks import ntp_add, ntp_from_unix, ntp_middle, short_seconds
+
+if TYPE_CHECKING:
+    from media.relay.layer import Layer
+
+logger = logging.getLogger(__name__)
+
+_WITHOUT_REPORTS_S = 5.0
+"""After so long without a publisher's sender report our own clock is used; earlier the two would mix."""
+
+
+class ConsumerOwner(Protocol):
+    """What a consumer needs of the transport, or the tap, it lives on."""
+
+    @property
+    def connected(self) -> bool: ...
+    def now(self) -> float: ...
+    def wall(self) -> float: ...
+    def send_media(self, packet: bytearray, now: float) -> bool: ...
+    def consumer_closed(self, consumer: Consumer) -> None: ...
+    def consumer_paused(self, consumer: Consumer, paused_by_producer: bool) -> None: ...
+    def consumer_layers(self, consumer: Consumer, spatial: int, temporal: int) -> None: ...
+
+
+class Consumer:
+    """Made by `WebRtcTransport.consume` or `Router.tap`."""
+
+    def __init__(
+        self,
+        identifier: str,
+        owner: ConsumerOwner,
+        producer: Producer,
+        parameters: RtpParameters,
+        paused: bool,
+        first_sequences: tuple[int, int],
+    ) -> None:
+        encoding = parameters.encodings[0]
+        if encoding.ssrc is None:
+            raise ValueError("a consumer's encoding has an ssrc")
+        rtx_codec = next((codec for codec in parameters.codecs if codec.is_rtx), None)
+        rtx = None
+        if rtx_codec and rtx_codec.payload_type is not None and encoding.rtx_ssrc is not None:
+            rtx = (rtx_codec.payload_type, encoding.rtx_ssrc, first_sequences[1])
+        known = {extension.id for extension in parameters.header_extensions}
+        removed = frozenset(e.id for e in producer.consumable.header_extensions) - known
+        self.id = identifier
+        self.producer = producer
+        self.parameters = parameters
+        self.ssrc = encoding.ssrc
+        self.paused = paused
+        self.closed = False
+        self.subscription = Subscription(
+            Egress(self.ssrc, first_sequences[0], rtx is not None, removed),
+            producer.codec.clock_rate,
+            owner.send_media,
+            self._tell_layers,
+            rtx,
+        )
+        self._owner = owner
+        self._preferred = len(producer.layers) - 1
+        self._reports: deque[tuple[int, float]] = deque(maxlen=SENDER_REPORTS_KEPT)
+        self._rate = Rate()
+        self._nacks = self._plis = 0
+        self._told_layers: tuple[int, int] | None = None
+        self._last_block: rtcp.ReportBlock | None = None
+        self._round_trip: float | None = None
+
+    # -- what the owner of the consumer may do -------------------------------------------------------------
+
+    @property
+    def producer_id(self) -> str:
+        return self.producer.id
+
+    @property
+    def kind(self) -> str:
+        return self.producer.kind
+
+    @property
+    def type(self) -> str:
+        return self.producer.type
+
+    @property
+    def producer_paused(self) -> bool:
+        return self.producer.paused
+
+    @property
+    def rtp_parameters(self) -> dict[str, Any]:
+        return self.parameters.as_json()
+
+    def as_json(self) -> dict[str, Any]:
+        """What mediasoup-client's ``consume`` wants, and the source."""
+        return {
+            "id": self.id,
+            "producerId": self.producer.id,
+            "kind": self.kind,
+            "type": self.type,
+            "rtpParameters": self.rtp_parameters,
+            "paused": self.paused,
+            "producerPaused": self.producer_paused,
+            "source": self.producer.source,
+        }
+
+    def pause(self) -> None:
+        """Send nothing any more. Idempotent."""
+        self.paused = True
+        self.choose_layer(self._owner.now())
+
+    def resume(self) -> None:
+        """Send again, video from the next key frame on, which is asked for. Idempotent."""
+        self.paused = False
+        self.choose_layer(self._owner.now())
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        self._leave()
+        self.producer.consumers.pop(self.id, None)
+        self._owner.consumer_closed(self)
+        logger.info("consumer %s closed", self.id)
+
+    def set_preferred_layers(self, spatial: int, temporal: int | None = None) -> None:
+        """At most these layers are sent; values beyond what there is mean all.
+
+        A screen or an ultrasound is never reduced: the wish is then without effect.
+        """
+        if self.producer.source in STILL_SOURCES:
+            return
+        self._preferred = max(0, min(spatial, len(self.producer.layers) - 1))
+        wanted = ALL_TEMPORAL if temporal is None else temporal
+        self.subscription.egress.temporal.target = max(0, min(wanted, ALL_TEMPORAL))
+        self.choose_layer(self._owner.now())
+
+    def request_key_frame(self) -> None:
+        """Ask the publisher for a key frame of what is (or is going to be) sent here."""
+        layer = self.subscription.target or self.subscription.current
+        if layer is not None:
+            self.producer.want_keyframe(layer, self._owner.now())
+
+    # -- what the producer and the owner tell it -----------------------------------------------------------
+
+    def choose_layer(self, now: float) -> None:
+        """Something changed: whether to send, and which layer."""
+        subscription = self.subscription
+        sending = not (self.closed or self.paused or self.producer.paused) and self._owner.connected
+        if not sending:
+            self._leave()
+            return
+        layers = self.producer.layers
+        index = choose_layer([layer.alive for layer in layers], self._preferred)
+        silent = index is None  # all of them: stay where we are, or wait at the best
+        best = layers[self._preferred if index is None else index]
+        self._aim(subscription.target or best if silent else best, now)
+
+    def _aim(self, target: Layer, now: float) -> None:
+        subscription = self.subscription
+        before = subscription.target
+        subscription.target = target
+        if before is not None and before is not target and before is not subscription.current:
+            before.unsubscribe(subscription)
+        target.subscribe(subscription)
+        if subscription.waiting:
+            self.producer.want_keyframe(target, now)
+
+    def _leave(self) -> None:
+        subscription = self.subscription
+        for layer in {subscription.current, subscription.target} - {None}:
+            if layer is not None:
+                layer.unsubscribe(subscription)
+        subscription.current = subscription.target = None
+
+    def producer_pause_changed(self) -> None:
+        """The publisher paused or resumed."""
+        self.choose_layer(self._owner.now())
+        self._owner.consumer_paused(self, self.producer.paused)
+
+    @property
+    def current_layers(self) -> tuple[int, int] | None:
+        """(spatial, temporal) sent at present; None when nothing is."""
+        layer = self.subscription.current
+        temporal = min(self.subscription.egress.temporal.current, self.producer.temporal_layers - 1)
+        return None if layer is None else (layer.index, temporal)
+
+    def _tell_layers(self) -> None:
+        """Tell of another layer, once; a temporal one moves inside the plane and is noticed later."""
+        layers = self.current_layers
+        has_choice = len(self.producer.layers) > 1 or self.producer.temporal_layers > 1
+        if has_choice and layers is not None and layers != self._told_layers:
+            self._told_layers = layers
+            self._owner.consumer_layers(self, *layers)
+
+    # -- feedback ------------------------------------------------------------------------------------------
+
+    def nack_received(self, sequences: tuple[int, ...], now: float) -> None:
+        """The receiver misses packets."""
+        self._nacks += 1
+        plane.retransmit(self.subscription, sequences, now)
+
+    def keyframe_requested(self, now: float) -> None:
+        """PLI or FIR of the receiver."""
+        self._plis += 1
+        layer = self.subscription.current or self.subscription.target
+        if layer is not None:
+            self.producer.want_keyframe(layer, now)
+
+    def report_received(self, block: rtcp.ReportBlock, now: float) -> None:
+        """What the receiver says of our stream."""
+        self._last_block = block
+        for middle, sent_at in self._reports:
+            if middle == block.last_sr and block.last_sr:
+                round_trip = now - sent_at - short_seconds(block.delay_since_last_sr)
+                self._round_trip = max(0.0, round_trip)
+
+    def tick(self, now: float) -> rtcp.SenderReport | None:
+        """Called once in a report interval; returns the report to send, if there is anything to say."""
+        self._rate.read(self.subscription.egress.octets, now)
+        self._tell_layers()
+        return self._sender_report(now)
+
+    def _sender_report(self, now: float) -> rtcp.SenderReport | None:
+        """The publisher's clock carried over to our timestamps, so that lips match voices."""
+        layer = self.subscription.current
+        egress = self.subscription.egress
+        started_at = self.subscription.started_at
+        if layer is None or egress.last_timestamp is None or started_at is None:
+            return None
+        rate = layer.clock_rate
+        clock = layer.clock
+        if clock.received_at is not None:
+            elapsed = now - clock.received_at
+            ntp = ntp_add(clock.ntp, elapsed)
+            timestamp = clock.rtp_timestamp + round(elapsed * rate) + egress.timestamp_delta
+        elif now - started_at > _WITHOUT_REPORTS_S:
+            ntp = ntp_from_unix(self._owner.wall())
+            timestamp = egress.last_timestamp + round((now - egress.last_sent_at) * rate)
+        else:
+            return None
+        self._reports.append((ntp_middle(ntp), now))
+        counts = egress.packets & 0xFFFFFFFF, egress.octets & 0xFFFFFFFF
+        return rtcp.SenderReport(self.ssrc, ntp, timestamp & 0xFFFFFFFF, *counts)
+
+    def stats(self) -> dict[str, Any]:
+        """Counters since the start; times in seconds, rates in bits per second."""
+        subscription = self.subscription
+        block = self._last_block
+        layers = self.current_layers
+        return {
+            "id": self.id,
+            "producerId": self.producer.id,
+            "kind": self.kind,
+            "source": self.producer.source,
+            "type": self.type,
+            "paused": self.paused,
+            "packets": subscription.egress.packets,
+            "bytes": subscription.egress.octets,
+            "bitrate": self._rate.bits_per_second,
+            "lost": block.cumulative_lost if block else 0,
+            "fractionLost": block.fraction_lost / 256 if block else 0.0,
+            "jitter": block.jitter / subscription.clock_rate if block else None,
+            "roundTrip": self._round_trip,
+            "nacks": self._nacks,
+            "retransmitted": subscription.retransmitted,
+            "refused": subscription.refused,
+            "plis": self._plis,
+            "spatialLayer": layers[0] if layers else None,
+            "temporalLayer": layers[1] if layers else None,
+        }

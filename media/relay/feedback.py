@@ -1,0 +1,173 @@
+"""Feedback counters: what came (RFC 3550 appendix A.1, A.3, A.8), what is missing (RFC 4585), how fast."""
+
+from __future__ import annotations
+
+from math import inf
+
+from media.limits import NACK_MAX_AGE_S, NACK_MAX_MISSING, NACK_MAX_TRIES, NACK_MIN_RETRY_S
+from media.rtp.clocks import short_from_seconds
+from media.rtp.numbers import ts_diff
+from media.rtp.rtcp import ReportBlock
+
+_FIRST_ROUND_TRIP_S = 0.1  # assumed until a retransmission has told
+_ROUND_TRIP_WEIGHT = 0.125  # of a new sample, as in RFC 6298
+
+
+class Reception:
+    """Counts one incoming stream for its receiver reports. Retransmissions (RTX) are not shown to it."""
+
+    __slots__ = (
+        "_clock_rate",
+        "_expected_before",
+        "_first",
+        "_received_before",
+        "_transit",
+        "highest",
+        "jitter",
+        "last_sr",
+        "last_sr_at",
+        "octets",
+        "packets",
+    )
+
+    def __init__(self, clock_rate: int) -> None:
+        self._clock_rate = clock_rate
+        self._first: int | None = None
+        self._expected_before = 0
+        self._received_before = 0
+        self._transit: int | None = None
+        self.highest = 0  # unwrapped
+        self.packets = 0
+        self.octets = 0
+        self.jitter = 0.0  # clock ticks
+        self.last_sr = 0
+        self.last_sr_at = 0.0
+
+    def received(self, sequence: int, timestamp: int, size: int, now: float) -> None:
+        """One packet with its unwrapped sequence number; padding-only packets count too, as they have one."""
+        if self._first is None:
+            self._first = self.highest = sequence
+        if sequence > self.highest:
+            self.highest = sequence
+        self.packets += 1
+        self.octets += size
+        transit = (round(now * self._clock_rate) - timestamp) & 0xFFFFFFFF
+        if self._transit is not None:
+            self.jitter += (abs(ts_diff(transit, self._transit)) - self.jitter) / 16
+        self._transit = transit
+
+    def sender_report(self, ntp_middle: int, now: float) -> None:
+        self.last_sr = ntp_middle
+        self.last_sr_at = now
+
+    @property
+    def expected(self) -> int:
+        return 0 if self._first is None else self.highest - self._first + 1
+
+    @property
+    def lost(self) -> int:
+        """Since the start; negative when there were duplicates."""
+        return self.expected - self.packets
+
+    def report(self, ssrc: int, now: float) -> ReportBlock:
+        """The report block for the time since the last one (RFC 3550 appendix A.3)."""
+        expected = self.expected - self._expected_before
+        received = self.packets - self._received_before
+        self._expected_before, self._received_before = self.expected, self.packets
+        lost = expected - received
+        fraction = min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
+        delay = short_from_seconds(now - self.last_sr_at) if self.last_sr else 0
+        cumulative = max(-0x800000, min(0x7FFFFF, self.lost))
+        return ReportBlock(
+            ssrc, fraction, cumulative, self.highest & 0xFFFFFFFF, int(self.jitter), self.last_sr, delay
+        )
+
+
+class Missing:
+    """Which packets of one stream are missing, and when each is to be asked for again.
+
+    `arrived` after every packet, `take` when it is due. Gives up by age, by tries, or when too much is
+    missing; then `lost_for_good` says so once, and a key frame is what helps.
+    """
+
+    __slots__ = ("_entries", "_newest", "due", "lost_for_good", "requested", "round_trip")
+
+    def __init__(self) -> None:
+        self._entries: dict[int, list[float]] = {}  # sequence: [tries, next request, missing since]
+        self._newest: int | None = None
+        self.due = inf
+        self.round_trip = _FIRST_ROUND_TRIP_S
+        self.requested = 0
+        self.lost_for_good = False
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def arrived(self, sequence: int, now: float, retransmitted: bool = False) -> bool:
+        """Note a packet; True when it is news: newer than all, or one that was missing."""
+        newest = self._newest
+        if newest is None or sequence > newest:
+            self._newest = sequence
+            if newest is not None and sequence > newest + 1:
+                self._add(newest + 1, sequence, now)
+            return True
+        entry = self._entries.pop(sequence, None)
+        if entry is None:
+            return False
+        if retransmitted and entry[0] == 1:  # asked once: the answer is to that one request
+            self.round_trip += _ROUND_TRIP_WEIGHT * (now - entry[2] - self.round_trip)
+        if not self._entries:
+            self.due = inf
+        return True
+
+    def _add(self, first: int, end: int, now: float) -> None:
+        if len(self._entries) + end - first > NACK_MAX_MISSING:
+            self._entries.clear()
+            self.due = inf
+            self.lost_for_good = True
+            return
+        for sequence in range(first, end):
+            self._entries[sequence] = [0, now, now]
+        self.due = min(self.due, now)
+
+    def take(self, now: float) -> list[int]:
+        """The unwrapped numbers to ask for now."""
+        if now < self.due:
+            return []
+        asked: list[int] = []
+        self.due = inf
+        for sequence, entry in list(self._entries.items()):
+            if entry[0] >= NACK_MAX_TRIES or now - entry[2] > NACK_MAX_AGE_S:
+                del self._entries[sequence]
+                self.lost_for_good = True
+                continue
+            if now >= entry[1]:
+                entry[0] += 1
+                entry[1] = now + max(NACK_MIN_RETRY_S, 1.5 * self.round_trip)
+                asked.append(sequence)
+            self.due = min(self.due, entry[1])
+        self.requested += len(asked)
+        return asked
+
+    def forget(self) -> None:
+        """Nobody needs what is missing."""
+        self._entries.clear()
+        self.due = inf
+        self.lost_for_good = False
+
+
+class Rate:
+    """Bits per second between two readings."""
+
+    __slots__ = ("_at", "_octets", "bits_per_second")
+
+    def __init__(self) -> None:
+        self._at: float | None = None
+        self._octets = 0
+        self.bits_per_second = 0
+
+    def read(self, octets: int, now: float) -> None:
+        """``octets`` counted since the beginning."""
+        if self._at is not None and now > self._at:
+            self.bits_per_second = round(8 * (octets - self._octets) / (now - self._at))
+        self._at, self._octets = now, octets

@@ -1,0 +1,257 @@
+"""A producer: a track that comes in, with one layer or several."""
+
+from __future__ import annotations
+
+import logging
+from math import inf
+from typing import TYPE_CHECKING, Any, Protocol
+
+from media.limits import LAYER_SILENT_S, STILL_LAYER_SILENT_S
+from media.ortc import Codec, ProducerMapping, RtpParameters
+from media.ortc.capabilities import ABS_SEND_TIME, MID, REPAIRED_RID, RID
+from media.relay import plane
+from media.relay.layer import Layer
+from media.relay.rewrite import Ingress
+from media.rtp import rtcp
+from media.rtp.packet import RtpHeader
+
+if TYPE_CHECKING:
+    from media.relay.consumer import Consumer
+
+logger = logging.getLogger(__name__)
+
+STILL_SOURCES = frozenset({"screen", "ultrasound"})
+"""Never treated as a camera: may stand still, and are not reduced."""
+
+
+class ProducerOwner(Protocol):
+    """What a producer needs of the transport it lives on."""
+
+    local_ssrc: int
+
+    def now(self) -> float: ...
+    def send_feedback(self, packet: rtcp.RtcpPacket) -> bool: ...
+    def wake(self, due: float) -> None: ...
+    def producer_closed(self, producer: Producer) -> None: ...
+
+
+class Producer:
+    """Made by `WebRtcTransport.produce`. Closing it closes its consumers.
+
+    :param source: ``microphone``, ``camera``, ``screen`` or ``ultrasound``.
+    """
+
+    def __init__(
+        self,
+        identifier: str,
+        owner: ProducerOwner,
+        parameters: RtpParameters,
+        consumable: RtpParameters,
+        mapping: ProducerMapping,
+        source: str,
+        paused: bool,
+        label: str,
+    ) -> None:
+        media = parameters.media_codec
+        self.id = identifier
+        self.kind = media.kind
+        self.type = "simulcast" if len(parameters.encodings) > 1 else "simple"
+        self.source = source
+        self.label = label
+        self.paused = paused
+        self.closed = False
+        self.parameters = parameters
+        self.consumable = consumable
+        self.codec = consumable.media_codec
+        self.consumers: dict[str, Consumer] = {}
+        self.plis_sent = 0
+        self.due = inf
+        self.ingress = _ingress(parameters, consumable, mapping)
+        self.mid = parameters.mid.encode()
+        self.mid_id, self.rid_id, self.repaired_rid_id = _ids(parameters, MID, RID, REPAIRED_RID)
+        asks_again = self.kind == "video" and any(
+            f.type == "nack" and not f.parameter for f in media.feedback
+        )
+        self.layers = [
+            Layer(index, e.rid, e.ssrc, e.rtx_ssrc, self.codec.clock_rate, asks_again)
+            for index, e in enumerate(parameters.encodings)
+        ]
+        self.temporal_layers = max(encoding.temporal_layers for encoding in parameters.encodings)
+        self._owner = owner
+        self._silence = STILL_LAYER_SILENT_S if source in STILL_SOURCES else LAYER_SILENT_S
+
+    @property
+    def rtp_parameters(self) -> dict[str, Any]:
+        """What the publisher sends, as mediasoup's JSON."""
+        return self.parameters.as_json()
+
+    def pause(self) -> None:
+        """Forward nothing any more. Idempotent."""
+        if not self.paused and not self.closed:
+            self.paused = True
+            self._pause_changed()
+
+    def resume(self) -> None:
+        """Forward again, video from its next key frame on. Idempotent."""
+        if self.paused and not self.closed:
+            self.paused = False
+            self._pause_changed()
+
+    def _pause_changed(self) -> None:
+        for consumer in list(self.consumers.values()):
+            consumer.producer_pause_changed()
+
+    def close(self) -> None:
+        """Close, and the consumers before it. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        for consumer in list(self.consumers.values()):
+            consumer.close()
+        self._owner.producer_closed(self)
+        logger.info("producer %s closed", self.id)
+
+    # -- packets -------------------------------------------------------------------------------------------
+
+    def receive(self, layer: Layer, is_rtx: bool, data: bytearray, header: RtpHeader, now: float) -> None:
+        """Take one packet of one of the layers.
+
+        :raises RemoteProtocolError: malformed.
+        """
+        if not is_rtx:
+            layer.last_at = now
+            if not layer.alive:
+                self._layer_woke(layer, now)
+        if self.paused:
+            return
+        if is_rtx:
+            plane.receive_rtx(layer, self.ingress, data, header, now)
+        else:
+            plane.receive(layer, self.ingress, data, header, now)
+        if layer.missing.due <= now or layer.missing.lost_for_good or layer.keyframes.due <= now:
+            self._serve(layer, now)
+            self._owner.wake(self._next_due())
+
+    def _layer_woke(self, layer: Layer, now: float) -> None:
+        layer.alive = True
+        self._choose_layers(now)
+        self.wake()
+
+    def _choose_layers(self, now: float) -> None:
+        for consumer in list(self.consumers.values()):
+            consumer.choose_layer(now)
+
+    def sender_report(self, layer: Layer, report: rtcp.SenderReport, now: float) -> None:
+        """What the publisher says of its clock."""
+        layer.clock.update(report.ntp, report.rtp_timestamp, now)
+        layer.reception.sender_report(report.ntp >> 16 & 0xFFFFFFFF, now)
+
+    def want_keyframe(self, layer: Layer, now: float) -> None:
+        """A consumer needs a key frame of ``layer``; merged and throttled with the others' wishes."""
+        if self.kind == "video" and not self.paused and not self.closed:
+            layer.keyframes.want(now)
+            self._serve(layer, now)
+            self.wake()
+
+    # -- time ----------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Something is due earlier than thought."""
+        self._owner.wake(self._next_due())
+
+    def tick(self, now: float) -> float:
+        """Do what is due; returns when to call again (monotonic seconds)."""
+        if now >= self.due:
+            for layer in self.layers:
+                self._serve(layer, now)
+            self._bury_silent_layers(now)
+        return self._next_due()
+
+    def _bury_silent_layers(self, now: float) -> None:
+        silent = [la for la in self.layers if la.alive and now - la.last_at >= self._silence]
+        for layer in silent:
+            layer.alive = False
+        if silent:
+            self._choose_layers(now)
+
+    def _serve(self, layer: Layer, now: float) -> None:
+        """Ask for missing packets and key frames of one layer, where it is time."""
+        if layer.ssrc is None:
+            return
+        asked = layer.missing.take(now)
+        if asked:
+            wrapped = tuple(sequence & 0xFFFF for sequence in asked)
+            self._owner.send_feedback(rtcp.Nack(self._owner.local_ssrc, layer.ssrc, wrapped))
+        if layer.missing.lost_for_good:
+            layer.missing.lost_for_good = False
+            layer.keyframes.want(now)
+        if layer.keyframes.take(now):
+            self.plis_sent += 1
+            self._owner.send_feedback(rtcp.PictureLoss(self._owner.local_ssrc, layer.ssrc))
+
+    def _next_due(self) -> float:
+        due = inf
+        for layer in self.layers:
+            if layer.ssrc is not None:
+                due = min(due, layer.missing.due, layer.keyframes.due)
+            if layer.alive:
+                due = min(due, layer.last_at + self._silence)
+        self.due = due
+        return due
+
+    def stats(self) -> dict[str, Any]:
+        """Counters since the start; times in seconds, rates in bits per second."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "source": self.source,
+            "type": self.type,
+            "paused": self.paused,
+            "packets": sum(layer.reception.packets for layer in self.layers),
+            "bytes": sum(layer.reception.octets for layer in self.layers),
+            "lost": sum(layer.reception.lost for layer in self.layers),
+            "bitrate": sum(layer.rate.bits_per_second for layer in self.layers),
+            "nacks": sum(layer.missing.requested for layer in self.layers),
+            "plis": self.plis_sent,
+            "layers": [_layer_stats(layer) for layer in self.layers],
+        }
+
+
+def _layer_stats(layer: Layer) -> dict[str, Any]:
+    reception = layer.reception
+    return {
+        "rid": layer.rid,
+        "ssrc": layer.ssrc,
+        "alive": layer.alive,
+        "packets": reception.packets,
+        "bytes": reception.octets,
+        "lost": reception.lost,
+        "recovered": layer.recovered,
+        "rtxPadding": layer.rtx_padding + layer.duplicates,
+        "bitrate": layer.rate.bits_per_second,
+        "jitter": reception.jitter / layer.clock_rate,
+        "roundTrip": layer.missing.round_trip if layer.recovered else None,
+        "width": layer.size[0] if layer.size else None,
+        "height": layer.size[1] if layer.size else None,
+    }
+
+
+def _ids(parameters: RtpParameters, *uris: str) -> tuple[int, ...]:
+    """The producer's ids of some extensions; 0, which no element has, when it does not use one."""
+    ids = {extension.uri: extension.id for extension in parameters.header_extensions}
+    return tuple(ids.get(uri, 0) for uri in uris)
+
+
+def _ingress(parameters: RtpParameters, consumable: RtpParameters, mapping: ProducerMapping) -> Ingress:
+    forwarded = consumable.media_codec
+    by_type: dict[int, Codec] = {c.payload_type: c for c in parameters.codecs if c.payload_type is not None}
+    media = {theirs: ours for theirs, ours in mapping.payload_types.items() if ours == forwarded.payload_type}
+    rtx: dict[int, int] = {}
+    for payload_type, codec in by_type.items():
+        apt = codec.parameter("apt")
+        if codec.is_rtx and isinstance(apt, int) and apt in media:
+            rtx[payload_type] = apt
+    sent = {extension.id for extension in consumable.header_extensions}
+    extensions = {theirs: ours for theirs, ours in mapping.extension_ids.items() if ours in sent}
+    send_time = next((e.id for e in consumable.header_extensions if e.uri == ABS_SEND_TIME), 0)
+    return Ingress(media, rtx, extensions, send_time, forwarded.name)

@@ -1,0 +1,320 @@
+"""The per-packet rule: what changes in a packet between a producer and each of its consumers.
+
+Two halves, each a function over a small table:
+
+- `normalize` (once per packet, table `Ingress`): the producer's payload type and extension ids become
+  the router's, what identified the stream to us (mid, rid) is blanked, the codec's descriptor is read.
+- `rewrite` (once per packet and consumer, table `Egress`): ssrc, sequence number, timestamp, picture id,
+  TL0PICIDX and send time are overwritten in place. The packet's own values stand beside it in
+  `MediaPacket`, so one buffer serves every consumer and, from the history, every retransmission.
+
+Nothing changes a packet's length: what is taken out of the header extension becomes its padding.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from media.limits import RELAY_SENT_PACKETS
+from media.relay.layers import TemporalFilter
+from media.relay.numbering import NumberMap
+from media.rtp import h264, vp8
+from media.rtp.packet import ONE_BYTE_PROFILE, RtpHeader, iter_extensions
+
+_SEQ_TS_SSRC = Struct("!HII")
+_SENT_MASK = RELAY_SENT_PACKETS - 1
+
+# (outgoing sequence, layer's sequence, timestamp, picture id, TL0PICIDX, layer) of one sent packet
+Sent = tuple[int, int, int, int, int, object]
+
+
+class Ingress:
+    """What the rule needs to know of one producer.
+
+    :param payload_types: its media payload types to the router's.
+    :param rtx_payload_types: its RTX payload types to its media payload types.
+    :param extension_ids: its extension ids to the router's; those absent are blanked.
+    :param send_time_id: the router's id of abs-send-time.
+    :param codec: lower-case codec name.
+    """
+
+    __slots__ = ("codec", "extension_ids", "payload_types", "rtx_payload_types", "send_time_id")
+
+    def __init__(
+        self,
+        payload_types: dict[int, int],
+        rtx_payload_types: dict[int, int],
+        extension_ids: dict[int, int],
+        send_time_id: int,
+        codec: str,
+    ) -> None:
+        self.payload_types = payload_types
+        self.rtx_payload_types = rtx_payload_types
+        self.extension_ids = extension_ids
+        self.send_time_id = send_time_id
+        self.codec = codec
+
+
+class MediaPacket:
+    """One packet in the router's numbers, with its own values as they came; -1 = absent."""
+
+    __slots__ = (
+        "data",
+        "extension_profile",
+        "keyframe",
+        "layer_sync",
+        "payload_end",
+        "payload_start",
+        "picture_id",
+        "picture_id_at",
+        "picture_id_bits",
+        "received_at",
+        "send_time_at",
+        "sequence",
+        "starts_frame",
+        "temporal_layer",
+        "timestamp",
+        "tl0_picture_index",
+        "tl0_picture_index_at",
+    )
+
+    data: bytearray
+    sequence: int  # unwrapped, of its layer
+    timestamp: int
+    received_at: float  # monotonic seconds
+    extension_profile: int
+    payload_start: int
+    payload_end: int
+    keyframe: bool
+    starts_frame: bool
+    temporal_layer: int
+    layer_sync: bool
+    picture_id: int  # unwrapped, of its layer
+    picture_id_bits: int
+    picture_id_at: int
+    tl0_picture_index: int
+    tl0_picture_index_at: int
+    send_time_at: int
+
+
+def normalize(
+    data: bytearray, header: RtpHeader, ingress: Ingress, sequence: int, now: float
+) -> MediaPacket | None:
+    """Bring a packet into the router's numbers, in place; None when its payload type is not forwarded.
+
+    The picture id is left as it stands in the packet: the layer unwraps it.
+
+    :raises RemoteProtocolError: ``malformed_rtp`` or ``malformed_payload``; ``data`` is then half changed.
+    """
+    payload_type = ingress.payload_types.get(header.payload_type)
+    if payload_type is None:
+        return None
+    data[1] = data[1] & 0x80 | payload_type
+    packet = MediaPacket()
+    packet.data = data
+    packet.sequence = sequence
+    packet.timestamp = header.timestamp
+    packet.received_at = now
+    packet.extension_profile = header.extension_profile
+    packet.payload_start = header.payload_start
+    packet.payload_end = header.payload_end
+    packet.send_time_at = _renumber_extensions(data, header, ingress) if header.extension_profile else -1
+    packet.keyframe = packet.starts_frame = True
+    packet.layer_sync = False
+    packet.temporal_layer = packet.picture_id_bits = 0
+    packet.picture_id = packet.picture_id_at = -1
+    packet.tl0_picture_index = packet.tl0_picture_index_at = -1
+    if ingress.codec == "vp8":
+        _read_vp8(packet)
+    elif ingress.codec == "h264":
+        packet.keyframe = h264.starts_keyframe(data, header.payload_start, header.payload_end)
+    return packet
+
+
+def _read_vp8(packet: MediaPacket) -> None:
+    descriptor = vp8.parse_descriptor(packet.data, packet.payload_start, packet.payload_end)
+    packet.keyframe = descriptor.keyframe
+    packet.starts_frame = descriptor.start_of_partition and descriptor.partition == 0
+    packet.layer_sync = descriptor.layer_sync
+    packet.temporal_layer = descriptor.temporal_layer
+    packet.picture_id = descriptor.picture_id
+    packet.picture_id_bits = descriptor.picture_id_bits
+    packet.picture_id_at = descriptor.picture_id_at
+    packet.tl0_picture_index = descriptor.tl0_picture_index
+    packet.tl0_picture_index_at = descriptor.tl0_picture_index_at
+
+
+def _renumber_extensions(data: bytearray, header: RtpHeader, ingress: Ingress) -> int:
+    """Give every element the router's id or blank it; return where abs-send-time stands, or -1."""
+    head = 1 if header.extension_profile == ONE_BYTE_PROFILE else 2
+    ids = ingress.extension_ids
+    send_time_at = -1
+    for identifier, at, length in iter_extensions(data, header):
+        ours = ids.get(identifier, 0)
+        if not ours:
+            data[at - head : at + length] = bytes(head + length)
+        elif head == 1:
+            data[at - 1] = ours << 4 | length - 1
+        else:
+            data[at - 2] = ours
+        if ours == ingress.send_time_id and length == 3:
+            send_time_at = at
+    return send_time_at
+
+
+class Egress:
+    """What the rule needs to know of one consumer, and what it counts.
+
+    :param first_sequence: where the outgoing sequence numbers begin.
+    :param remember: whether sent numbers are kept for retransmission.
+    :param removed_extensions: the router's ids this receiver does not know.
+    """
+
+    __slots__ = (
+        "last_sent_at",
+        "last_timestamp",
+        "octets",
+        "packets",
+        "pictures",
+        "removed_extensions",
+        "sent",
+        "sequences",
+        "ssrc",
+        "temporal",
+        "timestamp_delta",
+        "tl0",
+        "tl0_delta",
+    )
+
+    def __init__(
+        self,
+        ssrc: int,
+        first_sequence: int,
+        remember: bool = False,
+        removed_extensions: frozenset[int] = frozenset(),
+    ) -> None:
+        self.ssrc = ssrc
+        self.sequences = NumberMap(first_sequence)
+        self.pictures = NumberMap(0)
+        self.temporal = TemporalFilter()
+        self.timestamp_delta = 0
+        self.tl0 = -1
+        self.tl0_delta = 0
+        self.last_timestamp: int | None = None  # newest outgoing; None before the first packet
+        self.last_sent_at = 0.0
+        self.removed_extensions = removed_extensions
+        self.sent: list[Sent | None] | None = [None] * RELAY_SENT_PACKETS if remember else None
+        self.packets = 0
+        self.octets = 0
+
+
+def begin(egress: Egress, packet: MediaPacket, timestamp_delta: int) -> None:
+    """``packet`` is the first of another layer, or the first after a pause: everything continues there."""
+    egress.sequences.restart(packet.sequence)
+    if packet.picture_id >= 0:
+        egress.pictures.restart(packet.picture_id)
+    if packet.tl0_picture_index >= 0:
+        egress.tl0_delta = (egress.tl0 + 1 - packet.tl0_picture_index) & 0xFF
+    egress.timestamp_delta = timestamp_delta
+    egress.temporal.restart()
+
+
+def rewrite(packet: MediaPacket, egress: Egress, layer: object, send_time: int) -> int:
+    """Make ``packet.data`` the consumer's packet; the outgoing sequence number, or -1 to leave it out.
+
+    :param layer: remembered with the numbers, to find the packet in that layer's history again.
+    :param send_time: 24-bit abs-send-time.
+    """
+    sequences = egress.sequences
+    sequence = packet.sequence
+    is_newest = sequence > sequences.newest
+    if is_newest and not egress.temporal.admits(packet):
+        sequences.drop(sequence)
+        if packet.picture_id >= 0:
+            egress.pictures.drop(packet.picture_id)
+        return -1
+    picture_id = -1
+    if packet.picture_id >= 0:
+        mapped = egress.pictures.map(packet.picture_id)
+        if mapped is None:
+            return -1
+        picture_id = mapped
+    out = sequences.map(sequence)
+    if out is None:
+        return -1
+    out &= 0xFFFF
+    timestamp = (packet.timestamp + egress.timestamp_delta) & 0xFFFFFFFF
+    tl0 = -1
+    if packet.tl0_picture_index >= 0:
+        tl0 = (packet.tl0_picture_index + egress.tl0_delta) & 0xFF
+    write(packet, egress, out, timestamp, picture_id, tl0, send_time)
+    if is_newest:
+        egress.last_timestamp = timestamp
+        egress.last_sent_at = packet.received_at
+        if tl0 >= 0:
+            egress.tl0 = tl0
+    if egress.sent is not None:
+        egress.sent[out & _SENT_MASK] = (out, sequence, timestamp, picture_id, tl0, layer)
+    egress.packets += 1
+    egress.octets += packet.payload_end - packet.payload_start
+    return out
+
+
+def write(
+    packet: MediaPacket,
+    egress: Egress,
+    sequence: int,
+    timestamp: int,
+    picture_id: int,
+    tl0: int,
+    send_time: int,
+) -> None:
+    """Overwrite the fields that differ between consumers."""
+    data = packet.data
+    _SEQ_TS_SSRC.pack_into(data, 2, sequence, timestamp, egress.ssrc)
+    if picture_id >= 0:
+        vp8.write_picture_id(data, packet.picture_id_at, packet.picture_id_bits, picture_id)
+    if tl0 >= 0:
+        data[packet.tl0_picture_index_at] = tl0
+    at = packet.send_time_at
+    if at >= 0:
+        data[at] = send_time >> 16
+        data[at + 1] = send_time >> 8 & 0xFF
+        data[at + 2] = send_time & 0xFF
+
+
+def without_extensions(data: bytearray, header: RtpHeader, removed: frozenset[int]) -> bytearray:
+    """A copy for a receiver that knows fewer extensions than the router."""
+    copy = bytearray(data)
+    head = 1 if header.extension_profile == ONE_BYTE_PROFILE else 2
+    for identifier, at, length in iter_extensions(data, header):
+        if identifier in removed:
+            copy[at - head : at + length] = bytes(head + length)
+    return copy
+
+
+def abs_send_time(now: float) -> int:
+    """24 bits, 6.18 fixed-point seconds; only differences count."""
+    return int(now * 262_144) & 0xFFFFFF
+
+
+def original_of_rtx(data: bytearray, header: RtpHeader, ssrc: int, payload_type: int) -> bytearray | None:
+    """The packet inside an RTX packet (RFC 4588 section 4); None for padding and probes without one."""
+    start, end = header.payload_start, header.payload_end
+    if end - start <= 2:
+        return None
+    original = data[:start] + data[start + 2 : end]
+    original[0] &= 0xDF  # the padding went away with the rest
+    original[1] = original[1] & 0x80 | payload_type
+    original[2:4] = data[start : start + 2]
+    original[8:12] = ssrc.to_bytes(4, "big")
+    return original
+
+
+def as_rtx(data: bytearray, payload_start: int, payload_type: int, ssrc: int, sequence: int) -> bytearray:
+    """``data`` (already the consumer's) wrapped for retransmission (RFC 4588 section 4)."""
+    packet = data[:payload_start] + data[2:4] + data[payload_start:]
+    packet[1] = packet[1] & 0x80 | payload_type
+    packet[2:4] = sequence.to_bytes(2, "big")
+    packet[8:12] = ssrc.to_bytes(4, "big")
+    return packet

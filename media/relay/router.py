@@ -1,0 +1,186 @@
+"""A router: the tracks of one room, and the transports over which they come and go."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from math import inf
+from typing import Any, Protocol
+
+from media.clock import Clock
+from media.errors import CLOSED, LocalProtocolError, RemoteProtocolError
+from media.ortc import ROUTER_CAPABILITIES, can_consume, parse_rtp_capabilities, router_rtp_capabilities
+from media.relay.consumer import Consumer
+from media.relay.data import DataConsumer, DataProducer
+from media.relay.errors import UNKNOWN_PRODUCER
+from media.relay.producer import Producer
+from media.relay.tap import PacketSink, Tap
+from media.relay.timer import RelayTimer
+from media.relay.transport import WebRtcTransport, WireSocket, make_consumer
+
+logger = logging.getLogger(__name__)
+
+
+class RouterListener(Protocol):
+    """What happens on a router. Called on the event loop's thread, often within the call that caused it.
+
+    Every close is told once, whoever caused it; a tap's consumer is not told of.
+    """
+
+    def consumer_closed(self, consumer: Consumer) -> None: ...
+    def consumer_paused(self, consumer: Consumer, paused_by_producer: bool) -> None:
+        """The producer behind it paused (True) or resumed (False)."""
+
+    def consumer_layers(self, consumer: Consumer, spatial: int, temporal: int) -> None: ...
+    def producer_closed(self, producer: Producer) -> None: ...
+    def data_consumer_closed(self, consumer: DataConsumer) -> None: ...
+    def transport_state(self, transport: WebRtcTransport, state: str) -> None: ...
+
+
+class Router:
+    """Owns its transports. Closing it closes them all.
+
+    :param clock: monotonic time for everything inside, wall time for sender reports of last resort.
+    :param timer: the process's timer; without one the owner calls `tick` when `due` says.
+    :param randbits: source of SSRCs, first sequence numbers and ids; tests give a counted one.
+    """
+
+    def __init__(
+        self,
+        identifier: str,
+        clock: Clock,
+        listener: RouterListener,
+        timer: RelayTimer | None = None,
+        randbits: Callable[[int], int] = secrets.randbits,
+    ) -> None:
+        self.id = identifier
+        self.clock = clock
+        self.listener = listener
+        self.closed = False
+        self.producers: dict[str, Producer] = {}
+        self.data_producers: dict[str, DataProducer] = {}
+        self.transports: dict[str, WebRtcTransport] = {}
+        self.due = inf
+        self._taps: dict[str, Tap] = {}
+        self._timer = timer
+        self._randbits = randbits
+        self._ssrcs: set[int | None] = set()
+
+    @property
+    def rtp_capabilities(self) -> dict[str, Any]:
+        return router_rtp_capabilities()
+
+    def create_transport(self, socket: WireSocket) -> WebRtcTransport:
+        """A new path for one peer on the media socket."""
+        self._require_open()
+        transport = WebRtcTransport(self, socket)
+        self.transports[transport.id] = transport
+        return transport
+
+    def producer(self, producer_id: str) -> Producer:
+        """:raises RemoteProtocolError: ``unknown_producer``."""
+        producer = self.producers.get(producer_id)
+        if producer is None:
+            raise RemoteProtocolError(UNKNOWN_PRODUCER)
+        return producer
+
+    def data_producer(self, producer_id: str) -> DataProducer:
+        """:raises RemoteProtocolError: ``unknown_producer``."""
+        producer = self.data_producers.get(producer_id)
+        if producer is None:
+            raise RemoteProtocolError(UNKNOWN_PRODUCER)
+        return producer
+
+    def can_consume(self, producer_id: str, rtp_capabilities: object) -> bool:
+        """Whether a receiver with these capabilities can take this producer; False for an unknown one.
+
+        :raises RemoteProtocolError: ``malformed_rtp_capabilities``.
+        """
+        capabilities = parse_rtp_capabilities(rtp_capabilities)
+        producer = self.producers.get(producer_id)
+        return producer is not None and can_consume(producer.consumable, capabilities)
+
+    def tap(self, producer_id: str, sink: PacketSink, rtp_capabilities: object = None) -> Consumer:
+        """Hand a producer's packets, rewritten as for a receiver, to ``sink``; runs at once.
+
+        There is no retransmission to a tap, as nothing is lost on the way. Close the consumer to end it.
+
+        :raises RemoteProtocolError: unknown_producer, cannot_consume, malformed_rtp_capabilities.
+        """
+        self._require_open()
+        producer = self.producer(producer_id)
+        capabilities = (
+            ROUTER_CAPABILITIES if rtp_capabilities is None else parse_rtp_capabilities(rtp_capabilities)
+        )
+        tap = Tap(self, sink)
+        consumer = make_consumer(self, tap, producer, capabilities, "0", paused=False)
+        self._taps[consumer.id] = tap
+        consumer.choose_layer(self.clock.monotonic())
+        return consumer
+
+    def tap_closed(self, consumer: Consumer) -> None:
+        """Called by a tap whose consumer is closed."""
+        self._taps.pop(consumer.id, None)
+        self.release_ssrcs(consumer)
+
+    def close(self) -> None:
+        """Close every transport and what is on it. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        for transport in list(self.transports.values()):
+            transport.close()
+        if self._timer is not None:
+            self._timer.remove(self)
+        logger.info("router %s closed", self.id)
+
+    def transport_closed(self, transport: WebRtcTransport) -> None:
+        """Called by a transport that is closed."""
+        self.transports.pop(transport.id, None)
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise LocalProtocolError(CLOSED, "router")
+
+    # -- time ----------------------------------------------------------------------------------------------
+
+    def wake(self, due: float) -> None:
+        """Something inside is due at ``due``."""
+        if due < self.due and not self.closed:
+            self.due = due
+            if self._timer is not None:
+                self._timer.schedule(self, due)
+
+    def tick(self, now: float) -> float:
+        """Do what is due; returns when to call again (monotonic seconds, inf when nothing is planned)."""
+        due = inf
+        for transport in list(self.transports.values()):
+            due = min(due, transport.tick(now))
+        for producer in list(self.producers.values()):
+            due = min(due, producer.tick(now))
+        self.due = inf if self.closed else due
+        return self.due
+
+    # -- chance --------------------------------------------------------------------------------------------
+
+    def new_ssrc(self) -> int:
+        """An SSRC that is in no other use on this router; never 0."""
+        while True:
+            ssrc = self._randbits(32)
+            if ssrc and ssrc not in self._ssrcs:
+                self._ssrcs.add(ssrc)
+                return ssrc
+
+    def release_ssrcs(self, consumer: Consumer) -> None:
+        """A consumer is closed; its SSRCs may be used again."""
+        encoding = consumer.parameters.encodings[0]
+        self._ssrcs -= {encoding.ssrc, encoding.rtx_ssrc}
+
+    def new_sequence(self) -> int:
+        """A first sequence number in the lower half: no early loss falls on the wrap (RFC 3711 3.3.1)."""
+        return self._randbits(15)
+
+    def new_id(self) -> str:
+        """An identifier that cannot be guessed."""
+        return f"{self._randbits(96):024x}"

@@ -1,0 +1,49 @@
+"""Where a consumer's packets go when there is no wire: to a recorder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from media.relay.consumer import Consumer
+    from media.relay.router import Router
+
+
+class PacketSink(Protocol):
+    """Takes what a tap forwards; must not block."""
+
+    def packet(self, packet: bytes, now: float) -> None:
+        """One RTP packet; ``now`` is when it arrived at the server, monotonic seconds."""
+
+    def closed(self) -> None:
+        """No more packets come. Told once."""
+
+
+class Tap:
+    """The owner of a tap's consumer, in the place of a transport. Always connected."""
+
+    connected = True
+
+    def __init__(self, router: Router, sink: PacketSink) -> None:
+        self._router = router
+        self._sink = sink
+
+    def now(self) -> float:
+        return self._router.clock.monotonic()
+
+    def wall(self) -> float:
+        return self._router.clock.wall()
+
+    def send_media(self, packet: bytearray, now: float) -> bool:
+        self._sink.packet(bytes(packet), now)
+        return True
+
+    def consumer_closed(self, consumer: Consumer) -> None:
+        self._router.tap_closed(consumer)
+        self._sink.closed()
+
+    def consumer_paused(self, consumer: Consumer, paused_by_producer: bool) -> None:
+        """The sink sees a pause as packets that do not come."""
+
+    def consumer_layers(self, consumer: Consumer, spatial: int, temporal: int) -> None:
+        """The sink sees another layer as a key frame of another size."""

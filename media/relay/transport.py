@@ -1,0 +1,435 @@
+"""A transport of a router: one peer's path, with what it produces and consumes."""
+
+from __future__ import annotations
+
+import logging
+from math import inf
+from typing import TYPE_CHECKING, Any, Protocol
+
+from media import limits
+from media.errors import CLOSED, LIMIT_REACHED, LocalProtocolError, RemoteProtocolError
+from media.ortc import (
+    ConsumerIdentity,
+    RtpCapabilities,
+    consumable_parameters,
+    consumer_parameters,
+    map_producer,
+    parse_rtp_capabilities,
+    parse_rtp_parameters,
+)
+from media.relay.consumer import Consumer, ConsumerOwner
+from media.relay.data import (
+    MAX_STREAM_ID,
+    DataConsumer,
+    DataProducer,
+    StreamParameters,
+    parse_stream_parameters,
+)
+from media.relay.demux import Demultiplexer
+from media.relay.errors import DUPLICATE_STREAM_ID, WRONG_KIND
+from media.relay.producer import Producer
+from media.relay.reports import pack_receiver_reports, pack_sender_reports
+from media.rtp import rtcp
+from media.rtp.packet import parse_header
+from media.transport.parameters import DtlsParameters, IceCandidate, IceParameters
+
+if TYPE_CHECKING:
+    from media.relay.router import Router
+    from media.transport import TransportHandlers
+
+logger = logging.getLogger(__name__)
+
+
+class Wire(Protocol):
+    """What the relay uses of `media.transport.PeerTransport`."""
+
+    id: str
+    handlers: TransportHandlers
+    ice_candidates: tuple[IceCandidate, ...]
+    dtls_parameters: DtlsParameters
+    sctp_parameters: dict[str, Any]
+
+    @property
+    def ice_parameters(self) -> IceParameters: ...
+    def connect(self, remote: DtlsParameters) -> None: ...
+    def send_rtp(self, packet: bytes | bytearray | memoryview) -> bool: ...
+    def send_rtcp(self, packet: bytes | bytearray | memoryview) -> bool: ...
+    def open_data_stream(
+        self,
+        stream_id: int,
+        ordered: bool = True,
+        max_retransmits: int | None = None,
+        max_packet_life_time: int | None = None,
+        label: str = "",
+        protocol: str = "",
+    ) -> None: ...
+    def send_data(self, stream_id: int, payload: str | bytes) -> bool: ...
+    def restart_ice(self) -> IceParameters: ...
+    def close_now(self) -> None: ...
+
+
+class WireSocket(Protocol):
+    """What the relay uses of `media.transport.MediaSocket`."""
+
+    def create_transport(self, handlers: TransportHandlers | None = None) -> Wire: ...
+
+
+class WebRtcTransport:
+    """Made by `Router.create_transport`. Closing it closes everything on it.
+
+    It is the handler of its wire (`media.transport.TransportHandlers`).
+    """
+
+    def __init__(self, router: Router, socket: WireSocket) -> None:
+        self.closed = False
+        self.local_ssrc = router.new_ssrc()
+        self.state = "new"
+        self.producers: dict[str, Producer] = {}
+        self.consumers: dict[str, Consumer] = {}
+        self.data_producers: dict[str, DataProducer] = {}
+        self.data_consumers: dict[str, DataConsumer] = {}
+        self.malformed = 0
+        self.unrouted = 0
+        self.receiver_estimate: int | None = None  # REMB, bits per second: read, not obeyed
+        self.due = inf
+        self._router = router
+        self._demux = Demultiplexer()
+        self._by_ssrc: dict[int, Consumer] = {}
+        self._streams: dict[int, DataProducer | DataConsumer] = {}
+        self._next_mid = 0
+        self._wire = socket.create_transport(self)
+        self.id = self._wire.id
+
+    # -- setting up ----------------------------------------------------------------------------------------
+
+    def as_json(self) -> dict[str, Any]:
+        """mediasoup's transport options for the client."""
+        wire = self._wire
+        return {
+            "id": self.id,
+            "iceParameters": wire.ice_parameters.as_json(),
+            "iceCandidates": [candidate.as_json() for candidate in wire.ice_candidates],
+            "dtlsParameters": wire.dtls_parameters.as_json(),
+            "sctpParameters": wire.sctp_parameters,
+        }
+
+    def connect(self, dtls_parameters: object) -> None:
+        """Begin the handshake; returns at once.
+
+        :raises RemoteProtocolError: malformed parameters, or connected before.
+        """
+        self._require_open()
+        self._wire.connect(DtlsParameters.from_json(dtls_parameters))
+
+    def restart_ice(self) -> dict[str, Any]:
+        """New ICE parameters; media goes on."""
+        self._require_open()
+        return self._wire.restart_ice().as_json()
+
+    def produce(
+        self, kind: str, rtp_parameters: object, source: str, paused: bool = False, label: str = ""
+    ) -> Producer:
+        """Take a track in.
+
+        :raises RemoteProtocolError: malformed_rtp_parameters, unsupported_codec, wrong_kind, duplicate_ssrc,
+            limit_reached.
+        """
+        self._require_open()
+        self._require_room(self.producers, limits.MAX_PRODUCERS_PER_TRANSPORT)
+        parameters = parse_rtp_parameters(rtp_parameters)
+        if parameters.media_codec.kind != kind:
+            raise RemoteProtocolError(WRONG_KIND)
+        mapping = map_producer(parameters)
+        consumable = consumable_parameters(parameters)
+        identifier = self._router.new_id()
+        producer = Producer(identifier, self, parameters, consumable, mapping, source, paused, label)
+        self._demux.add(producer)
+        self.producers[producer.id] = producer
+        self._router.producers[producer.id] = producer
+        self._start_reports()
+        logger.info("producer %s opened: %s %s %s", producer.id, source, producer.codec.name, producer.type)
+        return producer
+
+    def consume(
+        self,
+        producer_id: str,
+        rtp_capabilities: object,
+        paused: bool = True,
+        preferred_layers: tuple[int, int | None] | None = None,
+    ) -> Consumer:
+        """Send a track of the router to this peer.
+
+        :raises RemoteProtocolError: malformed_rtp_capabilities, cannot_consume, unknown_producer,
+            limit_reached.
+        """
+        self._require_open()
+        self._require_room(self.consumers, limits.MAX_CONSUMERS_PER_TRANSPORT)
+        producer = self._router.producer(producer_id)
+        mid = str(self._next_mid)
+        consumer = make_consumer(
+            self._router, self, producer, parse_rtp_capabilities(rtp_capabilities), mid, paused
+        )
+        self._next_mid += 1
+        self.consumers[consumer.id] = consumer
+        self._by_ssrc[consumer.ssrc] = consumer
+        if preferred_layers is not None:
+            consumer.set_preferred_layers(*preferred_layers)
+        consumer.choose_layer(self.now())
+        self._start_reports()
+        return consumer
+
+    def produce_data(
+        self, sctp_stream_parameters: object, label: str = "", protocol: str = ""
+    ) -> DataProducer:
+        """Take a data channel in.
+
+        :raises RemoteProtocolError: malformed_sctp_parameters, duplicate_stream_id, limit_reached.
+        """
+        self._require_open()
+        self._require_room(self.data_producers, limits.MAX_DATA_PRODUCERS_PER_TRANSPORT)
+        parameters = parse_stream_parameters(sctp_stream_parameters)
+        if parameters.stream_id in self._streams:
+            raise RemoteProtocolError(DUPLICATE_STREAM_ID)
+        producer = DataProducer(self._router.new_id(), self, parameters, label, protocol)
+        self._open_stream(parameters, label, protocol)
+        self._streams[parameters.stream_id] = producer
+        self.data_producers[producer.id] = producer
+        self._router.data_producers[producer.id] = producer
+        return producer
+
+    def consume_data(self, data_producer_id: str) -> DataConsumer:
+        """Send a data channel of the router to this peer.
+
+        :raises RemoteProtocolError: unknown_producer, limit_reached.
+        """
+        self._require_open()
+        self._require_room(self.data_consumers, limits.MAX_DATA_CONSUMERS_PER_TRANSPORT)
+        producer = self._router.data_producer(data_producer_id)
+        stream_id = next(one for one in range(MAX_STREAM_ID + 1) if one not in self._streams)
+        like = producer.parameters
+        parameters = StreamParameters(
+            stream_id, like.ordered, like.max_retransmits, like.max_packet_life_time
+        )
+        consumer = DataConsumer(self._router.new_id(), self, producer, parameters)
+        self._open_stream(parameters, producer.label, producer.protocol)
+        self._streams[stream_id] = consumer
+        self.data_consumers[consumer.id] = consumer
+        producer.consumers[consumer.id] = consumer
+        return consumer
+
+    def _open_stream(self, parameters: StreamParameters, label: str, protocol: str) -> None:
+        self._wire.open_data_stream(
+            parameters.stream_id,
+            parameters.ordered,
+            parameters.max_retransmits,
+            parameters.max_packet_life_time,
+            label,
+            protocol,
+        )
+
+    def close(self) -> None:
+        """Close everything on it, then the wire. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        children: list[Producer | DataProducer | Consumer | DataConsumer] = [
+            *self.producers.values(),
+            *self.data_producers.values(),
+            *self.consumers.values(),
+            *self.data_consumers.values(),
+        ]
+        for child in children:
+            child.close()
+        self._wire.close_now()
+        self._router.transport_closed(self)
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise LocalProtocolError(CLOSED, "transport")
+
+    def _require_room(self, table: dict[str, Any], most: int) -> None:
+        if len(table) >= most:
+            raise RemoteProtocolError(LIMIT_REACHED, f"at most {most} on one transport")
+
+    # -- what the wire tells: TransportHandlers --------------------------------------------------------------
+
+    def rtp_received(self, packet: bytearray, now: float) -> None:
+        """Route one packet to its layer; what cannot be read or routed is counted and dropped."""
+        try:
+            header = parse_header(packet)
+            route = self._demux.get(header.ssrc) or self._demux.learn(packet, header, now)
+            if route is None:
+                self.unrouted += 1
+                return
+            route.producer.receive(route.layer, route.is_rtx, packet, header, now)
+        except RemoteProtocolError:
+            self.malformed += 1
+
+    def rtcp_received(self, packet: bytes, now: float) -> None:
+        """Hand each part of a compound to the one it concerns."""
+        try:
+            parts = rtcp.parse_compound(packet)
+        except RemoteProtocolError:
+            self.malformed += 1
+            return
+        for part in parts:
+            self._take_feedback(part, now)
+
+    def _take_feedback(self, part: rtcp.RtcpPacket, now: float) -> None:
+        match part:
+            case rtcp.SenderReport():
+                route = self._demux.get(part.ssrc)
+                if route is not None and not route.is_rtx:
+                    route.producer.sender_report(route.layer, part, now)
+                self._take_blocks(part.reports, now)
+            case rtcp.ReceiverReport():
+                self._take_blocks(part.reports, now)
+            case rtcp.Nack() if part.media_ssrc in self._by_ssrc:
+                self._by_ssrc[part.media_ssrc].nack_received(part.sequences, now)
+            case rtcp.PictureLoss() if part.media_ssrc in self._by_ssrc:
+                self._by_ssrc[part.media_ssrc].keyframe_requested(now)
+            case rtcp.FullIntraRequest():
+                for ssrc, _ in part.entries:
+                    if ssrc in self._by_ssrc:
+                        self._by_ssrc[ssrc].keyframe_requested(now)
+            case rtcp.Remb():
+                self.receiver_estimate = part.bitrate
+            case _:
+                pass
+
+    def _take_blocks(self, blocks: tuple[rtcp.ReportBlock, ...], now: float) -> None:
+        for block in blocks:
+            consumer = self._by_ssrc.get(block.ssrc)
+            if consumer is not None:
+                consumer.report_received(block, now)
+
+    def state_changed(self, state: str) -> None:
+        """Consumers run only while the wire is connected; a key frame is asked for at that moment."""
+        self.state = state
+        now = self.now()
+        for consumer in list(self.consumers.values()):
+            consumer.choose_layer(now)
+        self._router.listener.transport_state(self, state)
+        if state == "closed":
+            self.close()
+
+    def data_received(self, stream_id: int, payload: str | bytes) -> None:
+        producer = self._streams.get(stream_id)
+        if isinstance(producer, DataProducer):
+            producer.received(payload)
+
+    # -- what producers and consumers need: the owner ------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        return self.state == "connected"
+
+    def now(self) -> float:
+        return self._router.clock.monotonic()
+
+    def wall(self) -> float:
+        return self._router.clock.wall()
+
+    def wake(self, due: float) -> None:
+        self._router.wake(due)
+
+    def send_feedback(self, packet: rtcp.RtcpPacket) -> bool:
+        return self._wire.send_rtcp(rtcp.pack(packet))
+
+    def send_media(self, packet: bytearray, now: float) -> bool:
+        return self._wire.send_rtp(packet)
+
+    def send_data(self, stream_id: int, payload: str | bytes) -> bool:
+        return self._wire.send_data(stream_id, payload)
+
+    def producer_closed(self, producer: Producer) -> None:
+        self._demux.remove(producer)
+        self.producers.pop(producer.id, None)
+        self._router.producers.pop(producer.id, None)
+        self._router.listener.producer_closed(producer)
+
+    def consumer_closed(self, consumer: Consumer) -> None:
+        self.consumers.pop(consumer.id, None)
+        self._by_ssrc.pop(consumer.ssrc, None)
+        self._router.release_ssrcs(consumer)
+        self._router.listener.consumer_closed(consumer)
+
+    def consumer_paused(self, consumer: Consumer, paused_by_producer: bool) -> None:
+        self._router.listener.consumer_paused(consumer, paused_by_producer)
+
+    def consumer_layers(self, consumer: Consumer, spatial: int, temporal: int) -> None:
+        self._router.listener.consumer_layers(consumer, spatial, temporal)
+
+    def data_producer_closed(self, producer: DataProducer) -> None:
+        self._streams.pop(producer.parameters.stream_id, None)
+        self.data_producers.pop(producer.id, None)
+        self._router.data_producers.pop(producer.id, None)
+
+    def data_consumer_closed(self, consumer: DataConsumer) -> None:
+        self._streams.pop(consumer.parameters.stream_id, None)
+        self.data_consumers.pop(consumer.id, None)
+        self._router.listener.data_consumer_closed(consumer)
+
+    # -- time ----------------------------------------------------------------------------------------------
+
+    def _start_reports(self) -> None:
+        if self.due == inf:
+            self.due = self.now() + limits.REPORT_INTERVAL_S
+        self._router.wake(self.due)
+
+    def tick(self, now: float) -> float:
+        """Send the reports that are due; returns when to call again."""
+        if now < self.due:
+            return self.due
+        layers = [layer for producer in self.producers.values() for layer in producer.layers]
+        for layer in layers:
+            layer.rate.read(layer.reception.octets, now)
+        reports = [report for one in self.consumers.values() if (report := one.tick(now)) is not None]
+        if self.connected:
+            for packet in pack_receiver_reports(self.local_ssrc, layers, now):
+                self._wire.send_rtcp(packet)
+            cnames = {one.ssrc: one.parameters.cname for one in self.consumers.values()}
+            for packet in pack_sender_reports(reports, cnames):
+                self._wire.send_rtcp(packet)
+        has_work = self.producers or self.consumers
+        self.due = now + limits.REPORT_INTERVAL_S if has_work else inf
+        return self.due
+
+    def stats(self) -> dict[str, Any]:
+        """Counters of the transport and of everything on it."""
+        return {
+            "id": self.id,
+            "state": self.state,
+            "malformed": self.malformed,
+            "unrouted": self.unrouted,
+            "receiverEstimate": self.receiver_estimate,
+            "producers": [producer.stats() for producer in self.producers.values()],
+            "consumers": [consumer.stats() for consumer in self.consumers.values()],
+        }
+
+
+def make_consumer(
+    router: Router,
+    owner: ConsumerOwner,
+    producer: Producer,
+    capabilities: RtpCapabilities,
+    mid: str,
+    paused: bool,
+) -> Consumer:
+    """Negotiate and make a consumer; the producer knows it from now on.
+
+    :raises RemoteProtocolError: cannot_consume.
+    """
+    consumable = producer.consumable
+    identity = ConsumerIdentity(
+        ssrc=router.new_ssrc(),
+        rtx_ssrc=router.new_ssrc(),
+        mid=mid,
+        cname=consumable.cname or producer.id,
+        msid=consumable.msid,
+    )
+    parameters = consumer_parameters(consumable, capabilities, identity)
+    first = (router.new_sequence(), router.new_sequence())
+    consumer = Consumer(router.new_id(), owner, producer, parameters, paused, first)
+    producer.consumers[consumer.id] = consumer
+    return consumer
