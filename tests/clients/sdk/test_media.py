@@ -145,7 +145,7 @@ def test_reports_tell_the_clock_and_the_loss() -> None:
     wire, track, sink = link(Vp8Source(moving_picture(), frames_per_second=8))
     play(wire, track, 25)
     reports = [report for report in wire.reports if isinstance(report, SenderReport)]
-    assert len(reports) == 3
+    assert len(reports) == 4
     assert reports[1].rtp_timestamp - reports[0].rtp_timestamp == pytest.approx(90_000, abs=20)
     sink.sender_report(reports[-1], wire.clock.monotonic())
     wire.clock.advance(0.5)
