@@ -22,8 +22,9 @@ from signaling.gateway_packets import REQUEST, RequestPacket, event_packet
 from signaling.limits import (
     ACCOUNT_SOCKETS_MAX,
     IDENTIFIER_MAX,
-    MESSAGE_BYTES_MAX,
     REFUSED_CONNECTS_MAX,
+    SOCKET_MESSAGE_BYTES_MAX,
+    SOCKETS_MAX,
 )
 from signaling.service import RoomService
 from signaling.session import RoomSession
@@ -59,6 +60,7 @@ class Gateway:
         self._connections: dict[str, Connection] = {}
         self._accounts: dict[str, list[Connection]] = {}
         self._upgrades: dict[str, web.Request] = {}
+        self._websockets = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopped = False
         self._sio = self._make_server()
@@ -73,7 +75,7 @@ class Gateway:
             # Requests of one socket in order; one that floods waits for itself alone.
             async_handlers=False,
             cors_allowed_origins="*" if "*" in origins else (list(origins) or None),
-            max_http_buffer_size=MESSAGE_BYTES_MAX,
+            max_http_buffer_size=SOCKET_MESSAGE_BYTES_MAX,
             ping_interval=PING_INTERVAL_S,
             ping_timeout=PING_TIMEOUT_S,
             logger=_library_logger,
@@ -117,6 +119,9 @@ class Gateway:
             connection.abort()
         if not self._stopped:
             self._stopped = True
+            # A long poll waits for its queue even when its client has gone.
+            for socket in self._sio.eio.sockets.values():
+                socket.queue.put_nowait(None)
             await self._sio.shutdown()
         if self._tasks:
             await asyncio.wait(set(self._tasks))
@@ -135,7 +140,11 @@ class Gateway:
         engine_sid = request.query.get("sid", "")
         upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
         if upgrade:
-            self._upgrades[engine_sid] = request
+            if self._websockets >= SOCKETS_MAX:
+                return web.Response(status=503)
+            self._websockets += 1
+            if engine_sid:
+                self._upgrades[engine_sid] = request
         try:
             response: web.StreamResponse = await self._sio.handle_request(request)
         except (ValueError, RecursionError, IndexError, OSError) as error:
@@ -144,8 +153,10 @@ class Gateway:
             _drop(request)
             return web.Response(status=400)
         finally:
-            if upgrade and self._upgrades.get(engine_sid) is request:
-                del self._upgrades[engine_sid]
+            if upgrade:
+                self._websockets -= 1
+                if self._upgrades.get(engine_sid) is request:
+                    del self._upgrades[engine_sid]
         return response
 
     def _connect(self, namespace: str, sid: str, environ: dict[str, Any]) -> Connection:
@@ -157,6 +168,8 @@ class Gateway:
 
         def abort() -> None:
             _drop(self._upgrades.get(engine_sid) or environ.get("aiohttp.request"))
+            # Wakes a writer or a long poll that waits for the queue.
+            socket.queue.put_nowait(None)
             self._spawn(socket.close(wait=False, abort=True))
 
         connection = Connection(

@@ -5,15 +5,18 @@ Part of the gateway; only these two modules import ``socketio`` and ``engineio``
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from engineio import packet as engine_packet
 from socketio import packet as socket_packet
 
-from media.errors import MALFORMED, RemoteProtocolError
-from signaling.limits import IDENTIFIER_MAX
+from media.errors import MALFORMED, TOO_LARGE, RemoteProtocolError
+from signaling.limits import IDENTIFIER_MAX, MESSAGE_BYTES_MAX
 
 REQUEST = "request"
+
+_HEAD = re.compile(r"[0-6](?:/[^,]{1,64},)?[0-9]{0,18}")
 
 
 class RequestPacket(socket_packet.Packet):  # type: ignore[misc]
@@ -32,6 +35,9 @@ class RequestPacket(socket_packet.Packet):  # type: ignore[misc]
         """Never raises; the attachment count is always 0."""
         fault: RemoteProtocolError | None = None
         attachments = 0
+        if len(encoded_packet) > MESSAGE_BYTES_MAX:
+            fault = RemoteProtocolError(TOO_LARGE, f"over {MESSAGE_BYTES_MAX} bytes")
+            encoded_packet = _head(encoded_packet)
         try:
             attachments = super().decode(encoded_packet)
         except (ValueError, TypeError, IndexError, RecursionError):
@@ -51,6 +57,14 @@ class RequestPacket(socket_packet.Packet):  # type: ignore[misc]
             fault = RemoteProtocolError(MALFORMED, "event name")
         self.packet_type = socket_packet.EVENT
         self.data = [REQUEST, name, tuple(data[1:]), self.id is not None, fault]
+
+
+def _head(encoded_packet: str | bytes) -> str:
+    """Type, namespace and acknowledgement id: enough to know whom to answer."""
+    if isinstance(encoded_packet, bytes):
+        return "2"
+    found = _HEAD.match(encoded_packet)
+    return found.group() if found else "2"
 
 
 def event_packet(namespace: str, event: str, payload: dict[str, Any]) -> Any:

@@ -5,6 +5,13 @@ from __future__ import annotations
 MESSAGE_BYTES_MAX = 256 * 1024
 """One Socket.IO message: the largest honest one (simulcast rtpCapabilities) is below 40 KiB."""
 
+SOCKET_MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+"""What is read, not parsed, so that the sender of too large a message gets an answer: a server that closes
+while bytes are unread resets the connection and the reason is lost (RFC 9112 section 9.6). Beyond: 1009."""
+
+SOCKETS_MAX = 4096
+"""WebSockets of one process: two for each of 2,000 people."""
+
 TOKEN_BYTES_MAX = 8 * 1024
 """A token with every grant is below 1 KiB; more is not worth a signature check."""
 

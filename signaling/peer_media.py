@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from media.errors import LIMIT_REACHED, NOT_FOUND, WRONG_STATE, RemoteProtocolError
+from media.ortc import parse_rtp_capabilities
 from signaling.access import RoomGrant
 from signaling.errors import NOT_GRANTED
 from signaling.limits import DATA_PRODUCERS_PER_PEER_MAX
@@ -80,11 +81,13 @@ class PeerMedia:
         return producer
 
     def subscribe(self, rtp_capabilities: dict[str, Any]) -> None:
-        """:raises RemoteProtocolError: not_granted, wrong_state (a second time)."""
+        """:raises RemoteProtocolError: not_granted, wrong_state (again), malformed_rtp_capabilities."""
         if self.recv is None:
             raise RemoteProtocolError(NOT_GRANTED, "subscribe")
         if self.capabilities is not None:
             raise RemoteProtocolError(WRONG_STATE, "subscribed already")
+        # Checked now: later it would be somebody else's request that fails.
+        parse_rtp_capabilities(rtp_capabilities)
         self.capabilities = rtp_capabilities
 
     def consume(self, producer_id: str, paused: bool) -> ConsumerPort | None:

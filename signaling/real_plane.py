@@ -43,7 +43,7 @@ class RealPlane:
         return self._capabilities
 
     def create_router(self, room_id: str, events: RouterEvents) -> RouterPort:
-        return RoomRouter(Router(room_id, self._clock, events), self._socket)
+        return RoomRouter(Router(room_id, self._clock, events, self._timer), self._socket)
 
     def create_recorder(
         self, router: RouterPort, directory: Path, room_id: str, recording_id: str

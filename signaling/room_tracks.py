@@ -6,9 +6,11 @@ each tells its end here exactly once, and only here are the tables cleaned and t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from media.errors import Fault
 from signaling.access import RoomGrant, may_chat, may_publish
 from signaling.messages import Produce, ProduceData
 from signaling.peer_media import PeerMedia, found
@@ -20,6 +22,8 @@ from signaling.plane import (
     TransportPort,
 )
 from signaling.rooms import Output, ProducerInfo, RoomState, Tell
+
+logger = logging.getLogger(__name__)
 
 Deliver = Callable[[list[Output]], None]
 
@@ -111,13 +115,21 @@ class RoomTracks:
         }
 
     def _consume(self, peer_id: str, media: PeerMedia, producer_id: str, paused: bool) -> ConsumerPort | None:
-        consumer = media.consume(producer_id, paused)
+        try:
+            consumer = media.consume(producer_id, paused)
+        except Fault as fault:
+            _not_consumed(peer_id, fault)
+            return None
         if consumer is not None:
             self._owners[consumer.id] = peer_id
         return consumer
 
     def _consume_data(self, peer_id: str, media: PeerMedia, producer_id: str) -> DataConsumerPort | None:
-        consumer = media.consume_data(producer_id)
+        try:
+            consumer = media.consume_data(producer_id)
+        except Fault as fault:
+            _not_consumed(peer_id, fault)
+            return None
         if consumer is not None:
             self._owners[consumer.id] = peer_id
         return consumer
@@ -256,3 +268,8 @@ class RoomTracks:
 
     def _tell(self, peer_id: str, event: str, payload: dict[str, Any]) -> None:
         self._deliver([Tell((peer_id,), event, payload)])
+
+
+def _not_consumed(peer_id: str, fault: Fault) -> None:
+    """A receiver that is full or gone is no reason for the publisher's request to fail."""
+    logger.info("%s gets no consumer: %s", peer_id, fault.code.code)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from media.errors import MALFORMED, WRONG_STATE, RemoteProtocolError
+from media.ortc import router_rtp_capabilities
 from media.signals import StreamDescriptor
 from signaling.plane import ProducerPort, RecorderPort, RouterEvents, RouterPort, TransportPort
 
-CAPABILITIES = {"codecs": [{"mimeType": "audio/opus"}, {"mimeType": "video/VP8"}], "headerExtensions": []}
+CAPABILITIES = router_rtp_capabilities()
 
 
 class FakeProducer:
