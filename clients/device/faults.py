@@ -1,0 +1,75 @@
+"""What ends a gateway, in words for the person beside it, and the exit status that says which.
+
+::
+
+    0  the record is over, or it was told to stop
+    2  the options or the file are of no use
+    3  the server refused: token, grant, or what was sent
+    4  the gateway's own disk failed
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EXIT_DONE = 0
+EXIT_USAGE = 2
+EXIT_REFUSED = 3
+EXIT_DISK = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One sentence in both languages."""
+
+    zh: str
+    en: str
+
+    def read(self, lang: str) -> str:
+        """The sentence in ``lang``, English for anything but ``zh``."""
+        return self.zh if lang == "zh" else self.en
+
+
+class DeviceFault(Exception):
+    """The gateway cannot go on."""
+
+    def __init__(self, exit_code: int, text: Text, detail: str = "") -> None:
+        super().__init__(f"{text.en} {detail}".strip())
+        self.exit_code = exit_code
+        self.text = text
+        self.detail = detail
+
+    def read(self, lang: str) -> str:
+        """The sentence, with the detail behind it."""
+        return f"{self.text.read(lang)} {self.detail}".strip()
+
+
+NO_TOKEN = Text(
+    "请用 --token 提供设备令牌，或用 --room-token 提供会诊室令牌。",
+    "Give a device token with --token, or a room token with --room-token.",
+)
+BAD_ROOM_TOKEN = Text("会诊室令牌无法读取。", "The room token cannot be read.")
+FILE_MISSING = Text("找不到文件：", "There is no such file:")
+FILE_UNREADABLE = Text("无法读取该文件：", "The file cannot be read:")
+OUTBOX_BUSY = Text("另一个设备程序正在使用此缓存目录：", "Another gateway uses this outbox directory:")
+OUTBOX_FAILED = Text("设备缓存目录无法写入：", "The outbox cannot be written:")
+OUTBOX_FULL = Text(
+    "设备缓存已满，此后的数据未保留。", "The outbox is full; what is measured now is not kept."
+)
+STREAM_BROKEN = Text(
+    "服务器缺少已确认的数据，此信号流不能继续。",
+    "The server lost data it had confirmed; this stream cannot go on.",
+)
+REFUSED = Text("服务器拒绝：", "The server refused:")
+
+WAITING = Text("在线，等待会诊", "online, waiting for a consult")
+OFFLINE = Text("离线，正在重连", "offline, connecting again")
+CONNECTING = Text("正在连接", "connecting")
+SENDING = Text("正在发送", "sending")
+ENDED = Text("已结束", "ended")
+RELEASED = Text("会诊结束", "the consult is over")
+UNCONFIRMED = Text("待确认", "to be confirmed")
+CONFIRMED = Text("已确认", "confirmed")
+SECONDS = Text("秒", "s")
+ECG = Text("心电", "ECG")
+ULTRASOUND = Text("超声", "Ultrasound")
