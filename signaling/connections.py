@@ -6,17 +6,24 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from signaling.limits import HELD_EVENTS_MAX, OUTGOING_QUEUE_MAX
 
 logger = logging.getLogger(__name__)
 
 
+class EngineSocket(Protocol):
+    """What is used of ``engineio.AsyncSocket``."""
+
+    queue: asyncio.Queue[Any]
+    closing: bool
+
+
 class Connection:
     """One socket on one namespace. Implements `signaling.room.Channel`.
 
-    :param queue: the library's queue of packets that wait for this socket.
+    :param socket: the library's socket; its queue holds the packets that wait to be sent.
     :param encode: an event and its payload to such a packet.
     :param disconnect: closes after what is queued was sent.
     :param abort: drops the TCP connection at once.
@@ -24,13 +31,13 @@ class Connection:
 
     def __init__(
         self,
-        queue: asyncio.Queue[Any],
+        socket: EngineSocket,
         encode: Callable[[str, dict[str, Any]], Any],
         disconnect: Callable[[], None],
         abort: Callable[[], None],
     ) -> None:
         self.user_id = ""
-        self._queue = queue
+        self._socket = socket
         self._encode = encode
         self._disconnect = disconnect
         self._abort = abort
@@ -83,10 +90,13 @@ class Connection:
         """The socket is gone. Idempotent."""
         self._gone = True
         self._held.clear()
+        if self._socket.closing:
+            # Wakes a writer or a long poll, which would wait for one more packet.
+            self._socket.queue.put_nowait(None)
 
     def _put(self, packet: Any) -> None:
-        if self._queue.qsize() >= OUTGOING_QUEUE_MAX:
+        if self._socket.queue.qsize() >= OUTGOING_QUEUE_MAX:
             logger.warning("a socket that does not read was dropped")
             self.abort()
             return
-        self._queue.put_nowait(packet)
+        self._socket.queue.put_nowait(packet)

@@ -168,12 +168,10 @@ class Gateway:
 
         def abort() -> None:
             _drop(self._upgrades.get(engine_sid) or environ.get("aiohttp.request"))
-            # Wakes a writer or a long poll that waits for the queue.
-            socket.queue.put_nowait(None)
             self._spawn(socket.close(wait=False, abort=True))
 
         connection = Connection(
-            socket.queue, lambda event, payload: event_packet(namespace, event, payload), disconnect, abort
+            socket, lambda event, payload: event_packet(namespace, event, payload), disconnect, abort
         )
         self._connections[sid] = connection
         return connection

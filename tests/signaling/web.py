@@ -125,6 +125,6 @@ async def running_web(directory: Path, config: SignalingConfig | None = None) ->
             try:
                 yield running
             finally:
+                await runner.cleanup()
                 for client in running.clients:
                     await client.close()
-                await runner.cleanup()
