@@ -12,7 +12,7 @@ import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
-from clients.sdk.limits import KEPT_BYTES, KEPT_FRAMES, MAX_MISSING_PACKETS, NACK_TRIES
+from clients.sdk.limits import CONNECT_TIMEOUT_S, KEPT_BYTES, KEPT_FRAMES, MAX_MISSING_PACKETS, NACK_TRIES
 from clients.sdk.media_source import SAMPLE_RATE, Picture
 from media.clock import Clock
 from media.errors import RemoteProtocolError
@@ -65,6 +65,7 @@ class MediaSink:
         """Set with the first whole frame; for video that is the first key frame."""
         self.first_frame_at: float | None = None
         """The clock's monotonic seconds of the first whole frame."""
+        self._frame_came = asyncio.Event()
         self.width = 0
         self.height = 0
         self._clock_rate = int(codec["clockRate"])
@@ -137,6 +138,7 @@ class MediaSink:
     def _keep(self, frame: EncodedFrame, now: float) -> None:
         """Keep frames from the last key frame on that fits, so that what is kept can be decoded."""
         self.stats.frames += 1
+        self._frame_came.set()
         if self.kind == "video" and frame.keyframe:
             self.stats.key_frames += 1
             self._kept.clear()
@@ -160,6 +162,14 @@ class MediaSink:
             if step < self._clock_rate:  # not across a wrap or a restart of the timestamp
                 self._jitter += (step - self._jitter) / 16
         self._transit = transit
+
+    async def wait_frames(self, more: int, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+        """Wait until ``more`` further whole frames have come; raises TimeoutError."""
+        wanted = self.stats.frames + more
+        async with asyncio.timeout(timeout_s):
+            while self.stats.frames < wanted:
+                self._frame_came.clear()
+                await self._frame_came.wait()
 
     # answering
 
