@@ -37,6 +37,9 @@ from server.consults.work import Work
 from signaling.access import Identity, mint_room_token
 from signaling.personal import Personal
 
+_SEPARATOR = "."
+"""A guest's id is its link's and a part of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
@@ -117,9 +120,9 @@ class Guests:
 
         :raises ActionRefused: guest_link_unknown, guest_link_ended, room_not_open.
         """
-        guest_id = new_id("guest")
         async with self._work.transaction(now) as tx:
             link = await _find(tx.session, secret)
+            guest_id = f"{link.id}{_SEPARATOR}{secrets.token_hex(6)}"
             row = await load(tx.session, link.consultation_id)
             state = _link_state(link, row, now)
             if state != "open":
@@ -143,6 +146,12 @@ class Guests:
         await self._work.services.audit.record(
             session, actor, f"consultation.{what}", "consultation", link.consultation_id, {"linkId": link.id}
         )
+
+
+async def guest_may_stay(session: AsyncSession, guest_id: str, now: float) -> bool:
+    """Whether the link of a guest who just came in still stands: a room opened anew knows no ended links."""
+    link = await session.get(GuestLink, guest_id.partition(_SEPARATOR)[0])
+    return link is not None and link.ended_at is None and now < link.expires_at
 
 
 def _digest(secret: str) -> str:

@@ -24,7 +24,7 @@ from server.consults.errors import (
     ActionRefused,
     AlreadyTaken,
 )
-from server.consults.guests import Guests
+from server.consults.guests import Guests, guest_may_stay
 from server.consults.messages import DEVICE_ASSIGNED, RING, person, ring_push
 from server.consults.models import Consultation, Decision, Offer
 from server.consults.opinions import Opinions
@@ -32,7 +32,7 @@ from server.consults.outbox import Push
 from server.consults.ports import Rooms
 from server.consults.reading import Reading
 from server.consults.requests import Requests
-from server.consults.states import DURATIONS, WITH_ROOM, Duration
+from server.consults.states import BEFORE_ROOM, DURATIONS, WITH_ROOM, Duration
 from server.consults.steps import Tx
 from server.consults.store import RINGING, load
 from server.consults.views import room_of
@@ -163,7 +163,7 @@ class ConsultService:
                 return
             if isinstance(event, RecordingStopped):
                 await self._work.steps.tell(tx, row)
-            elif isinstance(event, PeerJoined) and not _may_stay(row, event):
+            elif isinstance(event, PeerJoined) and not await _may_stay(tx.session, row, event, now):
                 self._send_out(tx, row, event)
             else:
                 await self._sync_presence(tx, row)
@@ -181,7 +181,7 @@ class ConsultService:
     def _send_out(self, tx: Tx, row: Consultation, event: PeerJoined) -> None:
         """Somebody whose part in the consult is over came with a token that is still good."""
         room_id, user_id = room_of(row.id), event.user_id
-        over = State(row.state) not in WITH_ROOM
+        over = _is_over(State(row.state))
         logger.info("room %s: %s came too late", room_id, user_id)
 
         async def send_out(rooms: Rooms) -> None:
@@ -232,8 +232,16 @@ def _decision(consultation_id: str, actor: Actor, data: Data, now: float) -> Dec
     )
 
 
-def _may_stay(row: Consultation, event: PeerJoined) -> bool:
-    """Tokens outlive what they were given for: an expert who was released, a room that was closed."""
-    if State(row.state) not in WITH_ROOM:
+async def _may_stay(session: AsyncSession, row: Consultation, event: PeerJoined, now: float) -> bool:
+    """Tokens outlive their use: a room that is over, an expert who was released, a link that was ended."""
+    state = State(row.state)
+    if event.role == "expert":
+        return state in WITH_ROOM and event.user_id == row.expert_id
+    if _is_over(state):
         return False
-    return event.role != "expert" or event.user_id == row.expert_id
+    return event.role != "guest" or await guest_may_stay(session, event.user_id, now)
+
+
+def _is_over(state: State) -> bool:
+    """No room any more. While another expert is looked for, the requester may wait in it."""
+    return state not in (*WITH_ROOM, *BEFORE_ROOM)

@@ -31,7 +31,9 @@ async def facts(session: AsyncSession, row: Consultation) -> Consult:
 
 
 def facts_of(row: Consultation, ringing: frozenset[str], opinion: Opinion | None) -> Consult:
-    """The facts of rows at hand."""
+    """The facts of rows at hand. A draft that a former expert left is none of this one's."""
+    if opinion is not None and opinion.author_id != row.expert_id:
+        opinion = None
     return Consult(
         id=row.id,
         kind=Kind(row.kind),

@@ -12,7 +12,7 @@ import logging
 from sqlalchemy.exc import SQLAlchemyError
 
 from media.errors import Fault
-from server.oncall.timers import BATCH, due_consultations, next_due
+from server.oncall.timers import due_consultations, next_due
 from server.services import Services
 
 LONGEST_SLEEP_S = 5.0
@@ -51,18 +51,21 @@ class Dispatcher:
         self._changed.set()
 
     async def run_due(self, now: float) -> int:
-        """Take the actions of all timers due at ``now``, Unix seconds; how many there were."""
+        """Take the actions of all timers due at ``now`` (Unix seconds), those set meanwhile included.
+
+        Returns how many. It ends: an action moves its consult on or sets its next time after ``now``.
+        """
         taken = 0
         failed: set[str] = set()
         while True:
             async with self._services.database.read() as session:
-                due = [one for one in await due_consultations(session, now) if one not in failed]
+                due = await due_consultations(session, now, without=failed)
+            if not due:
+                return taken
             for consultation_id in due:
                 if not await self._fire(consultation_id, now):
                     failed.add(consultation_id)
                 taken += 1
-            if len(due) < BATCH:
-                return taken
 
     async def _fire(self, consultation_id: str, now: float) -> bool:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,10 +31,15 @@ async def put_timer(session: AsyncSession, consultation_id: str, version: int, t
     await session.flush()
 
 
-async def due_consultations(session: AsyncSession, now: float) -> list[str]:
-    """Ids of consults whose timer is due, the longest overdue first, at most `BATCH`."""
-    query = select(TimerRow.consultation_id).where(TimerRow.due <= now).order_by(TimerRow.due).limit(BATCH)
-    return list(await session.scalars(query))
+async def due_consultations(session: AsyncSession, now: float, without: Collection[str] = ()) -> list[str]:
+    """Ids of consults whose timer is due, the longest overdue first, at most `BATCH`.
+
+    :param without: ids that are left out: those whose action has just failed.
+    """
+    due = select(TimerRow.consultation_id).where(
+        TimerRow.due <= now, TimerRow.consultation_id.not_in(without)
+    )
+    return list(await session.scalars(due.order_by(TimerRow.due).limit(BATCH)))
 
 
 async def next_due(session: AsyncSession) -> float | None:

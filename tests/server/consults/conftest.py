@@ -1,4 +1,4 @@
-"""The county, for every test here that asks for one."""
+"""The county on a counted clock, and a running server, for the tests here that ask for one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest_asyncio
 
 from tests.server.consults.world import World
+from tests.server.running import caller, server
+
+__all__ = ["caller", "server", "world"]
 
 
 @pytest_asyncio.fixture

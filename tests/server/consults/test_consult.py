@@ -330,6 +330,37 @@ async def test_a_token_that_outlived_its_consult_opens_nothing(world: World) -> 
     assert await refused(world.enter("village", consult)) == "room_not_open"
 
 
+async def test_a_released_expert_is_sent_out_and_the_requester_may_wait(world: World) -> None:
+    consult, expert = await accepted(world)
+    await world.enter("village", consult)
+    await world.act(expert, consult, Action.RELEASE, reason="急诊手术")
+    await world.services.consults.settle()
+    sent = ("remove", f"c-{consult}", f"prc-{expert}", "", "released")
+    assert sent in world.rooms.log
+    await world.tell(PeerJoined(f"c-{consult}", f"prc-{expert}", "expert", world.now))
+    await world.tell(PeerJoined(f"c-{consult}", VILLAGE, "requester", world.now))
+    assert world.rooms.log[-1] == ("remove", f"c-{consult}", f"prc-{expert}", "", "ended")
+    [second] = await ringing(world, consult)
+    await world.act(second, consult, Action.ACCEPT)
+    assert await world.state(consult) is State.READY, "the requester is in the room already"
+
+
+async def test_a_former_experts_draft_is_not_the_next_ones(world: World) -> None:
+    consult, expert = await in_session(world)
+    await world.write_opinion(expert, consult)
+    await world.leave(expert, consult)
+    await world.advance(30)
+    await world.advance(300)
+    [second] = await ringing(world, consult)
+    await world.act(second, consult, Action.ACCEPT)
+    await world.enter(second, consult)
+    await world.act(second, consult, Action.END)
+    page = await world.see(second, consult)
+    assert page.opinion is None
+    assert Action.SIGN not in page.allowed
+    assert await refused(world.sign(second, consult)) == "incomplete"
+
+
 async def test_lists_show_what_concerns_the_reader(world: World) -> None:
     first = await world.request()
     world.clock.advance(1)

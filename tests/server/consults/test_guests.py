@@ -7,6 +7,7 @@ from server.consults.models import GuestLink
 from server.consults.schema import GuestLinkIn
 from server.consults.vocabulary import Action
 from signaling.access import RoomClaims, verify_room_token
+from signaling.events import PeerJoined
 from tests.server.consults.flow import accepted, in_session, refused
 from tests.server.consults.world import World
 
@@ -51,6 +52,20 @@ async def test_an_ended_link_lets_nobody_in_and_sends_its_guests_out(world: Worl
     assert await refused(enter(world, secret)) == "guest_link_ended"
     assert await link_state(world, secret) == "ended"
     assert [one for _, one in await world.trail(consult)].count("uninvite") == 1
+
+
+async def test_a_guest_of_an_ended_link_is_sent_out_even_after_a_restart(world: World) -> None:
+    consult, _ = await in_session(world)
+    link, secret = await invite(world, consult)
+    claims = await enter(world, secret)
+    joined = PeerJoined(f"c-{consult}", claims.user_id, "guest", world.now)
+    await world.tell(joined)
+    assert not [entry for entry in world.rooms.log if entry[0] == "remove"]
+    await world.services.consults.guests.end(world.actor("village"), consult, link.id, world.now)
+    fresh = await world.restart()
+    await fresh.tell(joined)
+    assert fresh.rooms.log == [("remove", f"c-{consult}", claims.user_id, "", "ended")]
+    await fresh.end()
 
 
 async def test_a_link_ends_by_itself_and_with_the_consult(world: World) -> None:
