@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { crc32, FrameError, parseFrame, splitFrames, undoDelta } from './frame'
+import { crc32, FrameError, parseFrame, undoDelta } from './frame'
 
 // Made by media/signals/frames.py encode(): 2 leads, 500 Hz, 4 samples [[0,100],[1,-100],[-32768,32767],[32767,-32768]].
 const HEAD = '018f3c5e7b1a7c3d8e2f0123456789ab020100000000000015cd55f55172861820a10700020004004261c106'
@@ -68,24 +68,5 @@ describe('broken frames', () => {
       const outcome = await parseFrame(buffer).catch((error: unknown) => error)
       if (outcome instanceof Error) expect(outcome).toBeInstanceOf(FrameError)
     }
-  })
-})
-
-describe('stored frames', () => {
-  const stored = (...frames: string[]) => {
-    const parts = frames.flatMap((hex) => [new Uint8Array(new Uint32Array([hex.length / 2]).buffer), bytes(hex)])
-    const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-    let at = 0
-    for (const part of parts) {
-      whole.set(part, at)
-      at += part.length
-    }
-    return whole.buffer
-  }
-  it('come apart at their lengths', () => {
-    expect([...splitFrames(stored(DELTA, PLAIN))].map((part) => part.byteLength)).toEqual([DELTA.length / 2, PLAIN.length / 2])
-  })
-  it('are refused when the last one is cut off', () => {
-    expect(() => [...splitFrames(stored(DELTA, PLAIN).slice(0, -3))]).toThrow(FrameError)
   })
 })

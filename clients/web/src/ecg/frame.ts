@@ -129,15 +129,3 @@ export async function parseFrame(buffer: ArrayBuffer): Promise<Frame> {
   const differences = int16(await inflate(payload, size))
   return { ...frame, samples: undoDelta(differences, frame.leads, frame.count) }
 }
-
-/** The stored form: frames one after another, each after its length as a little-endian u32. */
-export function* splitFrames(buffer: ArrayBuffer): Generator<ArrayBuffer> {
-  const view = new DataView(buffer)
-  let at = 0
-  while (at + 4 <= buffer.byteLength) {
-    const length = view.getUint32(at, true)
-    if (length > MAX_FRAME_BYTES || at + 4 + length > buffer.byteLength) throw new FrameError('cut off')
-    yield buffer.slice(at + 4, at + 4 + length)
-    at += 4 + length
-  }
-}

@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest'
+import type { PeerInfo, RemoteTrack, RoomSnapshot } from '@/protocol'
+import { gradeLine, tryLine } from './line'
+import { removable, SpeakerChoice, stageTile, tilesOf, type TileModel } from './tiles'
+
+const track = (kind: string) => ({ kind }) as MediaStreamTrack
+
+function peer(id: string, role: PeerInfo['role'], ...sources: ('microphone' | 'camera' | 'screen' | 'ultrasound')[]): PeerInfo {
+  return {
+    id, displayName: id, role,
+    producers: sources.map((source) => ({ id: `${id}-${source}`, kind: source === 'microphone' ? 'audio' : 'video', source, paused: false })),
+  }
+}
+
+function received(peerId: string, source: RemoteTrack['source'], change: Partial<RemoteTrack> = {}): RemoteTrack {
+  const kind = source === 'microphone' ? 'audio' : 'video'
+  return { consumerId: `${peerId}-${source}`, producerId: '', peerId, source, kind, track: track(kind), paused: false, spatialLayer: undefined, ...change }
+}
+
+function snapshot(change: Partial<RoomSnapshot>): RoomSnapshot {
+  return {
+    phase: 'joined', peerId: 'me', role: 'requester', peers: [], tracks: [], local: [], chat: [], startedAt: null,
+    grants: { publish: ['microphone', 'camera', 'screen'], subscribe: true, chat: true, chair: false, record: false, signals: [] },
+    recording: { state: 'off', startedAt: null, recordingId: null }, ...change,
+  }
+}
+
+const keys = (tiles: TileModel[]) => tiles.map(({ key }) => key)
+
+describe('tilesOf', () => {
+  it('gives a person one tile with picture and sound, the expert first, ourselves last', () => {
+    const tiles = tilesOf(snapshot({
+      peers: [peer('g', 'guest', 'camera'), peer('e', 'expert', 'microphone', 'camera')],
+      tracks: [received('e', 'microphone'), received('e', 'camera')],
+    }), 'Me')
+    expect(keys(tiles)).toEqual(['e:camera', 'g:camera', 'self:camera'])
+    expect(tiles[0]).toMatchObject({ videoPaused: false, muted: false, audio: { kind: 'audio' }, video: { kind: 'video' } })
+  })
+
+  it('shows a device only by its pictures, and somebody without a camera all the same', () => {
+    const tiles = tilesOf(snapshot({ peers: [peer('us', 'device', 'ultrasound'), peer('d', 'desk')], tracks: [received('us', 'ultrasound')] }), 'Me')
+    expect(keys(tiles)).toEqual(['d:camera', 'us:ultrasound', 'self:camera'])
+    expect(tiles[0]).toMatchObject({ videoPaused: true, muted: null })
+  })
+
+  it('tells muted, camera off and a picture that the line is too thin for', () => {
+    const peers = [peer('e', 'expert', 'microphone', 'camera')]
+    peers[0]!.producers[0]!.paused = true
+    expect(tilesOf(snapshot({ peers, tracks: [received('e', 'camera', { paused: true })] }), '')[0]).toMatchObject({ muted: true, videoPaused: true, reduced: false })
+    expect(tilesOf(snapshot({ peers, tracks: [received('e', 'camera', { spatialLayer: null })] }), '')[0]).toMatchObject({ videoPaused: false, reduced: true })
+  })
+
+  it('gives no own tile to those who may publish nothing', () => {
+    expect(tilesOf(snapshot({ grants: { ...snapshot({}).grants, publish: [] } }), '')).toEqual([])
+  })
+})
+
+describe('stageTile', () => {
+  const tiles = tilesOf(snapshot({
+    peers: [peer('e', 'expert', 'camera'), peer('g', 'guest', 'camera'), peer('us', 'device', 'ultrasound')],
+    tracks: [received('e', 'camera'), received('g', 'camera'), received('us', 'ultrasound')],
+  }), 'Me')
+
+  it.each([
+    ['auto', null, null, 'us:ultrasound'],
+    ['speaker', null, 'g', 'g:camera'],
+    ['speaker', null, null, 'e:camera'],
+    ['ultrasound', 'g:camera', null, 'g:camera'],
+    ['ultrasound', 'gone:camera', null, 'us:ultrasound'],
+  ] as const)('mode %s, pinned %s, speaker %s shows %s', (mode, pinned, speaker, expected) => {
+    expect(stageTile(tiles, pinned, mode, speaker)?.key).toBe(expected)
+  })
+
+  it('shows ourselves while nobody else is there', () => {
+    expect(stageTile(tilesOf(snapshot({}), 'Me'), null, 'auto', null)?.key).toBe('self:camera')
+    expect(stageTile([], null, 'auto', null)).toBeNull()
+  })
+})
+
+describe('SpeakerChoice', () => {
+  const levels = (values: Record<string, number>) => new Map(Object.entries(values))
+
+  it('follows a voice that lasts, not a cough', () => {
+    const choice = new SpeakerChoice()
+    expect(choice.update(levels({ a: 0.3, b: 0 }))).toBe('a')
+    expect(choice.update(levels({ a: 0, b: 0.5 }))).toBe('a')
+    expect(choice.update(levels({ a: 0.3, b: 0 }))).toBe('a')
+    expect(choice.update(levels({ a: 0, b: 0.5 }))).toBe('a')
+    expect(choice.update(levels({ a: 0, b: 0.5 }))).toBe('b')
+    expect(choice.update(levels({ a: 0, b: 0 }))).toBe('b')
+  })
+
+  it('forgets who left', () => {
+    const choice = new SpeakerChoice()
+    choice.update(levels({ a: 0.3 }))
+    expect(choice.update(levels({}))).toBeNull()
+  })
+})
+
+describe('the chair', () => {
+  it('sends away guests and onlookers, never the doctors', () => {
+    expect((['guest', 'observer', 'requester', 'expert', 'device'] as const).filter(removable)).toEqual(['guest', 'observer'])
+  })
+})
+
+describe('the line', () => {
+  it.each([
+    [[30, 20, 500], 'good'],
+    [[260, 300], 'fair'],
+    [[900], 'poor'],
+    [[], 'blocked'],
+  ] as const)('%o is %s', (roundTrips, grade) => {
+    expect(gradeLine([...roundTrips])).toBe(grade)
+  })
+
+  it('is blocked when no question is answered, and forgives one that is lost', async () => {
+    let clock = 0
+    const now = () => (clock += 10)
+    expect(await tryLine(() => Promise.reject(new TypeError('offline')), now)).toBe('blocked')
+    let asked = 0
+    expect(await tryLine(() => (asked++ === 0 ? Promise.reject(new TypeError('lost')) : Promise.resolve()), now)).toBe('good')
+  })
+})
