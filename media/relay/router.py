@@ -154,12 +154,12 @@ class Router:
 
     def tick(self, now: float) -> float:
         """Do what is due; returns when to call again (monotonic seconds, inf when nothing is planned)."""
-        due = inf
+        due = self.due = inf
         for transport in list(self.transports.values()):
             due = min(due, transport.tick(now))
         for producer in list(self.producers.values()):
             due = min(due, producer.tick(now))
-        self.due = inf if self.closed else due
+        self.due = inf if self.closed else min(due, self.due)  # what was woken meanwhile counts too
         return self.due
 
     # -- chance --------------------------------------------------------------------------------------------

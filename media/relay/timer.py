@@ -10,6 +10,9 @@ from typing import Protocol
 from media.clock import Clock
 from media.limits import TIMER_SLOT_S
 
+_AGAIN_S = 1.0
+"""Plan for a member until its call has returned: were it to raise, it is called again then."""
+
 
 class Ticking(Protocol):
     """Does what is due, and says when it wants to be called again (monotonic seconds, inf for never)."""
@@ -57,15 +60,18 @@ class Wheel:
         return self._slots[0] * TIMER_SLOT_S if self._slots else inf
 
     def run(self, now: float) -> None:
-        """Call everyone who is due, each once."""
+        """Call everyone who is due, each once; one that raises is tried again, and harms no other."""
         due: list[Ticking] = []
         while self.due <= now:
             slot = heappop(self._slots)
             due.extend(self._members.pop(slot))
         for member in due:
-            self._slot_of.pop(member, None)
+            del self._slot_of[member]
+            self.schedule(member, now + _AGAIN_S)
         for member in due:
-            self.schedule(member, max(member.tick(now), now + TIMER_SLOT_S / 2))
+            following = max(member.tick(now), now + TIMER_SLOT_S / 2)
+            self.remove(member)
+            self.schedule(member, following)
 
 
 class RelayTimer:
