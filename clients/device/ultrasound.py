@@ -1,0 +1,166 @@
+"""``huizhen device ultrasound``: publishes the machine's picture by WHIP (RFC 9725)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clients.device import faults
+from clients.device.assignment import Assignment
+from clients.device.cine import Cine, read_cine, sample_cine
+from clients.device.ecg import room_of_token
+from clients.device.faults import DeviceFault
+from clients.device.policy import Verdict, judge, reconnect_delay
+from clients.device.status import StatusLine
+from clients.device.supervisor import Supervisor, refused, until_stopped
+from clients.sdk.errors import ConnectionLost, RequestRefused
+from clients.sdk.media_source import Vp8Source
+from clients.sdk.whip import WhipPublisher
+from media.errors import RemoteProtocolError
+
+logger = logging.getLogger(__name__)
+
+BITRATE = 2_000_000  # telesonography was judged reliable from 1.6 Mbit/s on
+DEFAULT_WHIP_PATH = "/whip/ultrasound"
+
+
+@dataclass(frozen=True, slots=True)
+class UltrasoundOptions:
+    """What the command line says.
+
+    :param server: base URL, ``http://host:port``.
+    :param device_token: the device's own; it then waits to be assigned to a room.
+    :param room_token: for one room, without waiting.
+    :param whip_path: endpoint, relative to the server; the assignment's, when None.
+    :param file: a DICOM multi-frame object; the real cine in pydicom's wheel when None.
+    :param loop: begin anew at the end.
+    :param lang: ``zh`` or ``en``.
+    """
+
+    server: str
+    device_token: str | None = field(default=None, repr=False)
+    room_token: str | None = field(default=None, repr=False)
+    whip_path: str | None = None
+    file: Path | None = None
+    loop: bool = False
+    lang: str = "zh"
+
+
+async def run(options: UltrasoundOptions) -> int:
+    """Run the gateway until its cine is over or SIGTERM comes; the exit status of `clients.device.faults`."""
+    status = StatusLine(faults.ULTRASOUND, options.lang)
+    return await until_stopped(_run(options, status), status)
+
+
+async def _run(options: UltrasoundOptions, status: StatusLine) -> None:
+    cine = load(options.file)
+
+    def session(assignment: Assignment) -> UltrasoundSession:
+        return UltrasoundSession(options, assignment, cine, status)
+
+    if options.room_token is not None:
+        await session(room_of_token(options.room_token)).run()
+    elif options.device_token is not None:
+        await Supervisor(options.server, options.device_token, session, status).run()
+    else:
+        raise DeviceFault(faults.EXIT_USAGE, faults.NO_TOKEN)
+
+
+def load(file: Path | None) -> Cine:
+    """The cine to publish.
+
+    :raises DeviceFault: there is none, or it holds no pictures.
+    """
+    try:
+        return read_cine((file or sample_cine()).read_bytes())
+    except FileNotFoundError:
+        raise DeviceFault(faults.EXIT_USAGE, faults.FILE_MISSING, str(file)) from None
+    except OSError as problem:
+        detail = f"{file}: {problem.strerror}"
+        raise DeviceFault(faults.EXIT_USAGE, faults.FILE_UNREADABLE, detail) from problem
+    except RemoteProtocolError as fault:
+        raise DeviceFault(faults.EXIT_USAGE, faults.FILE_UNREADABLE, f"{file} ({fault})") from fault
+
+
+class UltrasoundSession:
+    """Publishes into one room, again after every cut. A live picture needs no outbox."""
+
+    def __init__(
+        self, options: UltrasoundOptions, assignment: Assignment, cine: Cine, status: StatusLine
+    ) -> None:
+        path = options.whip_path or assignment.whip_path or DEFAULT_WHIP_PATH
+        self._url = options.server.rstrip("/") + path
+        self._token = assignment.token
+        self._can_wait = options.room_token is None
+        self._loop = options.loop
+        self._cine = cine
+        self._status = status
+        self._stop = asyncio.Event()
+        self._renewed = asyncio.Event()
+
+    async def run(self) -> None:
+        """See `clients.device.supervisor.Session`."""
+        attempt = 0
+        while not self._stop.is_set():
+            self._renewed.clear()
+            self._status.show(faults.CONNECTING)
+            try:
+                if await self._publish():
+                    break
+                attempt = 0
+            except ConnectionLost as problem:
+                logger.debug("not published: %s", problem)
+            except RequestRefused as refusal:
+                await self._bear(refusal)
+            self._status.show(faults.OFFLINE)
+            await self._pause(reconnect_delay(attempt, random.random()))
+            attempt += 1
+        self._status.show(faults.ENDED)
+
+    def renew(self, token: str) -> None:
+        self._token = token
+        self._renewed.set()
+
+    def release(self) -> None:
+        self._stop.set()
+
+    async def _publish(self) -> bool:
+        """One publication; True when it ended as it should, False when the line was lost."""
+        source = Vp8Source(self._cine.picture, 1 / self._cine.frame_s, BITRATE)
+        publisher = await WhipPublisher.publish(self._url, self._token, [source])
+        try:
+            self._status.show(faults.SENDING)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if self._loop else self._cine.duration_s):
+                    await self._until_any(publisher.lost)
+            return not publisher.lost.is_set()
+        finally:
+            await publisher.close()
+
+    async def _bear(self, refusal: RequestRefused) -> None:
+        """Wait for a new token where one may come; give up where trying again mends nothing."""
+        verdict = judge(refusal.code, refusal.blame)
+        if verdict is Verdict.STOP or (verdict is Verdict.AWAIT_ASSIGNMENT and not self._can_wait):
+            raise refused(refusal.code, refusal.zh, refusal.en) from refusal
+        if verdict is Verdict.AWAIT_ASSIGNMENT:
+            await self._until_any(self._renewed)
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but wake when told to stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+
+    async def _until_any(self, event: asyncio.Event) -> None:
+        """Until ``event``, or told to stop."""
+        waiting = [asyncio.create_task(one.wait()) for one in (self._stop, event)]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)

@@ -1,0 +1,126 @@
+"""The outbox on disk, and the policy of reconnecting."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients.device.outbox import SEGMENT_FRAMES, Outbox
+from clients.device.policy import LONGEST_DELAY_S, Verdict, judge, reconnect_delay
+from media.clock import CountedClock
+from media.errors import LocalProtocolError
+from media.signals.descriptor import Lead, StreamDescriptor
+from media.signals.frames import Frame, encode
+
+STREAM = "00112233-4455-6677-8899-aabbccddeeff"
+OTHER = "ffffffff-4455-6677-8899-aabbccddeeff"
+
+
+def descriptor(stream: str = STREAM, leads: int = 1) -> StreamDescriptor:
+    return StreamDescriptor(stream, "ecg", "", 500.0, tuple(Lead(f"L{n}") for n in range(leads)))
+
+
+def data_of(sequence: int) -> bytes:
+    return encode(Frame.of(descriptor(), sequence, 0, np.full((5, 1), sequence, np.int16)))
+
+
+def opened(directory: Path, stream: str = OTHER, leads: int = 1, **kwargs: int) -> Outbox:
+    return Outbox.open(directory, descriptor(stream, leads), CountedClock(), **kwargs)
+
+
+def filled(directory: Path, count: int) -> Outbox:
+    outbox = opened(directory, STREAM)
+    for sequence in range(count):
+        outbox.append(data_of(sequence))
+    return outbox
+
+
+def test_survives_a_restart_with_its_stream(tmp_path: Path) -> None:
+    filled(tmp_path, 3).close()
+    outbox = opened(tmp_path)
+    assert outbox.descriptor.stream_id == STREAM
+    assert (outbox.first, outbox.last, outbox.waiting) == (0, 2, 3)
+    assert [outbox.read(n) for n in range(4)] == [data_of(0), data_of(1), data_of(2), None]
+    outbox.append(data_of(3))
+    outbox.close()
+    assert opened(tmp_path).last == 3
+
+
+def test_a_torn_last_frame_is_measured_again(tmp_path: Path) -> None:
+    filled(tmp_path, 3).close()
+    (path,) = tmp_path.glob("*.seg")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    outbox = opened(tmp_path)
+    assert outbox.last == 1
+    outbox.append(data_of(2))
+    outbox.close()
+    assert [opened(tmp_path).read(n) for n in range(3)] == [data_of(0), data_of(1), data_of(2)]
+
+
+def test_confirmed_segments_are_deleted_and_the_newest_stays(tmp_path: Path) -> None:
+    outbox = filled(tmp_path, 2 * SEGMENT_FRAMES + 5)
+    assert len(list(tmp_path.glob("*.seg"))) == 3
+    outbox.confirm(SEGMENT_FRAMES - 2)
+    assert len(list(tmp_path.glob("*.seg"))) == 3
+    outbox.confirm(SEGMENT_FRAMES - 1)
+    assert len(list(tmp_path.glob("*.seg"))) == 2
+    outbox.confirm(10**9)
+    outbox.confirm(5)
+    assert len(list(tmp_path.glob("*.seg"))) == 1
+    assert outbox.waiting == 0
+    outbox.close()
+    again = opened(tmp_path)
+    assert (again.descriptor.stream_id, again.last) == (STREAM, 2 * SEGMENT_FRAMES + 4)
+    again.remove()
+    assert not tmp_path.exists()
+
+
+def test_old_frames_are_read_from_the_disk(tmp_path: Path) -> None:
+    outbox = filled(tmp_path, 200)
+    assert outbox.read(0) == data_of(0)
+    assert outbox.read(199) == data_of(199)
+
+
+def test_another_measurement_is_another_stream(tmp_path: Path) -> None:
+    filled(tmp_path, 1).close()
+    assert opened(tmp_path, leads=2).descriptor.stream_id == OTHER
+
+
+def test_full_outbox_refuses_the_new_and_keeps_the_old(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, STREAM, max_bytes=1000)
+    while outbox.waiting < 5:
+        outbox.append(data_of(outbox.last + 1))
+    with pytest.raises(LocalProtocolError, match="store_full"):
+        outbox.append(bytes(1000))
+    assert outbox.waiting == 5
+    assert outbox.read(0) == data_of(0)
+
+
+def test_an_unwritable_place_is_a_fault(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(LocalProtocolError, match="store_failed") as caught:
+        opened(file / "below")
+    assert caught.value.__cause__ is not None
+    assert getattr(caught.value.__cause__, "errno", 0) in (errno.ENOTDIR, errno.EEXIST)
+
+
+@given(attempt=st.integers(0, 10_000), uniform=st.floats(0, 1, exclude_max=True))
+def test_delay_doubles_is_bounded_and_scattered(attempt: int, uniform: float) -> None:
+    delay = reconnect_delay(attempt, uniform)
+    assert 0.25 <= delay <= LONGEST_DELAY_S
+    assert delay <= reconnect_delay(attempt + 1, 0.999) * 1.001
+    assert reconnect_delay(attempt, 0.0) < reconnect_delay(attempt, 0.9)
+
+
+def test_refusals_are_judged() -> None:
+    assert judge("store_full", "server") is Verdict.RETRY
+    assert judge("signal_timeout", "peer") is Verdict.RETRY
+    assert judge("token_expired", "peer") is Verdict.AWAIT_ASSIGNMENT
+    assert judge("signal_lead_set_changed", "peer") is Verdict.STOP
