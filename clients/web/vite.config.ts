@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 import { preloadRoutes } from './build/preload-routes.ts'
 import { shakeVue } from './build/shake-vue.ts'
 
-const server = process.env.HUIZHEN_URL ?? 'http://127.0.0.1:8443'
+const server = process.env.HUIZHEN_URL ?? 'http://127.0.0.1:8080'
 
 export default defineConfig({
   plugins: [

@@ -1,25 +1,23 @@
 import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
 import { useSession } from './stores/session'
 
-// The room and the record are built beside this file's other pages; a glob keeps the build whole without them.
-const rooms = import.meta.glob('./{room,record}/*Page.vue')
 const missing = () => import('./shell/MissingPage.vue')
 
 const routes: RouteRecordRaw[] = [
-  { path: '/login', component: () => import('./login/LoginPage.vue'), meta: { open: true, bare: true } },
-  { path: '/', component: () => import('./home/HomePage.vue') },
-  { path: '/request', component: () => import('./request/RequestPage.vue') },
-  { path: '/c/:id', component: () => import('./consultation/ConsultationPage.vue'), props: true },
-  { path: '/room/:id', component: rooms['./room/RoomPage.vue'] ?? missing, props: true, meta: { bare: true } },
-  { path: '/g/:secret', component: rooms['./room/GuestPage.vue'] ?? missing, props: true, meta: { open: true, bare: true } },
-  { path: '/record/:id', component: rooms['./record/RecordPage.vue'] ?? missing, props: true },
-  { path: '/rota', component: () => import('./rota/RotaPage.vue') },
-  { path: '/desk', component: () => import('./desk/DeskPage.vue') },
-  { path: '/audit', component: () => import('./audit/AuditPage.vue') },
-  { path: '/:rest(.*)*', component: missing },
+  { path: '/login', component: () => import('./login/LoginPage.vue'), meta: { open: true, bare: true, title: 'login' } },
+  { path: '/', component: () => import('./home/HomePage.vue'), meta: { title: 'home' } },
+  { path: '/request', component: () => import('./request/RequestPage.vue'), meta: { title: 'request' } },
+  { path: '/c/:id', component: () => import('./consultation/ConsultationPage.vue'), props: true, meta: { title: 'consultation' } },
+  { path: '/room/:id', component: () => import('./room/RoomPage.vue'), props: true, meta: { bare: true, title: 'room' } },
+  { path: '/g/:secret', component: () => import('./room/GuestPage.vue'), props: true, meta: { open: true, bare: true, title: 'room' } },
+  { path: '/record/:id', component: () => import('./record/RecordPage.vue'), props: true, meta: { title: 'record' } },
+  { path: '/rota', component: () => import('./rota/RotaPage.vue'), meta: { title: 'rota' } },
+  { path: '/desk', component: () => import('./desk/DeskPage.vue'), meta: { title: 'desk' } },
+  { path: '/audit', component: () => import('./audit/AuditPage.vue'), meta: { title: 'audit' } },
+  { path: '/:rest(.*)*', component: missing, meta: { title: 'missing' } },
 ]
 
-/** `meta.open`: no account needed. `meta.bare`: without the top bar. */
+/** `meta.open`: no account needed. `meta.bare`: without the top bar. `meta.title`: name of a text below `shell`. */
 export function makeRouter() {
   const router = createRouter({ history: createWebHistory(), routes })
   router.beforeEach(async (to) => {

@@ -1,14 +1,17 @@
-/** The text of an audit action: its own, or that of the consult step it ends with (`consultation.submit`). */
+/** The text of an audit action: its own, or that of the consult step it is (`consultation.submit`). */
 export function actionKey(action: string, exists: (key: string) => boolean): string | null {
   const own = `audit.actions.${action.replaceAll('.', '_')}`
   if (exists(own)) return own
-  const step = `consultation.actions.${action.split('.').at(-1) ?? ''}`
-  return exists(step) ? step : null
+  const step = /^consultation\.(\w+)$/.exec(action)?.[1]
+  const key = `consultation.actions.${step ?? ''}`
+  return step && exists(key) ? key : null
 }
 
-/** Details as short pairs; what is nested is shown as JSON, what is empty not at all. */
-export function detailPairs(detail: Record<string, unknown> | null | undefined): [string, string][] {
-  return Object.entries(detail ?? {})
+/** Details as short pairs; what is nested is shown as JSON, what is empty not at all. A change of state is one pair. */
+export function detailPairs(detail: Record<string, unknown> | null | undefined, stateName: (state: string) => string): [string, string][] {
+  const { from, to, ...others } = detail ?? {}
+  const change: [string, string][] = typeof from === 'string' && typeof to === 'string' && from !== to ? [['', `${stateName(from)} → ${stateName(to)}`]] : []
+  return change.concat(Object.entries(others)
     .filter(([, value]) => value !== null && value !== '')
-    .map(([key, value]) => [key, typeof value === 'object' ? JSON.stringify(value) : String(value)])
+    .map(([key, value]) => [`${key}: `, typeof value === 'object' ? JSON.stringify(value) : String(value)]))
 }

@@ -4,6 +4,9 @@ import { useLive } from '@/stores/live'
 
 /** While the live line is down the pages ask by themselves, this often. */
 const POLL_MS = 10_000
+/** A recording is finished some seconds after its room closed, without a push: look again so often, so many times. */
+const SETTLE_MS = 3_000
+const SETTLE_TRIES = 20
 /** Several pushes in a row are one reading. */
 const GATHER_MS = 200
 
@@ -43,6 +46,16 @@ export function useConsultation(id: Ref<string>) {
       error.value = caught
     }
   }
+
+  const settling = computed(() => consultation.value !== null && !['IN_SESSION', 'SUSPENDED'].includes(consultation.value.state)
+    && consultation.value.recordings.some((recording) => recording.durationMs === null))
+  let tries = 0
+  let settle: ReturnType<typeof setTimeout> | undefined
+  watch([settling, consultation], () => {
+    clearTimeout(settle)
+    if (settling.value && tries++ < SETTLE_TRIES) settle = setTimeout(() => void reload(), SETTLE_MS)
+  }, { immediate: true })
+  onScopeDispose(() => clearTimeout(settle))
 
   watch(id, () => void reload(), { immediate: true })
   useFreshness(reload, (changed, version) => changed === id.value && version > (consultation.value?.version ?? 0))

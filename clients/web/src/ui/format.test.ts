@@ -8,7 +8,7 @@ const NOW = Date.parse('2026-01-01T12:00:00Z')
 describe('words for times and people', () => {
   afterEach(() => setLanguage('zh'))
 
-  it.each([[30, '现在'], [180, '3分钟前'], [7200, '2小时前'], [200_000, '2天前'], [-300, '5分钟后']])('%d s ago is %s', (seconds, text) => {
+  it.each([[30, '刚刚'], [-30, '马上'], [180, '3分钟前'], [7200, '2小时前'], [200_000, '2天前'], [-300, '5分钟后']])('%d s ago is %s', (seconds, text) => {
     expect(relative(NOW - seconds * 1000, NOW)).toBe(text)
   })
 

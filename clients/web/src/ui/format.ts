@@ -1,17 +1,17 @@
-import { language, say } from '@/i18n'
+import { i18n, language, say } from '@/i18n'
 import type { OrganizationRef, Text } from '@/api/types'
 
 const UNITS: readonly [Intl.RelativeTimeFormatUnit, number][] = [['day', 86_400], ['hour', 3_600], ['minute', 60]]
 const locale = () => (language() === 'zh' ? 'zh-CN' : 'en-GB')
 
-/** `3 分钟前`, `in 2 hours`; within a minute `刚刚`. */
+/** `3 分钟前`, `in 2 hours`; within a minute `刚刚` (`马上` when it is to come). */
 export function relative(at: number, now: number): string {
   const seconds = Math.round((at - now) / 1000)
   const format = new Intl.RelativeTimeFormat(locale(), { numeric: 'always' })
   for (const [unit, size] of UNITS) {
     if (Math.abs(seconds) >= size) return format.format(Math.trunc(seconds / size), unit)
   }
-  return new Intl.RelativeTimeFormat(locale(), { numeric: 'auto' }).format(0, 'second')
+  return i18n.global.t(seconds > 0 ? 'ui.soon' : 'ui.justNow')
 }
 
 /** The exact time in the reader's zone. */

@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest'
+import { actionKey, detailPairs } from './entry'
+
+const known = ['audit.actions.recording_start', 'consultation.actions.start', 'consultation.actions.submit']
+const exists = (key: string) => known.includes(key)
+
+it.each([
+  ['recording.start', 'audit.actions.recording_start'],
+  ['consultation.submit', 'consultation.actions.submit'],
+  ['recording.submit', null],
+  ['something.new', null],
+])('%s is told by %s', (action, key) => expect(actionKey(action, exists)).toBe(key))
+
+it('tells a change of state in words and leaves out what is empty', () => {
+  const pairs = detailPairs({ from: 'OFFERED', to: 'ACCEPTED', version: 5, reason: '', more: { a: 1 } }, (state) => state.toLowerCase())
+  expect(pairs).toEqual([['', 'offered → accepted'], ['version: ', '5'], ['more: ', '{"a":1}']])
+  expect(detailPairs(null, String)).toEqual([])
+})
