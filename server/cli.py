@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +13,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from media.clock import SystemClock
 from media.errors import Fault
 from server.app import Server
+from server.check import CheckOptions, run_check
 from server.cli_admin import admin_app, token_app
 from server.cli_device import device_app
 from server.cli_verify import export, verify_app
-from server.config import Config, MediaConfig, load_config, sample_toml
+from server.config import Config, LogConfig, MediaConfig, load_config, sample_toml
 from server.demo import run_demo
+from server.demo_county import PASSWORD
 from server.log import configure_logging
 from server.run import run, serve
 
@@ -56,9 +60,10 @@ def serve_command(config: ConfigOption = None) -> None:
     settings = load_config(config)
     configure_logging(settings.log)
 
-    async def announce(server: Server, _stopping: asyncio.Event) -> None:
-        typer.echo(ready_line(server))
-        sys.stdout.flush()
+    @asynccontextmanager
+    async def announce(server: Server) -> AsyncIterator[None]:
+        print(ready_line(server), flush=True)
+        yield
 
     run(serve(settings, announce))
 
@@ -93,6 +98,26 @@ def _demo_media(base: Config, host: str, port: int, announce: list[str]) -> Medi
     everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
     addresses = tuple(announce) or (() if everywhere else (host,))
     return replace(base.media, listen_ip=host, port=port, announced_addresses=addresses)
+
+
+@app.command("check")
+def check_command(
+    url: Annotated[str | None, typer.Option(help="Server to check, with the demo's accounts.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+    config: ConfigOption = None,
+    password: Annotated[str, typer.Option(help="Of the demo's accounts.")] = PASSWORD,
+    seconds: Annotated[float, typer.Option(help="How long media flows before it is judged.")] = 3.0,
+    insecure: Annotated[bool, typer.Option(help="Take a self-signed certificate.")] = False,
+) -> None:
+    """Run a whole consult and say what works, what does not, and how long it takes."""
+    configure_logging(LogConfig(level="error"))
+    options = CheckOptions(url, config, password, seconds, tls_verify=not insecure)
+    report = run(run_check(options, SystemClock()))
+    report.show(Console())
+    if json_file is not None:
+        conditions = {"url": url, "seconds": seconds}
+        json_file.write_text(json.dumps(report.as_json(conditions), ensure_ascii=False, indent=2), "utf-8")
+    raise typer.Exit(1 if report.failed else 0)
 
 
 @app.command("config")

@@ -1,7 +1,69 @@
-"""``huizhen device``: the gateways that stand at the clinic, with real recorded signals."""
+"""``huizhen device``: the gateways that stand at the clinic, sending real recorded signals."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from clients.device import ecg, ultrasound
+from server.config import LogConfig
+from server.log import configure_logging
+from server.run import run
+
 device_app = typer.Typer(help="Gateways at the clinic.", no_args_is_help=True)
+
+ServerOption = Annotated[str, typer.Option(help="Base address of the server, http://host:port.")]
+TokenOption = Annotated[
+    str | None, typer.Option("--token", help="The device's token; it then waits for a consult.")
+]
+RoomTokenOption = Annotated[str | None, typer.Option(help="A room token, to send at once.")]
+LoopOption = Annotated[bool, typer.Option(help="Begin anew at the end of the record.")]
+LanguageOption = Annotated[str, typer.Option(help="zh or en.")]
+
+_QUIET = LogConfig(level="warning")
+
+
+@device_app.command("ecg")
+def device_ecg(
+    server: ServerOption,
+    token: TokenOption = None,
+    room_token: RoomTokenOption = None,
+    file: Annotated[Path | None, typer.Option(help="DICOM waveform; a real 12-lead record if none.")] = None,
+    loop: LoopOption = False,
+    outbox: Annotated[Path, typer.Option(help="Directory for what the server has not confirmed.")] = Path(
+        "outbox"
+    ),
+    lang: LanguageOption = "zh",
+) -> None:
+    """Send a 12-lead ECG; every sample is kept until the server has it."""
+    configure_logging(_QUIET)
+    options = ecg.EcgOptions(
+        server=server,
+        device_token=token,
+        room_token=room_token,
+        file=file,
+        loop=loop,
+        outbox=outbox,
+        lang=lang,
+    )
+    sys.exit(run(ecg.run(options)))
+
+
+@device_app.command("ultrasound")
+def device_ultrasound(
+    server: ServerOption,
+    token: TokenOption = None,
+    room_token: RoomTokenOption = None,
+    file: Annotated[Path | None, typer.Option(help="DICOM cine; a real ultrasound cine if none.")] = None,
+    loop: LoopOption = False,
+    lang: LanguageOption = "zh",
+) -> None:
+    """Publish an ultrasound cine as a video track, by WHIP."""
+    configure_logging(_QUIET)
+    options = ultrasound.UltrasoundOptions(
+        server=server, device_token=token, room_token=room_token, file=file, loop=loop, lang=lang
+    )
+    sys.exit(run(ultrasound.run(options)))

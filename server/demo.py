@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from rich.console import Console
 from rich.table import Table
@@ -32,16 +32,18 @@ logger = logging.getLogger(__name__)
 
 async def run_demo(config: Config, devices: bool, ready_line: Callable[[Server], str]) -> None:
     """Serve the demo county until a signal comes."""
-    async with AsyncExitStack() as stack:
 
-        async def ready(server: Server, _stopping: asyncio.Event) -> None:
-            await seed(server.services)
+    @asynccontextmanager
+    async def county_around(server: Server) -> AsyncIterator[None]:
+        await seed(server.services)
+        async with AsyncExitStack() as gateways:
             if devices:
-                await _start_gateways(server, stack)
+                await _start_gateways(server, gateways)
             show(server, Console())
             print(ready_line(server), flush=True)
+            yield
 
-        await serve(config, ready)
+    await serve(config, county_around)
 
 
 async def seed(services: Services) -> bool:
@@ -139,7 +141,7 @@ async def _start_gateways(server: Server, stack: AsyncExitStack) -> None:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "server.cli", "device", kind, "--server", server.url),
-            *("--token", county.DEVICE_TOKENS[device_id], "--loop"),
+            *("--token", county.DEVICE_TOKENS[device_id], "--loop", *_outbox(kind, server)),
             stdout=asyncio.subprocess.DEVNULL,
         )
         stack.push_async_callback(_end, process)
@@ -147,6 +149,11 @@ async def _start_gateways(server: Server, stack: AsyncExitStack) -> None:
         await asyncio.wait_for(online.wait(), _DEVICES_WAIT_S)
     except TimeoutError:
         logger.warning("the simulated devices are not online yet")
+
+
+def _outbox(kind: str, server: Server) -> list[str]:
+    """Where the ECG gateway keeps what is not confirmed; the ultrasound keeps nothing."""
+    return ["--outbox", str(server.services.config.data_directory / "outbox")] if kind == "ecg" else []
 
 
 def _watch_gateways(services: Services) -> asyncio.Event:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import uvloop
@@ -15,6 +16,9 @@ from server.config import Config
 
 T = TypeVar("T")
 
+Running = Callable[[Server], AbstractAsyncContextManager[None]]
+"""What stands on a running server: entered when it answers, left before it stops."""
+
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run ``work`` on uvloop."""
@@ -22,18 +26,37 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-async def serve(config: Config, ready: Callable[[Server, asyncio.Event], Awaitable[None]]) -> None:
-    """Start, call ``ready``, wait for SIGTERM or SIGINT, stop; recordings are finalised on the way.
+async def serve(config: Config, running: Running) -> None:
+    """Start, enter ``running``, wait for SIGTERM or SIGINT, leave it, stop;
 
-    :param ready: given the running server and the event that is set when it is to stop.
+    recordings are finalised on the way.
+
+    A signal that comes while things still start ends the start.
     """
+    work = asyncio.current_task()
+    assert work is not None
     stopping = asyncio.Event()
+
+    def stop() -> None:
+        if not stopping.is_set():
+            stopping.set()
+            work.cancel()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop)
+    try:
+        await _serve(config, running)
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            raise
+
+
+async def _serve(config: Config, running: Running) -> None:
     server = await Server.start(config, SystemClock())
     try:
-        await ready(server, stopping)
-        await stopping.wait()
+        async with running(server):
+            # Until cancelled: the signal is the only way out.
+            await asyncio.Event().wait()
     finally:
         await server.stop()
