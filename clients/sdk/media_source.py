@@ -129,10 +129,6 @@ def moving_picture(width: int = 320, height: int = 240) -> Callable[[int], Pictu
     return picture
 
 
-test_picture = moving_picture
-"""The name that the self-test uses."""
-
-
 def tone(frequency_hz: float = 440.0, level: float = 0.25) -> Callable[[int], Samples]:
     """A steady sine; ``level`` is its peak, 1 being full scale."""
 
