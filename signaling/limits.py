@@ -105,6 +105,9 @@ SIGNAL_MESSAGE_BYTES_MAX = 256 * 1024
 SIGNAL_HELLO_S = 10.0
 """Time to send the first message on a signal socket."""
 
+SIGNAL_CLOSE_S = 2.0
+"""How long a closed signal socket is waited for."""
+
 SIGNAL_HEARTBEAT_S = 10.0
 """WebSocket ping of signal sockets; a dead one is noticed within twice this."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Final
+from typing import Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 
 from media.errors import LIMIT_REACHED, Fault, LocalProtocolError, RemoteProtocolError
 from media.signals import (
@@ -23,12 +23,14 @@ from media.signals import (
     Store,
     StreamDescriptor,
     StreamLog,
+    ViewerQueue,
     wire,
 )
 from signaling.access import RoomClaims, may_use_signals
 from signaling.errors import ROOM_CLOSED, STREAM_BUSY, TOKEN_REVOKED
 from signaling.events import SignalEnded, SignalStarted
 from signaling.limits import (
+    SIGNAL_CLOSE_S,
     SIGNAL_HEARTBEAT_S,
     SIGNAL_HELLO_S,
     SIGNAL_MESSAGE_BYTES_MAX,
@@ -109,21 +111,28 @@ class SignalsGateway:
 
 
 class SignalSocket:
-    """What both kinds share: the WebSocket, the room, the end."""
+    """What both kinds share: the WebSocket, the room, the end.
+
+    Only the task that serves the socket reads and closes it; `end` merely wakes that task.
+    """
 
     claims: RoomClaims
 
     def __init__(self, gateway: SignalsGateway, request: web.Request) -> None:
         self.ws = web.WebSocketResponse(
-            heartbeat=SIGNAL_HEARTBEAT_S, max_msg_size=SIGNAL_MESSAGE_BYTES_MAX, compress=False
+            heartbeat=SIGNAL_HEARTBEAT_S,
+            max_msg_size=SIGNAL_MESSAGE_BYTES_MAX,
+            timeout=SIGNAL_CLOSE_S,
+            compress=False,
         )
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.room: Room | None = None
-        self.ended = False
+        self.end_fault: Fault | None = None
         self._gateway = gateway
         self._clock = gateway.rooms.clock
         self._request = request
-        self._closing: asyncio.Task[None] | None = None
+        self._woken = asyncio.Event()
+        self._reading: asyncio.Task[WSMessage] | None = None
 
     async def open(self) -> None:
         """Accept the WebSocket."""
@@ -137,18 +146,33 @@ class SignalSocket:
         """Let go of the room. Idempotent."""
         if self.room is not None:
             self.room.detach(self)
-        if self._closing is not None:
-            await asyncio.wait({self._closing})
+        await self._stop_reading()
 
     def end(self, reason: str) -> None:
-        """The room closed or the token was ended: say so and close. Idempotent."""
-        if self.ended:
-            return
-        self.ended = True
+        """The room closed or the token was ended: it is told and closed. Idempotent."""
+        if self.end_fault is None:
+            self.end_fault = RemoteProtocolError(_END_CODES.get(reason, TOKEN_REVOKED))
+            self._woken.set()
         if self.room is not None:
             self.room.detach(self)
-        fault = RemoteProtocolError(_END_CODES.get(reason, TOKEN_REVOKED))
-        self._closing = asyncio.ensure_future(self.refuse(fault))
+
+    async def receive(self, wait_s: float | None) -> WSMessage | None:
+        """The next message; None when woken or after ``wait_s`` seconds."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self.ws.receive())
+        waking = asyncio.ensure_future(self._woken.wait())
+        await asyncio.wait({self._reading, waking}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        waking.cancel()
+        if not self._reading.done():
+            return None
+        reading, self._reading = self._reading, None
+        return reading.result()
+
+    async def _stop_reading(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
+            await asyncio.wait({reading})
 
     async def refuse(self, fault: Fault) -> None:
         """Tell the fault and close."""
@@ -170,6 +194,7 @@ class SignalSocket:
 
     async def close(self, code: int, reason: str = "") -> None:
         """Close the WebSocket. Idempotent."""
+        await self._stop_reading()
         if self.ws.prepared and not self.ws.closed:
             await self.ws.close(code=code, message=reason.encode())
 
@@ -187,19 +212,21 @@ class Publisher(SignalSocket):
     async def run(self) -> None:
         while not self.ws.closed:
             outputs = await self._next()
-            if outputs is None:
+            if self.end_fault is not None:
+                await self.refuse(self.end_fault)
+            elif outputs is None:
                 return
-            await self._do_all(outputs)
+            else:
+                await self._do_all(outputs)
 
     async def _next(self) -> list[Output] | None:
         """Wait for the next message or for the session's timeout; None when the socket is gone."""
         deadline = self._session.next_timeout()
         wait = None if deadline is None else max(0.01, deadline - self._clock.monotonic())
-        try:
-            message = await self.ws.receive(timeout=wait)
-        except TimeoutError:
-            return self._session.tick(self._clock.monotonic())
+        message = await self.receive(wait)
         now = self._clock.monotonic()
+        if message is None:
+            return self._session.tick(now)
         if message.type is WSMsgType.TEXT:
             return self._session.receive_text(message.data, now)
         if message.type is WSMsgType.BINARY:
@@ -228,7 +255,6 @@ class Publisher(SignalSocket):
             self._log = await self._gateway.rooms.signal_store.open(self.room.id, descriptor)
             self.room.signals.start_stream(descriptor)
         except Fault as fault:
-            self.ended = True
             return self._session.refused(fault, self._clock.monotonic())
         self.room.signal_started(descriptor, await self._first_sample_at(self._log))
         self._tell(SignalStarted)
@@ -245,7 +271,7 @@ class Publisher(SignalSocket):
         return self._clock.wall()
 
     def _store(self, output: Store) -> None:
-        if self._log is None or self.room is None or self.ended:
+        if self._log is None or self.room is None:
             return
         # Viewers do not wait for the disk; only the acknowledgement does.
         self.room.signals.publish(output.frame, output.data)
@@ -296,47 +322,32 @@ class Viewer(SignalSocket):
     """Somebody who watches the streams of a room. Its queue is bounded and drops the oldest frame."""
 
     async def run(self) -> None:
-        try:
-            message = await self.ws.receive(timeout=SIGNAL_HELLO_S)
-        except TimeoutError:
-            await self.close(wire.CLOSE_TIMEOUT)
-            return
-        if message.type is not WSMsgType.TEXT:
-            await self.close(wire.CLOSE_PEER_FAULT)
+        hello = await self.receive(SIGNAL_HELLO_S)
+        if hello is None or hello.type is not WSMsgType.TEXT:
+            await self.close(wire.CLOSE_TIMEOUT if hello is None else wire.CLOSE_PEER_FAULT)
             return
         try:
-            self.room = self._gateway.admit(
-                self, wire.parse_view(message.data).token, SIGNAL_VIEWERS_PER_ROOM_MAX
-            )
+            token = wire.parse_view(hello.data).token
+            self.room = self._gateway.admit(self, token, SIGNAL_VIEWERS_PER_ROOM_MAX)
         except Fault as fault:
             await self.refuse(fault)
             return
-        await self._watch(self.room)
-
-    async def _watch(self, room: Room) -> None:
-        awake = asyncio.Event()
-        queue = room.signals.add_viewer(awake.set)
-        reader = asyncio.ensure_future(self._read())
-        waking: asyncio.Task[Any] | None = None
+        queue = self.room.signals.add_viewer(self._woken.set)
         try:
-            while not reader.done() and not self.ended:
-                awake.clear()
-                while (item := queue.pop()) is not None:
-                    await self.send(item)
-                if queue.fault is not None:
-                    await self.refuse(queue.fault)
-                    return
-                waking = asyncio.ensure_future(awake.wait())
-                await asyncio.wait({reader, waking}, return_when=asyncio.FIRST_COMPLETED)
+            await self._watch(queue)
         finally:
-            room.signals.remove_viewer(queue)
-            for task in (reader, waking):
-                if task is not None:
-                    task.cancel()
+            self.room.signals.remove_viewer(queue)
 
-    async def _read(self) -> None:
-        """A viewer has nothing more to say; reading shows when it goes."""
+    async def _watch(self, queue: ViewerQueue) -> None:
+        """Send what is queued; a viewer has nothing more to say, reading shows when it goes."""
         while not self.ws.closed:
-            message = await self.ws.receive()
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            self._woken.clear()
+            while (item := queue.pop()) is not None and self.end_fault is None:
+                await self.send(item)
+            fault = self.end_fault or queue.fault
+            if fault is not None:
+                await self.refuse(fault)
+                return
+            message = await self.receive(None)
+            if message is not None and message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return

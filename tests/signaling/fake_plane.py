@@ -13,6 +13,16 @@ from media.signals import StreamDescriptor
 from signaling.plane import ProducerPort, RecorderPort, RouterEvents, RouterPort, TransportPort
 
 CAPABILITIES = router_rtp_capabilities()
+CANDIDATE = {
+    "foundation": "1",
+    "priority": 1,
+    "ip": "127.0.0.1",
+    "address": "127.0.0.1",
+    "port": 40000,
+    "protocol": "udp",
+    "type": "host",
+}
+FINGERPRINT = {"algorithm": "sha-256", "value": ":".join(["AB"] * 32)}
 
 
 class FakeProducer:
@@ -128,10 +138,10 @@ class FakeTransport:
     def as_json(self) -> dict[str, Any]:
         return {
             "id": self.id,
-            "iceParameters": {},
-            "iceCandidates": [],
-            "dtlsParameters": {},
-            "sctpParameters": {},
+            "iceParameters": {"usernameFragment": "frag", "password": "p" * 22, "iceLite": True},
+            "iceCandidates": [CANDIDATE],
+            "dtlsParameters": {"role": "auto", "fingerprints": [FINGERPRINT]},
+            "sctpParameters": {"port": 5000, "OS": 1024, "MIS": 1024, "maxMessageSize": 65536},
         }
 
     def connect(self, dtls_parameters: dict[str, Any]) -> None:

@@ -1,0 +1,234 @@
+"""Signal sockets: a device on one end, viewers on the other, the store below."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from aiohttp import ClientWebSocketResponse, WSMsgType
+
+from media.signals import Frame, Lead, StreamDescriptor, encode, wire
+from signaling.access import RoomGrant
+from signaling.limits import SIGNAL_MESSAGE_BYTES_MAX
+from tests.signaling.support import DOCTOR, EVERYTHING, ROOM, kept_room
+from tests.signaling.web import TIMEOUT_S, Web, running_web
+
+DEVICE = RoomGrant(ROOM, subscribe=False, chat=False, signals=frozenset({"publish"}))
+LEADS = tuple(Lead(code, code, 1.25, 0, "uV") for code in ("I", "II"))
+
+
+@pytest.fixture
+async def web(tmp_path: Path) -> AsyncIterator[Web]:
+    async with running_web(tmp_path) as running:
+        yield running
+
+
+def descriptor(leads: tuple[Lead, ...] = LEADS, stream_id: str = str(uuid.UUID(int=7))) -> StreamDescriptor:
+    return StreamDescriptor(stream_id, "ecg", "12-lead", 500.0, leads)
+
+
+def frame(sequence: int, stream: StreamDescriptor) -> bytes:
+    samples = np.full((50, len(stream.leads)), sequence, dtype=np.int16)
+    time_ns = 1_767_225_600_000_000_000 + sequence * 100_000_000
+    return encode(
+        Frame(stream.stream_id, sequence, time_ns, stream.sampling_rate_mhz, stream.crc, 0, samples)
+    )
+
+
+async def text(ws: ClientWebSocketResponse) -> dict[str, Any]:
+    """The next message, which must be text."""
+    message = await asyncio.wait_for(ws.receive(), TIMEOUT_S)
+    assert message.type is WSMsgType.TEXT, message
+    fields: dict[str, Any] = json.loads(message.data)
+    return fields
+
+
+async def refusal(ws: ClientWebSocketResponse, close_code: int = 4400) -> str:
+    """The error that the server tells before it closes."""
+    fields = await text(ws)
+    while fields["type"] != "error":
+        fields = await text(ws)
+    assert fields["message"]["zh"]
+    closed = await asyncio.wait_for(ws.receive(), TIMEOUT_S)
+    assert closed.type is WSMsgType.CLOSE
+    assert closed.data == close_code
+    return str(fields["code"])
+
+
+async def announce(web: Web, stream: StreamDescriptor, **token: Any) -> ClientWebSocketResponse:
+    ws = await web.http.ws_connect(f"{web.url}/signals/publish")
+    grant = token.pop("grant", DEVICE)
+    name = token.pop("user_id", "ecg-1")
+    await ws.send_str(wire.announce(web.signaling.token(name, grant, role="device", **token), stream))
+    return ws
+
+
+async def watch(web: Web, **token: Any) -> ClientWebSocketResponse:
+    ws = await web.http.ws_connect(f"{web.url}/signals/view")
+    await ws.send_str(wire.watch(web.signaling.token("viewer", **token)))
+    return ws
+
+
+async def acknowledged(ws: ClientWebSocketResponse, sequence: int) -> None:
+    fields = await text(ws)
+    while fields != {"type": "ack", "sequence": sequence}:
+        assert fields["type"] == "ack", fields
+        fields = await text(ws)
+
+
+async def binary(ws: ClientWebSocketResponse) -> bytes:
+    message = await asyncio.wait_for(ws.receive(), TIMEOUT_S)
+    assert message.type is WSMsgType.BINARY, message
+    data: bytes = message.data
+    return data
+
+
+async def test_frames_go_to_the_disk_and_to_viewers(web: Web) -> None:
+    stream = descriptor()
+    viewer = await watch(web)
+    assert await text(viewer) == {"type": "streams", "streams": []}
+    device = await announce(web, stream)
+    assert await text(device) == {
+        "type": "accepted",
+        "streamId": stream.stream_id,
+        "durableSequence": -1,
+    }
+    started = await text(viewer)
+    assert (started["type"], started["stream"]["streamId"]) == ("stream", stream.stream_id)
+    frames = [frame(sequence, stream) for sequence in range(3)]
+    for one in frames:
+        await device.send_bytes(one)
+    await acknowledged(device, 2)
+    assert [await binary(viewer) for _ in frames] == frames
+    late = await watch(web)
+    assert (await text(late))["streams"][0]["live"] is True
+    assert [await binary(late) for _ in frames] == frames
+    await device.send_str(wire.end())
+    assert await text(device) == {"type": "ended", "streamId": stream.stream_id}
+    assert await text(viewer) == {"type": "ended", "streamId": stream.stream_id}
+    stored = list(web.signaling.store.read(ROOM, stream.stream_id))
+    assert [one.sequence for one in stored] == [0, 1, 2]
+    await web.signaling.service.close()
+    assert web.signaling.listener.names()[:2] == ["SignalStarted", "SignalEnded"]
+
+
+async def test_a_device_goes_on_where_it_stopped(web: Web) -> None:
+    stream = descriptor()
+    first = await announce(web, stream)
+    await text(first)
+    await first.send_bytes(frame(0, stream))
+    await acknowledged(first, 0)
+    again = await announce(web, stream)  # the old socket is not yet known to be dead
+    assert (await text(again))["durableSequence"] == 0
+    assert await refusal(first) == "stream_busy"
+    await again.send_bytes(frame(1, stream))
+    await acknowledged(again, 1)
+    viewer = await watch(web)
+    assert (await text(viewer))["streams"][0]["live"] is True
+
+
+async def test_somebody_else_cannot_take_a_stream_over(web: Web) -> None:
+    stream = descriptor()
+    device = await announce(web, stream)
+    await text(device)
+    assert await refusal(await announce(web, stream, user_id="intruder")) == "stream_busy"
+    await device.send_bytes(frame(0, stream))
+    await acknowledged(device, 0)
+
+
+async def test_another_lead_set_is_refused_and_what_was_sent_is_kept(web: Web) -> None:
+    stream, other = descriptor(), descriptor(LEADS[:1])
+    device = await announce(web, stream)
+    await text(device)
+    await device.send_bytes(frame(0, stream))
+    await device.send_bytes(frame(1, other))
+    assert await refusal(device) == "signal_lead_set_changed"
+    assert [one.sequence for one in web.signaling.store.read(ROOM, stream.stream_id)] == [0]
+    assert await refusal(await announce(web, other)) == "signal_lead_set_changed"
+
+
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [
+        ("not json", "signal_malformed"),
+        ('{"type":"watch"}', "signal_malformed"),
+        (b"\x00" * 80, "signal_unexpected_message"),
+    ],
+)
+async def test_a_bad_first_message_is_one_clear_error(web: Web, first: str | bytes, code: str) -> None:
+    ws = await web.http.ws_connect(f"{web.url}/signals/publish")
+    await (ws.send_str(first) if isinstance(first, str) else ws.send_bytes(first))
+    assert await refusal(ws) == code
+
+
+async def test_tokens_that_do_not_fit(web: Web) -> None:
+    assert await refusal(await announce(web, descriptor(), grant=DOCTOR)) == "not_granted"
+    assert await refusal(await watch(web, grant=DEVICE)) == "not_granted"
+    ended = web.signaling.token("ecg-1", DEVICE, ttl_s=1)
+    web.signaling.clock.advance(2)
+    ws = await web.http.ws_connect(f"{web.url}/signals/publish")
+    await ws.send_str(wire.announce(ended, descriptor()))
+    assert await refusal(ws) == "token_expired"
+    ws = await web.http.ws_connect(f"{web.url}/signals/view")
+    await ws.send_str(wire.watch("rubbish"))
+    assert await refusal(ws) == "token_invalid"
+
+
+async def test_a_removed_person_no_longer_sees_the_signals(web: Web) -> None:
+    kept_room(web.signaling)
+    device = await announce(web, descriptor())
+    await text(device)
+    viewer, other = await watch(web), await watch(web, token_id="t-other")
+    await text(viewer)
+    await text(other)
+    await web.signaling.service.remove_peers(ROOM, token_id="t-viewer", reason="link_ended")
+    assert await refusal(viewer) == "token_revoked"
+    await device.send_bytes(frame(0, descriptor()))
+    assert await binary(other)
+    assert await refusal(await watch(web)) == "token_revoked"
+
+
+async def test_a_closed_room_ends_its_signals_and_keeps_what_came(web: Web) -> None:
+    kept_room(web.signaling)
+    stream = descriptor()
+    device, viewer = await announce(web, stream), await watch(web, grant=EVERYTHING)
+    await text(device)
+    await text(viewer)
+    await device.send_bytes(frame(0, stream))
+    await acknowledged(device, 0)
+    await web.signaling.service.close_room(ROOM, "ended")
+    assert await refusal(device) == "room_closed"
+    while (message := await asyncio.wait_for(viewer.receive(), TIMEOUT_S)).type is WSMsgType.BINARY:
+        pass
+    assert message.type is WSMsgType.TEXT
+    assert len(list(web.signaling.store.read(ROOM, stream.stream_id))) == 1
+
+
+async def test_a_frame_too_large_is_answered_and_one_far_too_large_closes(web: Web) -> None:
+    device = await announce(web, descriptor())
+    await text(device)
+    await device.send_bytes(b"HZ" + b"\x00" * 100_000)
+    assert await refusal(device) in ("signal_too_large", "signal_malformed")
+    device = await announce(web, descriptor())
+    await text(device)
+    await device.send_bytes(b"\x00" * (SIGNAL_MESSAGE_BYTES_MAX + 1))
+    message = await asyncio.wait_for(device.receive(), TIMEOUT_S)
+    assert message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR)
+
+
+async def test_a_recording_names_the_streams_of_its_room(web: Web) -> None:
+    kept_room(web.signaling)
+    stream = descriptor()
+    device = await announce(web, stream)
+    await text(device)
+    recording_id = await web.signaling.service.start_recording(ROOM)
+    second = descriptor(stream_id=str(uuid.UUID(int=8)))
+    await text(await announce(web, second, user_id="ecg-2"))
+    recorder = web.signaling.plane.recorders[recording_id]
+    assert [stream_id for stream_id, _ in recorder.signals] == [stream.stream_id, second.stream_id]
