@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -26,8 +27,10 @@ from clients.sdk.room_events import (
 from clients.sdk.signaling_socket import SignalingSocket
 from clients.sdk.track_sender import TrackSender
 from media.clock import Clock
-from media.errors import RemoteProtocolError
+from media.errors import Fault, RemoteProtocolError
 from media.transport import DtlsCertificate, IceParameters
+
+logger = logging.getLogger(__name__)
 
 NAMESPACE = "/room"
 E = TypeVar("E", bound=RoomEvent)
@@ -210,6 +213,8 @@ class RoomConnection:
             except SdkError:
                 # The socket was lost, or what the event was about is gone; either is told by its own event.
                 continue
+            except (Fault, LookupError, TypeError, ValueError) as error:
+                logger.warning("event %s not usable: %s", name, type(error).__name__)
 
     async def _handle(self, name: str, payload: Any) -> None:
         if name == "newConsumers":

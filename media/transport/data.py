@@ -80,6 +80,9 @@ class DataEndpoint:
         self._role: str | None = None
         self.dropped = 0
         """Messages not sent because the buffer was full, the stream unknown, or the message too long."""
+        self.malformed = 0
+        """SCTP packets of the peer that could not be used."""
+        self._given_up = False
 
     def open(self, stream_id: int, **options: Any) -> None:
         """Agree on a stream; sent and received on it as soon as both ends are there.
@@ -110,16 +113,19 @@ class DataEndpoint:
 
     def receive(self, packet: bytes) -> None:
         """One SCTP packet from the peer. It may come before any stream of ours is open."""
-        if self._role is None:
+        if self._role is None or self._given_up:
             return
         self._start()
         sctp = cast(RTCSctpTransport, self._sctp)
         try:
             _run(sctp._handle_data(packet))
         except _PEER_FAULTS as error:
-            logger.info("SCTP packet not usable: %s", type(error).__name__)
+            self.malformed += 1
+            if self.malformed == 1:  # one line a transport, however many the peer sends
+                logger.info("SCTP packet not usable: %s", type(error).__name__)
         if not _within_bounds(sctp):
-            logger.warning("SCTP association aborted: the peer ignores its window")
+            self._given_up = True
+            logger.warning("SCTP given up: the peer ignores its window")
             _run(sctp.stop())
 
     def send(self, stream_id: int, payload: str | bytes) -> bool:

@@ -181,6 +181,8 @@ def build(
 def xor_mapped_address(address: Address, transaction_id: bytes) -> tuple[int, bytes]:
     """The XOR-MAPPED-ADDRESS attribute for ``address`` (RFC 8489 section 14.2)."""
     ip = ipaddress.ip_address(address[0].partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped  # how a socket bound to :: sees an IPv4 peer; the peer knows nothing of it
     mask = struct.pack("!I", MAGIC_COOKIE) + transaction_id
     masked = bytes(a ^ b for a, b in zip(ip.packed, mask, strict=False))
     port = address[1] ^ (MAGIC_COOKIE >> 16)

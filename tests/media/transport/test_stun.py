@@ -108,6 +108,12 @@ def test_error_code_survives() -> None:
     assert parse(built).error_code == 487
 
 
+def test_ipv4_peer_of_an_ipv6_socket_is_told_its_ipv4_address() -> None:
+    attribute = xor_mapped_address(("::ffff:192.0.2.1", 32853), TRANSACTION)
+    built = build(MessageType.BINDING_RESPONSE, TRANSACTION, [attribute])
+    assert parse(built).mapped_address == ("192.0.2.1", 32853)
+
+
 def test_priority_of_a_host_candidate() -> None:
     assert candidate_priority(126, 65535) == 2130706431  # RFC 8445 section 5.1.2.1
 
