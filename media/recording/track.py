@@ -20,7 +20,9 @@ from media.recording.mux_file import FILES, OPUS, MuxFile, Sample
 from media.recording.mux_thread import MuxThread, MuxTrack
 from media.recording.timeline import PeerClock, TrackTimeline
 from media.rtp.depacketize import EncodedFrame, depacketizer_for
+from media.rtp.rtcp import SenderReport
 
+SENDER_CLOCK_S = 2.0  # how often the router is asked what sender reports say
 GAP_MS = 200  # a shorter hole in video is jitter of the camera; in sound every hole counts
 
 
@@ -28,6 +30,8 @@ class TappedConsumer(Protocol):
     """What the recorder needs of `Router.tap`'s consumer."""
 
     def request_key_frame(self) -> None: ...
+
+    def tick(self, now: float) -> SenderReport | None: ...
 
     def close(self) -> None: ...
 
@@ -90,6 +94,7 @@ class TrackRecorder:
         self._key_wanted = info.kind == "video"
         self._key_at = -RECORD_KEY_FRAME_S
         self._key_asked_at = -RECORD_KEY_FRAME_S
+        self._clock_at = 0.0
         self._closed = False
 
     # -- PacketSink --------------------------------------------------------------------------------------
@@ -110,10 +115,6 @@ class TrackRecorder:
             self._key_wanted = self.info.kind == "video"
             self.tick(now)
 
-    def sender_report(self, ntp: int, timestamp: int, now: float) -> None:
-        """The sender's wall clock at an RTP timestamp, where the router passes reports on."""
-        self._timeline.sender_report(ntp, timestamp)
-
     def closed(self) -> None:
         """The producer is gone: write what waited for a missing packet, close the file. Idempotent."""
         if self._closed:
@@ -126,12 +127,22 @@ class TrackRecorder:
     # -- the recorder ------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        """Ask for a key frame: to start, after a loss, and now and then so that seeking lands close."""
-        if self.info.kind != "video" or self._closed or self.consumer is None:
+        """Learn the sender's clock; ask for a key frame when one is wanted."""
+        if self._closed or self.consumer is None:
             return
         at = now - self._started
+        if at - self._clock_at >= SENDER_CLOCK_S:
+            self._clock_at = at
+            report = self.consumer.tick(now)
+            if report is not None:
+                self._timeline.sender_report(report.ntp, report.rtp_timestamp)
+        if self.info.kind == "video":
+            self._ask_key_frame(at)
+
+    def _ask_key_frame(self, at: float) -> None:
+        """To start, after a loss, and now and then so that seeking lands close."""
         due = self._key_wanted or (self._first is not None and at - self._key_at >= RECORD_KEY_FRAME_S)
-        if due and at - self._key_asked_at >= RECORD_KEY_FRAME_RETRY_S:
+        if due and at - self._key_asked_at >= RECORD_KEY_FRAME_RETRY_S and self.consumer is not None:
             self._key_asked_at = at
             self.consumer.request_key_frame()
 

@@ -41,6 +41,9 @@ class FakeConsumer:
     def request_key_frame(self) -> None:
         self.key_frames += 1
 
+    def tick(self, now: float) -> None:
+        """No sender reports here."""
+
     def close(self) -> None:
         self.closed = True
 
