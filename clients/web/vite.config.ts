@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vitest/config'
+import { leaveOut } from './build/leave-out.ts'
 import { preloadRoutes } from './build/preload-routes.ts'
 import { shakeVue } from './build/shake-vue.ts'
 
@@ -10,7 +11,11 @@ export default defineConfig({
   plugins: [
     vue(),
     shakeVue(),
-    preloadRoutes({ '/room/': 'src/room/RoomPage.vue', '/g/': 'src/room/GuestPage.vue' }),
+    leaveOut(),
+    preloadRoutes({
+      pages: { '/room/': 'src/room/RoomPage.vue', '/g/': 'src/room/GuestPage.vue' },
+      languages: { zh: 'src/i18n/zh.ts', en: 'src/i18n/en.ts' },
+    }),
   ],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   define: {
@@ -46,6 +51,7 @@ export default defineConfig({
   },
   test: {
     environment: 'happy-dom',
+    setupFiles: ['src/testing/setup.ts'],
     include: ['src/**/*.test.ts', 'build/**/*.test.ts'],
     restoreMocks: true,
   },

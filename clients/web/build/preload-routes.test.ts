@@ -15,12 +15,15 @@ it('lists a page\'s chunk and all that it imports, once', () => {
 
 it('lists nothing for a page that is not built', () => expect(filesOf('src/room/Nothing.vue', bundle)).toEqual([]))
 
-it('preloads on the page\'s own address only', () => {
-  const run = (pathname: string) => {
+it('preloads the language, and a page\'s files on its own address only', () => {
+  const run = (pathname: string, chosen: string | null, browser: string) => {
     const document = globalThis.document.implementation.createHTMLDocument()
-    new Function('location', 'document', preloadScript({ '/room/': ['/assets/room.js'] }))({ pathname }, document)
+    const code = preloadScript({ pages: { '/room/': ['/assets/room.js'] }, languages: { zh: ['/assets/zh.js'], en: ['/assets/en.js'] } })
+    new Function('location', 'document', 'localStorage', 'navigator', code)({ pathname }, document, { getItem: () => chosen }, { language: browser })
     return [...document.head.querySelectorAll('link')].map((link) => link.getAttribute('href'))
   }
-  expect(run('/room/c1')).toEqual(['/assets/room.js'])
-  expect(run('/c/c1')).toEqual([])
+  expect(run('/room/c1', null, 'zh-CN')).toEqual(['/assets/zh.js', '/assets/room.js'])
+  expect(run('/room/c1', null, 'en-GB')).toEqual(['/assets/en.js', '/assets/room.js'])
+  expect(run('/c/c1', 'zh', 'en-GB')).toEqual(['/assets/zh.js'])
+  expect(run('/c/c1', null, 'de-DE')).toEqual(['/assets/zh.js'])
 })

@@ -1,7 +1,6 @@
 import { createI18n } from 'vue-i18n'
 import type { Text } from '@/api/types'
 import type { Texts } from './merge'
-import zh from './zh'
 
 export type Language = 'zh' | 'en'
 export const LANGUAGES: readonly Language[] = ['zh', 'en']
@@ -10,18 +9,17 @@ const STORED = 'hz.language'
 export const i18n = createI18n({
   legacy: false,
   locale: 'zh' as string,
-  fallbackLocale: 'zh',
-  messages: { zh } as Record<string, Texts>,
+  messages: {} as Record<string, Texts>,
 })
 
 /** The language in use; reactive when read inside a component or a computed value. */
 export const language = (): Language => (i18n.global.locale.value === 'en' ? 'en' : 'zh')
 
-/** English comes when it is asked for; Chinese is in the first file. */
+const catalogues: Record<Language, () => Promise<{ default: Texts }>> = { zh: () => import('./zh'), en: () => import('./en') }
+
+/** A language's texts come when it is shown: nobody loads the other one. */
 export async function showLanguage(wanted: Language): Promise<void> {
-  if (wanted === 'en' && !i18n.global.availableLocales.includes('en')) {
-    i18n.global.setLocaleMessage('en', (await import('./en')).default)
-  }
+  if (!i18n.global.availableLocales.includes(wanted)) i18n.global.setLocaleMessage(wanted, (await catalogues[wanted]()).default)
   i18n.global.locale.value = wanted
   document.documentElement.lang = wanted === 'zh' ? 'zh-CN' : 'en'
 }
