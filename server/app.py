@@ -156,6 +156,17 @@ def _build_rooms(services: Services) -> None:
     services.consults = ConsultService(services)
     services.dispatcher = Dispatcher(services)
     services.gateway.on_user_connected = services.consults.user_connected
+    _measure_media(services)
+
+
+def _measure_media(services: Services) -> None:
+    metrics, counters = services.metrics, services.media_socket.counters
+    metrics.gauge("huizhen_media_garbage", "Datagrams that are nothing", lambda: counters.garbage)
+    metrics.gauge("huizhen_media_unknown", "Datagrams of nobody we know", lambda: counters.unknown)
+    metrics.gauge(
+        "huizhen_media_blocked", "Datagrams that the kernel had no room for", lambda: counters.send_blocked
+    )
+    metrics.gauge("huizhen_media_failed", "Datagrams that the kernel refused", lambda: counters.send_failed)
 
 
 async def _run(services: Services, stack: AsyncExitStack) -> dict[str, int]:

@@ -35,6 +35,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.room_events = Counter(
+            "huizhen_room_events_total",
+            "What happened in rooms: people came and went, recordings, signals",
+            ("event",),
+            registry=self.registry,
+        )
+
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A figure that is read when it is asked for."""
         Gauge(name, text, registry=self.registry).set_function(value)

@@ -23,6 +23,7 @@ class RoomEvents:
         self._services = services
 
     async def room_event(self, event: RoomEvent) -> None:
+        self._services.metrics.room_events.labels(type(event).__name__).inc()
         match event:
             case RecordingStarted():
                 await self._recording_started(event)
