@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from clients.device import ecg, ultrasound
+import clients.device.ecg as ecg
+import clients.device.ultrasound as ultrasound
 from server.config import LogConfig
 from server.log import configure_logging
 from server.run import run
