@@ -23,9 +23,6 @@ SIGNAL_STORE_QUEUE_BYTES = 64 * 1024 * 1024  # waiting for the disk: a minute of
 SIGNAL_MAX_MARK_BYTES = 4096  # a mark in the record says a code and a time, no more
 
 # --- recording -------------------------------------------------------------------------------------
-RECORD_REORDER_PACKETS = 512  # a key frame of 600 kB in flight while one packet is missing
-RECORD_REORDER_WAIT_S = 0.2  # a retransmission comes within a round trip or not at all
-RECORD_MAX_FRAME_BYTES = 4 * 1024 * 1024  # one encoded picture; a 4K key frame is under 2 MB
 RECORD_QUEUE_BYTES = 32 * 1024 * 1024  # waiting for the disk: 60 s of a 4 Mbit/s track
 RECORD_QUEUE_ITEMS = 20_000  # the same bound for tiny packets: 6 minutes of audio
 RECORD_MAX_TRACKS = 256  # tracks of one recording; a room of 20 that all reconnect ten times
