@@ -77,6 +77,7 @@ class Producer:
             for index, e in enumerate(parameters.encodings)
         ]
         self.temporal_layers = max(encoding.temporal_layers for encoding in parameters.encodings)
+        self._holding = False  # key frames are wanted but not yet asked for
         self._owner = owner
         self._silence = STILL_LAYER_SILENT_S if source in STILL_SOURCES else LAYER_SILENT_S
 
@@ -133,8 +134,11 @@ class Producer:
             self._owner.wake(self._next_due())
 
     def _layer_woke(self, layer: Layer, now: float) -> None:
+        """Consumers may want this layer now; the packet that woke it is often the key frame they need."""
         layer.alive = True
+        self._holding = True
         self._choose_layers(now)
+        self._holding = False
         self.wake()
 
     def _choose_layers(self, now: float) -> None:
@@ -150,8 +154,9 @@ class Producer:
         """A consumer needs a key frame of ``layer``; merged and throttled with the others' wishes."""
         if self.kind == "video" and not self.paused and not self.closed:
             layer.keyframes.want(now)
-            self._serve(layer, now)
-            self.wake()
+            if not self._holding:
+                self._serve(layer, now)
+                self.wake()
 
     # -- time ----------------------------------------------------------------------------------------------
 
