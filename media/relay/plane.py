@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from media.limits import MAX_RTX_STEP, RELAY_SENT_PACKETS
-from media.relay import rewrite
+from media.relay import rewrite, rtx
 from media.relay.history import RetransmissionBudget
 from media.relay.layer import Layer
 from media.relay.layers import continued_timestamp
@@ -102,7 +102,7 @@ def receive_rtx(layer: Layer, ingress: Ingress, data: bytearray, header: RtpHead
     payload_type = ingress.rtx_payload_types.get(header.payload_type)
     if payload_type is None or layer.ssrc is None:
         return
-    original = rewrite.original_of_rtx(data, header, layer.ssrc, payload_type)
+    original = rtx.original_of_rtx(data, header, layer.ssrc, payload_type)
     if original is None:
         layer.rtx_padding += 1
         return
@@ -241,7 +241,7 @@ def _resend(subscription: Subscription, packet: MediaPacket, entry: rewrite.Sent
     if egress.removed_extensions and packet.extension_profile:
         data = rewrite.without_extensions(data, parse_header(data), egress.removed_extensions)
     subscription.rtx_sequence = (subscription.rtx_sequence + 1) & 0xFFFF
-    again = rewrite.as_rtx(
+    again = rtx.as_rtx(
         data,
         packet.payload_start,
         subscription.rtx_payload_type,

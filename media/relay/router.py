@@ -12,12 +12,14 @@ from media.clock import Clock
 from media.errors import CLOSED, LocalProtocolError, RemoteProtocolError
 from media.ortc import ROUTER_CAPABILITIES, can_consume, parse_rtp_capabilities, router_rtp_capabilities
 from media.relay.consumer import Consumer
+from media.relay.consuming import make_consumer
 from media.relay.data import DataConsumer, DataProducer
 from media.relay.errors import UNKNOWN_PRODUCER
 from media.relay.producer import Producer
 from media.relay.tap import PacketSink, Tap
 from media.relay.timer import RelayTimer
-from media.relay.transport import WebRtcTransport, WireSocket, make_consumer
+from media.relay.transport import WebRtcTransport
+from media.relay.wire import WireSocket
 
 logger = logging.getLogger(__name__)
 

@@ -4,74 +4,28 @@ from __future__ import annotations
 
 import logging
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from media import limits
 from media.errors import CLOSED, LIMIT_REACHED, LocalProtocolError, RemoteProtocolError
-from media.ortc import (
-    ConsumerIdentity,
-    RtpCapabilities,
-    consumable_parameters,
-    consumer_parameters,
-    map_producer,
-    parse_rtp_capabilities,
-    parse_rtp_parameters,
-)
-from media.relay.consumer import Consumer, ConsumerOwner
-from media.relay.data import (
-    MAX_STREAM_ID,
-    DataConsumer,
-    DataProducer,
-    StreamParameters,
-    parse_stream_parameters,
-)
+from media.ortc import consumable_parameters, map_producer, parse_rtp_capabilities, parse_rtp_parameters
+from media.relay.consumer import Consumer
+from media.relay.consuming import make_consumer
+from media.relay.data import DataConsumer, DataProducer
+from media.relay.data_streams import DataStreams
 from media.relay.demux import Demultiplexer
-from media.relay.errors import DUPLICATE_STREAM_ID, WRONG_KIND
+from media.relay.errors import WRONG_KIND
 from media.relay.producer import Producer
 from media.relay.reports import pack_receiver_reports, pack_sender_reports
+from media.relay.wire import WireSocket
 from media.rtp import rtcp
 from media.rtp.packet import parse_header
-from media.transport.parameters import DtlsParameters, IceCandidate, IceParameters
+from media.transport.parameters import DtlsParameters
 
 if TYPE_CHECKING:
     from media.relay.router import Router
-    from media.transport import TransportHandlers
 
 logger = logging.getLogger(__name__)
-
-
-class Wire(Protocol):
-    """What the relay uses of `media.transport.PeerTransport`."""
-
-    id: str
-    handlers: TransportHandlers
-    ice_candidates: tuple[IceCandidate, ...]
-    dtls_parameters: DtlsParameters
-    sctp_parameters: dict[str, Any]
-
-    @property
-    def ice_parameters(self) -> IceParameters: ...
-    def connect(self, remote: DtlsParameters) -> None: ...
-    def send_rtp(self, packet: bytes | bytearray | memoryview) -> bool: ...
-    def send_rtcp(self, packet: bytes | bytearray | memoryview) -> bool: ...
-    def open_data_stream(
-        self,
-        stream_id: int,
-        ordered: bool = True,
-        max_retransmits: int | None = None,
-        max_packet_life_time: int | None = None,
-        label: str = "",
-        protocol: str = "",
-    ) -> None: ...
-    def send_data(self, stream_id: int, payload: str | bytes) -> bool: ...
-    def restart_ice(self) -> IceParameters: ...
-    def close_now(self) -> None: ...
-
-
-class WireSocket(Protocol):
-    """What the relay uses of `media.transport.MediaSocket`."""
-
-    def create_transport(self, handlers: TransportHandlers | None = None) -> Wire: ...
 
 
 class WebRtcTransport:
@@ -86,8 +40,6 @@ class WebRtcTransport:
         self.state = "new"
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[str, Consumer] = {}
-        self.data_producers: dict[str, DataProducer] = {}
-        self.data_consumers: dict[str, DataConsumer] = {}
         self.malformed = 0
         self.unrouted = 0
         self.receiver_estimate: int | None = None  # REMB, bits per second: read, not obeyed
@@ -95,10 +47,10 @@ class WebRtcTransport:
         self._router = router
         self._demux = Demultiplexer()
         self._by_ssrc: dict[int, Consumer] = {}
-        self._streams: dict[int, DataProducer | DataConsumer] = {}
         self._next_mid = 0
         self._wire = socket.create_transport(self)
         self.id = self._wire.id
+        self._data = DataStreams(router, self._wire)
 
     # -- setting up ----------------------------------------------------------------------------------------
 
@@ -186,16 +138,7 @@ class WebRtcTransport:
         :raises RemoteProtocolError: malformed_sctp_parameters, duplicate_stream_id, limit_reached.
         """
         self._require_open()
-        self._require_room(self.data_producers, limits.MAX_DATA_PRODUCERS_PER_TRANSPORT)
-        parameters = parse_stream_parameters(sctp_stream_parameters)
-        if parameters.stream_id in self._streams:
-            raise RemoteProtocolError(DUPLICATE_STREAM_ID)
-        producer = DataProducer(self._router.new_id(), self, parameters, label, protocol)
-        self._open_stream(parameters, label, protocol)
-        self._streams[parameters.stream_id] = producer
-        self.data_producers[producer.id] = producer
-        self._router.data_producers[producer.id] = producer
-        return producer
+        return self._data.produce(sctp_stream_parameters, label, protocol)
 
     def consume_data(self, data_producer_id: str) -> DataConsumer:
         """Send a data channel of the router to this peer.
@@ -203,29 +146,7 @@ class WebRtcTransport:
         :raises RemoteProtocolError: unknown_producer, limit_reached.
         """
         self._require_open()
-        self._require_room(self.data_consumers, limits.MAX_DATA_CONSUMERS_PER_TRANSPORT)
-        producer = self._router.data_producer(data_producer_id)
-        stream_id = next(one for one in range(MAX_STREAM_ID + 1) if one not in self._streams)
-        like = producer.parameters
-        parameters = StreamParameters(
-            stream_id, like.ordered, like.max_retransmits, like.max_packet_life_time
-        )
-        consumer = DataConsumer(self._router.new_id(), self, producer, parameters)
-        self._open_stream(parameters, producer.label, producer.protocol)
-        self._streams[stream_id] = consumer
-        self.data_consumers[consumer.id] = consumer
-        producer.consumers[consumer.id] = consumer
-        return consumer
-
-    def _open_stream(self, parameters: StreamParameters, label: str, protocol: str) -> None:
-        self._wire.open_data_stream(
-            parameters.stream_id,
-            parameters.ordered,
-            parameters.max_retransmits,
-            parameters.max_packet_life_time,
-            label,
-            protocol,
-        )
+        return self._data.consume(self._router.data_producer(data_producer_id))
 
     def close(self) -> None:
         """Close everything on it, then the wire. Idempotent."""
@@ -234,9 +155,8 @@ class WebRtcTransport:
         self.closed = True
         children: list[Producer | DataProducer | Consumer | DataConsumer] = [
             *self.producers.values(),
-            *self.data_producers.values(),
             *self.consumers.values(),
-            *self.data_consumers.values(),
+            *self._data.all(),
         ]
         for child in children:
             child.close()
@@ -314,9 +234,7 @@ class WebRtcTransport:
             self.close()
 
     def data_received(self, stream_id: int, payload: str | bytes) -> None:
-        producer = self._streams.get(stream_id)
-        if isinstance(producer, DataProducer):
-            producer.received(payload)
+        self._data.received(stream_id, payload)
 
     # -- what producers and consumers need: the owner ------------------------------------------------------
 
@@ -339,9 +257,6 @@ class WebRtcTransport:
     def send_media(self, packet: bytearray, now: float) -> bool:
         return self._wire.send_rtp(packet)
 
-    def send_data(self, stream_id: int, payload: str | bytes) -> bool:
-        return self._wire.send_data(stream_id, payload)
-
     def producer_closed(self, producer: Producer) -> None:
         self._demux.remove(producer)
         self.producers.pop(producer.id, None)
@@ -359,16 +274,6 @@ class WebRtcTransport:
 
     def consumer_layers(self, consumer: Consumer, spatial: int, temporal: int) -> None:
         self._router.listener.consumer_layers(consumer, spatial, temporal)
-
-    def data_producer_closed(self, producer: DataProducer) -> None:
-        self._streams.pop(producer.parameters.stream_id, None)
-        self.data_producers.pop(producer.id, None)
-        self._router.data_producers.pop(producer.id, None)
-
-    def data_consumer_closed(self, consumer: DataConsumer) -> None:
-        self._streams.pop(consumer.parameters.stream_id, None)
-        self.data_consumers.pop(consumer.id, None)
-        self._router.listener.data_consumer_closed(consumer)
 
     # -- time ----------------------------------------------------------------------------------------------
 
@@ -406,30 +311,3 @@ class WebRtcTransport:
             "producers": [producer.stats() for producer in self.producers.values()],
             "consumers": [consumer.stats() for consumer in self.consumers.values()],
         }
-
-
-def make_consumer(
-    router: Router,
-    owner: ConsumerOwner,
-    producer: Producer,
-    capabilities: RtpCapabilities,
-    mid: str,
-    paused: bool,
-) -> Consumer:
-    """Negotiate and make a consumer; the producer knows it from now on.
-
-    :raises RemoteProtocolError: cannot_consume.
-    """
-    consumable = producer.consumable
-    identity = ConsumerIdentity(
-        ssrc=router.new_ssrc(),
-        rtx_ssrc=router.new_ssrc(),
-        mid=mid,
-        cname=consumable.cname or producer.id,
-        msid=consumable.msid,
-    )
-    parameters = consumer_parameters(consumable, capabilities, identity)
-    first = (router.new_sequence(), router.new_sequence())
-    consumer = Consumer(router.new_id(), owner, producer, parameters, paused, first)
-    producer.consumers[consumer.id] = consumer
-    return consumer
