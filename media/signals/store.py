@@ -240,19 +240,22 @@ class SignalStore:
 
         :raises LocalProtocolError: ``not_found``, ``store_damaged``.
         """
-        descriptor = self._index(owner, stream_id).descriptor
-        for data in self.read_encoded(owner, stream_id, start, end):
-            yield decode(data, descriptor)
+        index = self._index(owner, stream_id)
+        for data in self._frames(self._path(owner, stream_id), index, start, end):
+            yield decode(data, index.descriptor)
 
     def read_encoded(
         self, owner: str, stream_id: str, start: float | None = None, end: float | None = None
     ) -> Iterator[bytes]:
         """As `read`, but the frames' bytes as the device sent them."""
         index = self._index(owner, stream_id)
+        yield from self._frames(self._path(owner, stream_id), index, start, end)
+
+    def _frames(self, path: Path, index: _Index, start: float | None, end: float | None) -> Iterator[bytes]:
         shift = index.clock_offset_ns or 0
         low = None if start is None else start * 1e9 - shift
         high = None if end is None else end * 1e9 - shift
-        with self._path(owner, stream_id).open("rb") as file:
+        with path.open("rb") as file:
             for sequence in sorted(index.offsets):
                 found = records.read_record(file, index.offsets[sequence])
                 if found is not None and _overlaps(read_header(found.body), low, high):
