@@ -3,14 +3,14 @@ import { filesOf, preloadScript, type Chunk } from './preload-routes.ts'
 
 const chunk = (fileName: string, moduleIds: string[], imports: string[] = []): Chunk => ({ type: 'chunk', fileName, moduleIds, imports })
 const bundle = {
-  'assets/room.js': chunk('assets/room.js', ['/x/src/room/RoomPage.vue'], ['assets/media.js', 'assets/vendor.js']),
+  'assets/room.js': { ...chunk('assets/room.js', ['/x/src/room/RoomPage.vue'], ['assets/media.js', 'assets/vendor.js']), viteMetadata: { importedCss: new Set(['assets/room.css']) } },
   'assets/media.js': chunk('assets/media.js', [], ['assets/vendor.js']),
   'assets/vendor.js': chunk('assets/vendor.js', []),
   'assets/desk.js': chunk('assets/desk.js', ['/x/src/desk/DeskPage.vue']),
 }
 
 it('lists a page\'s chunk and all that it imports, once', () => {
-  expect(filesOf('src/room/RoomPage.vue', bundle)).toEqual(['/assets/room.js', '/assets/media.js', '/assets/vendor.js'])
+  expect(filesOf('src/room/RoomPage.vue', bundle)).toEqual(['/assets/room.js', '/assets/room.css', '/assets/media.js', '/assets/vendor.js'])
 })
 
 it('lists nothing for a page that is not built', () => expect(filesOf('src/room/Nothing.vue', bundle)).toEqual([]))

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
 import type { Plugin } from 'vite'
 
-export interface Chunk { type: string; fileName: string; moduleIds?: string[]; imports?: string[] }
+export interface Chunk { type: string; fileName: string; moduleIds?: string[]; imports?: string[]; viteMetadata?: { importedCss: Set<string> } }
 
-/** The files that a lazily loaded module needs, itself first, as paths below `/`. */
+/** The files that a lazily loaded module needs, scripts and styles, its own first, as paths below `/`. */
 export function filesOf(module: string, bundle: Record<string, Chunk>): string[] {
   const found: string[] = []
   const visit = (chunk: Chunk | undefined) => {
     if (!chunk || found.includes(`/${chunk.fileName}`)) return
     found.push(`/${chunk.fileName}`)
+    chunk.viteMetadata?.importedCss.forEach((name) => found.push(`/${name}`))
     chunk.imports?.forEach((name) => visit(bundle[name]))
   }
   visit(Object.values(bundle).find((chunk) => chunk.type === 'chunk' && chunk.moduleIds?.some((id) => id.endsWith(module))))
@@ -24,7 +25,8 @@ export function preloadScript({ pages, languages }: PreloadFiles): string {
   return `{const l=localStorage.getItem("hz.language")||(navigator.language.startsWith("en")?"en":"zh"),`
     + `s=new Set(${JSON.stringify(languages)}[l]);`
     + `for(const[p,f]of Object.entries(${JSON.stringify(pages)}))if(location.pathname.startsWith(p))f.forEach(h=>s.add(h));`
-    + 'for(const h of s)document.head.append(Object.assign(document.createElement("link"),{rel:"modulepreload",href:h}))}\n'
+    + 'for(const h of s)document.head.append(Object.assign(document.createElement("link"),{href:h},'
+    + 'h.endsWith(".css")?{rel:"preload",as:"style",crossOrigin:""}:{rel:"modulepreload"}))}\n'
 }
 
 /**
