@@ -66,6 +66,10 @@ class DataStreams:
             protocol,
         )
 
+    def _close(self, stream_id: int) -> None:
+        self._by_stream.pop(stream_id, None)
+        self._wire.close_data_stream(stream_id)
+
     def received(self, stream_id: int, payload: str | bytes) -> None:
         """A message of the peer; one on a stream that it does not produce on is dropped."""
         producer = self._by_stream.get(stream_id)
@@ -81,12 +85,12 @@ class DataStreams:
         return self._wire.send_data(stream_id, payload)
 
     def data_producer_closed(self, producer: DataProducer) -> None:
-        self._by_stream.pop(producer.parameters.stream_id, None)
+        self._close(producer.parameters.stream_id)
         self.producers.pop(producer.id, None)
         self._router.data_producers.pop(producer.id, None)
 
     def data_consumer_closed(self, consumer: DataConsumer) -> None:
-        self._by_stream.pop(consumer.parameters.stream_id, None)
+        self._close(consumer.parameters.stream_id)
         self.consumers.pop(consumer.id, None)
         self._router.listener.data_consumer_closed(consumer)
 

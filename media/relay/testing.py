@@ -71,7 +71,12 @@ class FakeWire:
         label: str = "",
         protocol: str = "",
     ) -> None:
+        if stream_id in self.streams:
+            raise ValueError("the stream is open")
         self.streams[stream_id] = (ordered, max_retransmits, max_packet_life_time, label, protocol)
+
+    def close_data_stream(self, stream_id: int) -> None:
+        self.streams.pop(stream_id, None)
 
     def send_data(self, stream_id: int, payload: str | bytes) -> bool:
         if not self.accepts:

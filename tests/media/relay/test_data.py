@@ -52,7 +52,7 @@ def test_a_full_receiver_misses_a_message_and_nobody_waits() -> None:
 def test_stream_ids_are_used_again() -> None:
     house = House()
     sender, _ = house.peer()
-    receiver, _ = house.peer()
+    receiver, down = house.peer()
     producer = sender.produce_data({"streamId": 0, "maxPacketLifeTime": 50})
     other = sender.produce_data({"streamId": 1})
     kept = receiver.consume_data(producer.id)
@@ -61,6 +61,7 @@ def test_stream_ids_are_used_again() -> None:
     assert kept.as_json()["sctpStreamParameters"]["maxPacketLifeTime"] == 50
     gone.close()
     gone.close()
+    assert list(down.streams) == [0]
     assert receiver.consume_data(other.id).parameters.stream_id == 1
 
 
