@@ -8,6 +8,8 @@ const STANDARD_ORDER = ['I', 'II', 'III', 'aVR', 'aVL', 'aVF', 'V1', 'V2', 'V3',
 const PULSE_MM = 8
 /** A lead needs this much height to be read; below it another layout or a smaller scale is better. */
 const READABLE_ROW_MM = 13
+/** Above the first lead, so that its calibration pulse and R waves are not cut off. */
+const TOP_MM = 4
 const MIN_SCALE = 0.5
 /** Below this width a second column would be shorter than one beat. */
 const NARROW_MM = 140
@@ -97,10 +99,12 @@ export function layOut(wishes: LayoutWishes, leads: Pick<LeadInfo, 'code' | 'nam
     return { pulseLeft, left, right: Math.round((column + 1) * columnWidth) }
   })
   const seconds = Math.min(...columns.map(({ left, right }) => (right - left) / (wishes.speed * pxPerMm)))
+  const above = Math.min(TOP_MM * pxPerMm, height / 8)
+  const edge = (row: number) => Math.round(above + (row * (height - above)) / rows)
   const cells = leadOrder(leads).map((lead, place) => {
     const row = place % rows
-    const top = Math.round((row * height) / rows)
-    const cellHeight = Math.round(((row + 1) * height) / rows) - top
+    const top = edge(row)
+    const cellHeight = edge(row + 1) - top
     const info = leads[lead]
     return { lead, label: info?.name || info?.code || '', column: Math.floor(place / rows), top, height: cellHeight, baseline: Math.round(top + cellHeight * 0.55) + 0.5 }
   })

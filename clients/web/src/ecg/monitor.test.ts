@@ -61,8 +61,10 @@ describe('Playout', () => {
     expect(delayAfter(Array.from({ length: 50 }, (_unused, index) => (index % 2) * 900))).toBe(100 + 80)
   })
 
-  it('is not misled by the history at the start', () => {
-    expect(delayAfter([9000, 8000, 7000, 5, 5])).toBe(100 + 5 + 12)
+  it('is not misled by the history that comes in one burst at the start', () => {
+    const playout = new Playout()
+    for (let age = 100; age >= 0; age -= 1) playout.arrived(20_005, 20_000 - age * 100, 100)
+    expect(playout.target()).toBe(100 + 5 + 12)
   })
 
   it('never runs dry within its margin, and moves evenly', () => {

@@ -9,19 +9,28 @@ const MARGIN_MIN_MS = 12
 const MARGIN_MAX_MS = 80
 /** About five seconds of frames. */
 const REMEMBERED = 50
+/** A viewer first gets the last seconds in one burst; only the newest frame of it says how far away the device is. */
+const HISTORY_MS = 500
 /** A shrinking delay is followed by at most 2 %: the trace runs a little faster, which nobody sees. */
 const RELAX_MS_PER_MS = 0.02
 
 export class Playout {
   private readonly lateness: number[] = []
   private frameMs = 100
+  private firstAt: number | null = null
   private current: number | null = null
   private at = 0
 
   /** A live frame arrived. All in ms; `endMs` = device time after its last sample. */
   arrived(nowMs: number, endMs: number, durationMs: number): void {
     this.frameMs = durationMs
-    this.lateness.push(nowMs - endMs)
+    this.firstAt ??= nowMs
+    const late = nowMs - endMs
+    if (nowMs - this.firstAt < HISTORY_MS) {
+      this.lateness[0] = Math.min(late, this.lateness[0] ?? late)
+      return
+    }
+    this.lateness.push(late)
     if (this.lateness.length > REMEMBERED) this.lateness.shift()
   }
 
@@ -29,7 +38,7 @@ export class Playout {
   target(): number {
     const sorted = [...this.lateness].sort((a, b) => a - b)
     const least = sorted[0] ?? 0
-    // Frames of a burst after a cut (or the history at the start) say nothing about jitter.
+    // Frames of a burst after a cut say nothing about jitter.
     const usual = sorted.filter((value) => value - least < 1000)
     const high = usual[Math.floor((usual.length - 1) * 0.95)] ?? least
     const margin = Math.min(MARGIN_MAX_MS, Math.max(MARGIN_MIN_MS, high - least + 4))

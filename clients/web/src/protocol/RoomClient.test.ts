@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { prepareDevice } from './device'
 import { RoomError } from './errors'
 import { consumerInfo, fakeDevice, FakeChannel, fakeTrack, joinReply, routerCapabilities } from './fake'
 import { RoomClient, type RoomClientOptions, type RoomSnapshot } from './RoomClient'
@@ -218,5 +219,31 @@ describe('signaling lost', () => {
     expect(client.snapshot().phase).toBe('ended')
     await client.leave()
     expect(channel.sent.filter(({ name }) => name === 'leave')).toHaveLength(1)
+  })
+})
+
+describe('a device prepared beforehand', () => {
+  const stored = (text: string | null) => ({ getItem: () => text })
+
+  it('is used when the server still says the same', async () => {
+    const prepared = prepareDevice(stored(JSON.stringify(routerCapabilities())), fakeDevice)!
+    const device = await prepared.device
+    expect(device.loaded).toBe(true)
+    const make = vi.fn(fakeDevice)
+    await joined(undefined, { prepared, makeDevice: make })
+    expect(make).not.toHaveBeenCalled()
+  })
+
+  it('is left aside when the server says something else', async () => {
+    const old = { ...routerCapabilities(), headerExtensions: [] }
+    const prepared = prepareDevice(stored(JSON.stringify(old)), fakeDevice)!
+    const make = vi.fn(fakeDevice)
+    await joined(undefined, { prepared, makeDevice: make })
+    expect(make).toHaveBeenCalledTimes(1)
+  })
+
+  it('is not there the first time, or when what was kept is damaged', () => {
+    expect(prepareDevice(stored(null), fakeDevice)).toBeUndefined()
+    expect(prepareDevice(stored('{'), fakeDevice)).toBeUndefined()
   })
 })

@@ -5,11 +5,10 @@
  * Joining is arranged for the shortest way to the first frame: the router's capabilities come with the token, so the
  * device is loaded while the socket connects, and the join reply carries both transports and running consumers.
  */
-import { Device } from 'mediasoup-client'
-import type { RtpCapabilities } from 'mediasoup-client/types'
+import type { Device, RtpCapabilities } from 'mediasoup-client/types'
+import { makeBrowserDevice, type PreparedDevice } from './device'
 import { Emitter } from './emitter'
 import { RoomError } from './errors'
-import { engineHints, handlerName } from './handler'
 import { MediaSession, type RemoteTrack } from './MediaSession'
 import { consumerStats, linkFigures, type ConsumerStats, type Reading } from './quality'
 import { Roster } from './roster'
@@ -57,6 +56,8 @@ export interface RoomClientOptions {
   renew?: () => Promise<RoomCredentials>
   /** Opens a camera again that was switched off. */
   openCamera?: () => Promise<MediaStreamTrack>
+  /** A device that was loaded beforehand; used when the capabilities are still the server's. */
+  prepared?: PreparedDevice
   makeChannel?: (options: ChannelOptions) => Channel
   makeDevice?: () => Device
 }
@@ -73,6 +74,8 @@ export class RoomClient extends Emitter<RoomEvents> {
   private device: Device | null = null
   private loading: Promise<void> = Promise.resolve()
   private session: MediaSession | null = null
+  /** The session from the moment on at which it takes tracks to send. */
+  private publishing: MediaSession | null = null
   private phase: Phase = 'idle'
   private reply: JoinReply | null = null
   private resumeToken: string | null = null
@@ -106,15 +109,19 @@ export class RoomClient extends Emitter<RoomEvents> {
   }
 
   private async load(routerRtpCapabilities: RtpCapabilities): Promise<void> {
-    let device: Device
-    try {
-      device = this.options.makeDevice?.() ?? new Device({ handlerName: handlerName(engineHints()) })
-    } catch (error) {
-      throw RoomError.local('unsupported_browser', error instanceof Error ? error.message : '')
-    }
-    await device.load({ routerRtpCapabilities })
-    this.device = device
+    this.device = await (this.prepared(routerRtpCapabilities) ?? this.loadNew(routerRtpCapabilities))
     this.mark('device')
+  }
+
+  private prepared(capabilities: RtpCapabilities): Promise<Device> | null {
+    const { prepared } = this.options
+    return prepared && JSON.stringify(prepared.capabilities) === JSON.stringify(capabilities) ? prepared.device : null
+  }
+
+  private async loadNew(routerRtpCapabilities: RtpCapabilities): Promise<Device> {
+    const device = this.options.makeDevice?.() ?? makeBrowserDevice()
+    await device.load({ routerRtpCapabilities })
+    return device
   }
 
   /** The line is up, for the first time or again: join, which also resumes. */
@@ -148,6 +155,7 @@ export class RoomClient extends Emitter<RoomEvents> {
     }
     if (this.over() || !this.device) return
     this.session?.close()
+    this.publishing = null
     this.take(reply)
     const session = new MediaSession(this.device, this.channel, reply)
     this.session = session
@@ -156,11 +164,11 @@ export class RoomClient extends Emitter<RoomEvents> {
     this.settle?.resolve()
     this.settle = null
     this.changed()
-    const receiving = session.consume(reply.consumers ?? [], false).then(() => this.mark('consumed'))
-    const sending = this.publishAll(session)
-    await receiving
+    // One negotiation after the other: what is to be seen comes first, and on a busy machine both at once are slower.
+    await session.consume(reply.consumers ?? [], false)
+    this.mark('consumed')
+    await this.publishAll(session)
     await session.consumeData(reply.dataConsumers ?? [])
-    await sending
   }
 
   private async resume(reply: JoinReply): Promise<void> {
@@ -270,10 +278,11 @@ export class RoomClient extends Emitter<RoomEvents> {
     if (previous && previous !== track) previous.stop()
     this.local.set(source, { source, track, muted })
     this.changed()
-    if (this.session) await this.publishOne(this.session, { source, track, muted })
+    if (this.publishing) await this.publishOne(this.publishing, { source, track, muted })
   }
 
   private async publishAll(session: MediaSession): Promise<void> {
+    this.publishing = session
     // Sound first: it is what a thin line must never lose.
     const order: Source[] = ['microphone', 'camera', 'ultrasound', 'screen']
     const waiting = order.map((source) => this.local.get(source)).filter((mine): mine is LocalTrack => mine?.track !== undefined)

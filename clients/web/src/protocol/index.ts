@@ -1,4 +1,5 @@
 /** The room protocol for browsers: everything a view needs, and nothing of Vue. */
+export { prepareDevice, rememberCapabilities, type PreparedDevice } from './device'
 export { RoomError, type Sentences } from './errors'
 export { listDevices, openMedia, openScreen, watchLevel, type DeviceChoice, type LocalMedia, type MediaWishes } from './media'
 export { verdict, type Cause, type ConsumerStats, type Grade, type Reading, type Verdict } from './quality'

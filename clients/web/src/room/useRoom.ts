@@ -1,13 +1,15 @@
 import { computed, onScopeDispose, ref, shallowRef } from 'vue'
 import {
   openMedia, openScreen, RoomClient, RoomError, verdict,
-  type EndReason, type LocalMedia, type Reading, type RoomCredentials, type Source, type Verdict,
+  type EndReason, type LocalMedia, type PreparedDevice, type Reading, type RoomCredentials, type Source, type Verdict,
 } from '@/protocol'
 import type { Measuring } from './measure'
 import { SpeakerChoice } from './tiles'
 
 const QUALITY_EVERY_MS = 2_000
 const SPEAKER_EVERY_MS = 500
+/** By then at the latest the rest of the page is loaded, whether media came or not. */
+const SETTLED_MS = 1_000
 /** A notice that needs no action goes by itself. */
 const NOTICE_MS = 8_000
 
@@ -16,6 +18,7 @@ export interface RoomOptions {
   media: Promise<LocalMedia>
   measuring: Measuring
   renew: () => Promise<RoomCredentials>
+  prepared?: PreparedDevice
 }
 
 /** One stay in a room, as reactive state. The client itself is never made reactive. */
@@ -23,6 +26,7 @@ export function useRoom(options: RoomOptions) {
   const client = new RoomClient({
     credentials: options.credentials,
     renew: options.renew,
+    prepared: options.prepared,
     openCamera: async () => {
       const { video, error } = await openMedia({ audio: false, video: true })
       if (!video) throw error ?? RoomError.local('media_failed')
@@ -35,6 +39,8 @@ export function useRoom(options: RoomOptions) {
   const speaker = ref<string | null>(null)
   const quality = shallowRef<Verdict>({ grade: 'unknown', cause: 'measuring', lossPercent: 0, roundTripMs: null })
   const mutedByChair = ref<Source | null>(null)
+  /** The first picture is on its way: now there is time for everything else. */
+  const settled = ref(false)
   const speakers = new SpeakerChoice()
   let previous: Reading | null = null
   let noticeTimer: ReturnType<typeof setTimeout> | undefined
@@ -57,7 +63,11 @@ export function useRoom(options: RoomOptions) {
   }
 
   client.on('changed', (now) => { snapshot.value = now })
-  client.on('mark', (name) => options.measuring.mark(name))
+  client.on('mark', (name) => {
+    options.measuring.mark(name)
+    if (name === 'connected') settled.value = true
+    if (name === 'joined') setTimeout(() => { settled.value = true }, SETTLED_MS)
+  })
   client.on('error', complain)
   client.on('mutedByChair', ({ source }) => { mutedByChair.value = source })
   client.on('ended', (how) => { ended.value = how })
@@ -120,7 +130,7 @@ export function useRoom(options: RoomOptions) {
   })
 
   return {
-    client, snapshot, problem, ended, speaker, quality, mutedByChair, microphoneOn, cameraOn, sharing,
+    client, snapshot, settled, problem, ended, speaker, quality, mutedByChair, microphoneOn, cameraOn, sharing,
     start, toggle, toggleSharing, attempt, takeMedia,
     dismiss: () => { problem.value = null },
   }
