@@ -62,8 +62,7 @@ def run(report: Report, runs: int, progress: Progress) -> None:
 def _joins(browser: Browser, url: str, runs: int, progress: Progress) -> Samples:
     samples = Samples()
     village = person(browser, url, "village")
-    expert = person(browser, url, "cardio1")
-    consultation = start_consult(Rest(village, "village"), url, browser)
+    consultation, expert = start_consult(browser, url, Rest(village, "village"))
     village_page = village.new_page()
     village_page.goto(f"/room/{consultation}")
     village_page.wait_for_function("() => window.__huizhen?.ecg().samplesDrawn > 1000", timeout=WAIT_MS)
@@ -76,33 +75,33 @@ def _joins(browser: Browser, url: str, runs: int, progress: Progress) -> Samples
     return samples
 
 
-def start_consult(village: Rest, url: str, browser: Browser) -> str:
-    """Request an urgent cardiology consult with the clinic's ECG, let the expert who is rung accept it, and
-    return its id."""
-    patient = village.call("GET", "/patients?q=")["items"][0]
-    devices = village.call("GET", "/devices")["items"]
+def start_consult(browser: Browser, url: str, village: Rest) -> tuple[str, BrowserContext]:
+    """Request an urgent cardiology consult with the clinic's ECG and let whoever is rung accept it.
+
+    Returns the consult's id and the browser of that expert.
+    """
+    devices = village.call("GET", "/devices")
     consultation = village.call(
         "POST",
         "/consultations",
         {
             "kind": "urgent",
             "specialty": "cardiology",
-            "patientId": patient["id"],
+            "patientId": village.call("GET", "/patients?q=")[0]["id"],
             "purpose": "胸痛两小时",
             "summary": "突发胸痛，伴出汗。",
             "consent": {"consult": True, "recording": False, "by": "patient"},
             "deviceIds": [device["id"] for device in devices if device["kind"] == "ecg"],
             "submit": True,
         },
-    )
+    )["id"]
     for username in ("cardio1", "cardio2"):
-        context = person(browser, url, None)
+        context = person(browser, url, username)
         expert = Rest(context, username)
         ringing = expert.call("GET", "/consultations?scope=ringing")["items"]
-        if any(item["id"] == consultation["id"] for item in ringing):
-            expert.call("POST", f"/consultations/{consultation['id']}/actions", {"action": "accept"})
-            context.close()
-            return str(consultation["id"])
+        if consultation in [item["id"] for item in ringing]:
+            expert.call("POST", f"/consultations/{consultation}/actions", {"action": "accept"})
+            return consultation, context
         context.close()
     raise RuntimeError("no cardiologist was rung")
 
