@@ -115,7 +115,7 @@ class Producer:
     # -- packets -------------------------------------------------------------------------------------------
 
     def receive(self, layer: Layer, is_rtx: bool, data: bytearray, header: RtpHeader, now: float) -> None:
-        """Take one packet of one of the layers.
+        """Take one packet of one of the layers. While paused nobody subscribes, and it is only counted.
 
         :raises RemoteProtocolError: malformed.
         """
@@ -123,8 +123,6 @@ class Producer:
             layer.last_at = now
             if not layer.alive:
                 self._layer_woke(layer, now)
-        if self.paused:
-            return
         if is_rtx:
             plane.receive_rtx(layer, self.ingress, data, header, now)
         else:
