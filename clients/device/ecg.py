@@ -118,7 +118,7 @@ def room_of_token(token: str) -> Assignment:
 
 
 class EcgSession:
-    """Measures and sends into one room. Closes its outbox; an emptied one is deleted."""
+    """Measures and sends into one room. Closes its outbox; one that is wholly confirmed is deleted."""
 
     def __init__(
         self,
@@ -165,7 +165,8 @@ class EcgSession:
                 self._outbox.set_aside()
         if not sending.cancelled():
             sending.result()
-            self._outbox.remove()
+            if not self._outbox.waiting:
+                self._outbox.remove()
             self._status.show(faults.ENDED)
 
     def renew(self, token: str) -> None:

@@ -60,7 +60,7 @@ class EcgStream:
         self.wake()
 
     async def run(self) -> None:
-        """Until everything is confirmed and the server ended the stream.
+        """Until everything is confirmed and the server ended the stream, or the room is closed.
 
         :raises DeviceFault: the server refused in a way that trying again does not mend.
         """
@@ -72,7 +72,7 @@ class EcgStream:
                     attempt = 0
                 self.uplink.disconnected()
                 self._changed(self.uplink.state)
-                if self.uplink.state is State.ENDED:
+                if self.uplink.state is State.ENDED or self._is_over():
                     return
                 if not await self._mend():
                     await asyncio.sleep(reconnect_delay(attempt, random.random()))
@@ -119,6 +119,10 @@ class EcgStream:
                     await socket.send_str(message)
                 else:
                     await socket.send_bytes(message)
+
+    def _is_over(self) -> bool:
+        refusal = self.uplink.refusal
+        return refusal is not None and judge(refusal.code, refusal.blame) is Verdict.OVER
 
     async def _mend(self) -> bool:
         """After a refusal: wait for a new token (True), or say that trying again later may help (False)."""

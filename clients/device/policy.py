@@ -14,6 +14,7 @@ class Verdict(enum.Enum):
 
     RETRY = "retry"
     AWAIT_ASSIGNMENT = "await_assignment"
+    OVER = "over"
     STOP = "stop"
 
 
@@ -21,6 +22,8 @@ class Verdict(enum.Enum):
 TOKEN_CODES = frozenset({"token_expired", "token_revoked", "token_invalid", "token_foreign"})
 # The device's own fault only in name: the line was silent, the server was busy, the room is not up yet.
 PASSING_CODES = frozenset({"signal_timeout", "limit_reached", "store_busy", "signal_stream_limit"})
+# The consult has ended before the device was told so.
+OVER_CODES = frozenset({"room_closed"})
 
 
 def reconnect_delay(attempt: int, uniform: float) -> float:
@@ -36,6 +39,8 @@ def judge(code: str, blame: str) -> Verdict:
     """What to do about a refusal with ``code`` that blames ``peer`` (us) or ``server``."""
     if code in TOKEN_CODES:
         return Verdict.AWAIT_ASSIGNMENT
+    if code in OVER_CODES:
+        return Verdict.OVER
     if blame == "server" or code in PASSING_CODES:
         return Verdict.RETRY
     return Verdict.STOP

@@ -115,6 +115,8 @@ class UltrasoundSession:
             except ConnectionLost as problem:
                 logger.debug("not published: %s", problem)
             except RequestRefused as refusal:
+                if judge(refusal.code, refusal.blame) is Verdict.OVER:
+                    break
                 await self._bear(refusal)
             self._status.show(faults.OFFLINE)
             await self._pause(reconnect_delay(attempt, random.random()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -138,6 +139,30 @@ async def test_a_refused_token_is_said_and_nothing_deleted(
     assert "token_expired" in shown
     assert "no good" in shown
     assert list((tmp_path / "outbox" / ROOM).glob("*.seg")) or pace.blocks == 0
+
+
+async def test_a_closed_room_is_the_end_and_what_is_unconfirmed_stays(
+    clinic: FakeClinic, tmp_path: Path
+) -> None:
+    pace = Pace()
+    pace.stop_after = 10
+    running = asyncio.create_task(ecg.run(options(clinic, tmp_path, loop=True), pace.clock, pace.sleep))
+    await clinic.until(lambda: clinic.frames >= 5)
+    clinic.refuse = peer_fault("room_closed")
+    pace.stop_after = None
+    await clinic.cut()
+    pace.go.set()
+    assert await asyncio.wait_for(running, 20) == faults.EXIT_DONE
+    assert list((tmp_path / "outbox" / ROOM).glob("*.seg"))
+
+
+async def test_sigterm_ends_it_in_peace(clinic: FakeClinic, tmp_path: Path) -> None:
+    pace = Pace()
+    pace.stop_after = 5
+    running = asyncio.create_task(ecg.run(options(clinic, tmp_path, loop=True), pace.clock, pace.sleep))
+    await clinic.until(lambda: clinic.frames >= 1)
+    signal.raise_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(running, 20) == faults.EXIT_DONE
 
 
 async def test_bad_options_are_said_in_plain_words(

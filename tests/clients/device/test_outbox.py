@@ -123,4 +123,5 @@ def test_refusals_are_judged() -> None:
     assert judge("store_full", "server") is Verdict.RETRY
     assert judge("signal_timeout", "peer") is Verdict.RETRY
     assert judge("token_expired", "peer") is Verdict.AWAIT_ASSIGNMENT
+    assert judge("room_closed", "peer") is Verdict.OVER
     assert judge("signal_lead_set_changed", "peer") is Verdict.STOP
