@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -32,8 +33,14 @@ class Story:
     village: Person
     cardiologists: dict[str, Person]
     phone: Person
+    pictures: Path | None = None
     expert: Person | None = None
     consultation: str = ""
+
+    def picture(self, name: str, who: Person) -> None:
+        """Keep what ``who`` sees, when pictures were asked for (``--pictures DIR``, for the README)."""
+        if self.pictures is not None:
+            who.page.screenshot(path=self.pictures / f"{name}.png")
 
     @property
     def chosen(self) -> Person:
@@ -46,8 +53,10 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(server: ServerProcess, browser: Browser) -> Iterator[Story]:
+def story(server: ServerProcess, browser: Browser, pytestconfig: pytest.Config) -> Iterator[Story]:
+    directory = pytestconfig.getoption("--pictures")
     told = Story(
+        pictures=Path(directory) if directory else None,
         village=Person.at(browser, server.url),
         cardiologists={
             "cardio1": Person.at(browser, server.url, locale="en-GB"),
@@ -62,6 +71,8 @@ def story(server: ServerProcess, browser: Browser) -> Iterator[Story]:
 
 
 def test_1_doctors_log_in_in_both_languages(story: Story) -> None:
+    story.village.page.goto("/login")
+    story.picture("login", story.village)
     story.village.log_in("village")
     for username, who in story.cardiologists.items():
         who.log_in(username)
@@ -71,6 +82,7 @@ def test_1_doctors_log_in_in_both_languages(story: Story) -> None:
 
 def test_2_the_village_doctor_asks_for_help(story: Story) -> None:
     village = story.village
+    story.picture("home", village)
     village.get("request-open").click()
     village.get("request-patient-search").fill("张")
     village.get("request-patient-option").first.click()
@@ -82,6 +94,7 @@ def test_2_the_village_doctor_asks_for_help(story: Story) -> None:
     village.get("request-device-ultrasound").first.check()
     village.get("request-consent").check()
     village.get("request-consent-recording").check()
+    story.picture("request", village)
     village.get("request-submit").click()
     village.page.wait_for_url("**/c/*")
     story.consultation = village.page.url.rsplit("/", 1)[-1]
@@ -92,10 +105,13 @@ def test_3_the_next_expert_is_rung_when_one_declines_and_accepting_opens_the_roo
     first, second = _in_ring_order(story)
     expect(first.get("ring-seconds")).to_be_visible()
     expect(second.get("ring")).to_have_count(0)
+    story.picture("ring", first)
+    story.picture("waiting", story.village)
     first.get("ring-decline").click()
     first.get("ring-decline-reason").first.click()
     expect(first.get("ring")).to_have_count(0)
     expect(second.get("ring")).to_be_visible()
+    story.picture("ring-second", second)
     second.get("ring-accept").click()
     second.page.wait_for_url(f"**/room/{story.consultation}")
     story.expert = second
@@ -148,6 +164,10 @@ def test_6_the_ecg_and_the_ultrasound_are_live(story: Story) -> None:
         expect(who.get("ecg-canvas")).to_be_visible()
         who.wait_for_media("ultrasound", frames=20)
         assert _ink(who) > 500, "no trace is drawn on the paper"
+
+    story.picture("room", story.chosen)
+    story.picture("room-village", story.village)
+    story.picture("room-phone", story.phone)
 
 
 def _ink(who: Person) -> int:
@@ -205,6 +225,7 @@ def test_8_the_expert_ends_the_consult_and_signs_the_opinion(story: Story) -> No
     chosen.get("opinion-conclusion").fill(CONCLUSION)
     chosen.get("opinion-advice").fill(ADVICE)
     chosen.get("opinion-password").fill("huizhen-demo")
+    story.picture("opinion", chosen)
     chosen.get("opinion-sign").click()
     expect(chosen.get("opinion-signature")).to_have_attribute("data-verified", "true")
 
@@ -214,6 +235,7 @@ def test_9_the_village_doctor_reads_it_and_decides(story: Story) -> None:
     village.page.goto(f"/c/{story.consultation}")
     expect(village.get("opinion-text")).to_contain_text(CONCLUSION)
     expect(village.get("opinion-signature")).to_have_attribute("data-verified", "true")
+    story.picture("returned", village)
     village.get("decision-text").fill(DECISION)
     village.get("decision-submit").click()
     expect(village.get("state")).to_have_attribute("data-state", "ACKNOWLEDGED")
@@ -231,11 +253,13 @@ def test_10_both_play_the_session_back(story: Story) -> None:
         )
         seconds = float(who.get("record-duration").get_attribute("data-seconds") or 0)
         assert seconds > 5
+    story.picture("record", story.village)
 
 
 def test_11_everyones_steps_stand_in_the_audit_trail(story: Story) -> None:
     story.village.page.goto(f"/audit?consultation={story.consultation}")
     expect(story.village.get("audit-row").first).to_be_visible()
+    story.picture("audit", story.village)
     actions = story.village.get("audit-row").evaluate_all("rows => rows.map(row => row.dataset.action)")
     for step in ("submit", "accept", "sign", "acknowledge"):
         assert any(step in action for action in actions), f"{step} is not among {actions}"
