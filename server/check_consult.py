@@ -47,7 +47,10 @@ _OPINION = {
     "advice": "无。",
     "critical": False,
 }
-_AUDITED = frozenset({"consultation.create", "consultation.accept", "consultation.end"})
+_AUDITED = frozenset(
+    {f"consultation.{step}" for step in ("create", "accept", "join", "end", "sign", "acknowledge")}
+    | {"recording.start", "recording.stop"}
+)
 
 
 class ConsultCheck:

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from media.clock import SystemClock
 from server import demo_county as county
 from server.app import Server
+from server.check import CheckOptions, run_check
 from server.config import LogConfig
 from server.log import configure_logging
 from signaling.personal import Personal
@@ -81,6 +83,18 @@ async def test_a_clinic_s_morning(log: io.StringIO, server: Server, caller: Call
     told = {secret for secret in secrets_of_the_county() | {*NEW.values()} - {"female"} if secret in text}
     assert told == set()
     assert village.token not in text
+
+
+async def test_a_whole_consult(log: io.StringIO, server: Server) -> None:
+    """Request, ring, room, media, chat, recording, opinion, decision: by the self-test's own flow."""
+    options = CheckOptions(url=server.url, config=None, password=county.PASSWORD, seconds=0.2)
+    report = await run_check(options, SystemClock())
+    assert "the decision is recorded" in {outcome.name for outcome in report.steps if outcome.ok}
+    text = log.getvalue()
+    assert "audit consultation.sign" in text
+    written = {"窦性心律", "huizhen check", "自检 self-test", "自检完成"}
+    assert {secret for secret in secrets_of_the_county() | written if secret in text} == set()
+    assert "eyJ" not in text, "a JSON Web Token stands in the log"
 
 
 def test_the_log_would_show_a_leak(log: io.StringIO) -> None:
