@@ -5,7 +5,8 @@ from media.signals.fanout import SignalFanout, ViewerQueue
 from media.signals.frames import FLAG_BACKFILL, FLAG_DELTA, FLAG_SEAM, Frame, decode, encode, read_header
 from media.signals.ledger import StreamLedger
 from media.signals.publish import Close, Mark, Open, Output, PublishSession, Send, Store
-from media.signals.store import SignalStore, StoredStream, StreamLog
+from media.signals.replay import StoredStream
+from media.signals.store import SignalStore, StreamLog
 
 __all__ = [
     "FLAG_BACKFILL",

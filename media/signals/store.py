@@ -11,98 +11,23 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from media.clock import Clock
 from media.errors import MALFORMED, NOT_FOUND, LocalProtocolError, RemoteProtocolError
 from media.limits import SIGNAL_MAX_MARK_BYTES
 from media.signals import records
-from media.signals.commit import AppendFile, CommitThread, Sync, Write, create_file, store_fault
+from media.signals.commit import AppendFile, CommitThread, Sync, Write, store_fault
 from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_LEAD_SET_CHANGED
-from media.signals.frames import Frame, FrameHeader, decode, encode, read_header
+from media.signals.frames import Frame, decode, encode, read_header
 from media.signals.ledger import StreamLedger
+from media.signals.replay import StoredStream, StreamIndex, overlaps, replay, scan
 
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".hzs"
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredStream:
-    """What the store holds of one stream.
-
-    :param frames: durable frames.
-    :param samples: durable samples of each lead.
-    :param start: time of the first sample on this server's clock, Unix seconds; 0 when empty.
-    :param end: time behind the last sample, likewise.
-    :param missing: sequence numbers that never came, (first, last).
-    :param marks: fault codes by which the stream broke off.
-    """
-
-    descriptor: StreamDescriptor
-    frames: int
-    samples: int
-    start: float
-    end: float
-    missing: tuple[tuple[int, int], ...]
-    marks: tuple[str, ...]
-
-
-@dataclass
-class _Index:
-    """What a replay of the file finds out."""
-
-    descriptor: StreamDescriptor
-    end: int
-    ledger: StreamLedger = field(default_factory=StreamLedger)
-    offsets: dict[int, int] = field(default_factory=dict)
-    samples: int = 0
-    first_ns: int | None = None
-    last_ns: int = 0
-    clock_offset_ns: int | None = None
-    marks: list[str] = field(default_factory=list)
-
-    def add(self, found: records.Record) -> None:
-        self.end = found.end
-        if found.kind == records.KIND_MARK:
-            self.marks.append(records.mark_code(found.body))
-            return
-        header = read_header(found.body)
-        if not self.ledger.add(header.sequence):
-            return
-        self.offsets[header.sequence] = found.offset
-        self.samples += header.samples_per_lead
-        self._time(header, found.received_ns)
-
-    def _time(self, header: FrameHeader, received_ns: int) -> None:
-        end_ns = frame_end_ns(header)
-        first = header.device_time_ns
-        self.first_ns = first if self.first_ns is None else min(first, self.first_ns)
-        self.last_ns = max(self.last_ns, end_ns)
-        offset = received_ns - end_ns
-        if self.clock_offset_ns is None or offset < self.clock_offset_ns:
-            self.clock_offset_ns = offset
-
-    def stored(self) -> StoredStream:
-        offset = self.clock_offset_ns or 0
-        return StoredStream(
-            self.descriptor,
-            frames=len(self.ledger),
-            samples=self.samples,
-            start=0.0 if self.first_ns is None else (self.first_ns + offset) / 1e9,
-            end=0.0 if self.first_ns is None else (self.last_ns + offset) / 1e9,
-            missing=tuple(self.ledger.missing()),
-            marks=tuple(self.marks),
-        )
-
-
-def frame_end_ns(header: FrameHeader) -> int:
-    """Device time behind the frame's last sample, ns."""
-    return header.device_time_ns + header.samples_per_lead * 10**12 // header.sampling_rate_mhz
 
 
 class StreamLog:
@@ -251,14 +176,16 @@ class SignalStore:
         index = self._index(owner, stream_id)
         yield from self._frames(self._path(owner, stream_id), index, start, end)
 
-    def _frames(self, path: Path, index: _Index, start: float | None, end: float | None) -> Iterator[bytes]:
+    def _frames(
+        self, path: Path, index: StreamIndex, start: float | None, end: float | None
+    ) -> Iterator[bytes]:
         shift = index.clock_offset_ns or 0
         low = None if start is None else start * 1e9 - shift
         high = None if end is None else end * 1e9 - shift
         with path.open("rb") as file:
             for sequence in sorted(index.offsets):
                 found = records.read_record(file, index.offsets[sequence])
-                if found is not None and _overlaps(read_header(found.body), low, high):
+                if found is not None and overlaps(read_header(found.body), low, high):
                     yield found.body
 
     def streams(self, owner: str) -> list[StoredStream]:
@@ -293,7 +220,7 @@ class SignalStore:
 
     async def _load(self, owner: str, path: Path, descriptor: StreamDescriptor) -> StreamLog:
         try:
-            index = await asyncio.to_thread(_replay, path, descriptor)
+            index = await asyncio.to_thread(replay, path, descriptor)
             file = AppendFile(path, index.end, self._sync, self._write)
         except OSError as problem:
             raise store_fault(problem) from problem
@@ -302,11 +229,11 @@ class SignalStore:
         logger.info("stream %s open: %d frames durable", descriptor.stream_id, len(index.ledger))
         return log
 
-    def _index(self, owner: str, stream_id: str) -> _Index:
+    def _index(self, owner: str, stream_id: str) -> StreamIndex:
         path = self._path(owner, stream_id)
         if not path.is_file():
             raise LocalProtocolError(NOT_FOUND, stream_id)
-        return _scan(path)
+        return scan(path)
 
     def _path(self, owner: str, stream_id: str) -> Path:
         return self._owner_directory(owner) / f"{stream_uuid(stream_id)}{SUFFIX}"
@@ -315,36 +242,3 @@ class SignalStore:
         if not _OWNER.fullmatch(owner):
             raise LocalProtocolError(MALFORMED, "owner")
         return self._directory / owner
-
-
-def _overlaps(header: FrameHeader, low: float | None, high: float | None) -> bool:
-    early = low is not None and frame_end_ns(header) <= low
-    late = high is not None and header.device_time_ns >= high
-    return not early and not late
-
-
-def _scan(path: Path) -> _Index:
-    with path.open("rb") as file:
-        return _read_index(file)
-
-
-def _read_index(file: BinaryIO) -> _Index:
-    descriptor = records.read_file_header(file)
-    index = _Index(descriptor, file.tell())
-    for found in records.scan(file, index.end):
-        index.add(found)
-    return index
-
-
-def _replay(path: Path, descriptor: StreamDescriptor) -> _Index:
-    """Read a stream's file and cut its torn tail; make the file when there is none."""
-    if not path.exists():
-        create_file(path, records.file_header(descriptor))
-    index = _scan(path)
-    torn = path.stat().st_size - index.end
-    if torn > 0:
-        logger.warning("stream %s: torn tail of %d bytes cut", descriptor.stream_id, torn)
-        with path.open("r+b") as file:
-            file.truncate(index.end)
-            os.fsync(file.fileno())
-    return index
