@@ -32,9 +32,11 @@ from signaling.signals_gateway import SignalsGateway
 from signaling.whip_http import WhipGateway
 
 logger = logging.getLogger(__name__)
-# The libraries write whole messages at level info; they are heard only from warning upward.
+# The libraries write whole messages at level info, and a line or a traceback for each malformed one above it:
+# a peer must not be able to fill the log. What remains are errors of our own handlers.
 _library_logger = logging.getLogger(f"{__name__}.socketio")
-_library_logger.setLevel(logging.WARNING)
+_library_logger.setLevel(logging.ERROR)
+_library_logger.addFilter(lambda record: record.msg != "Unknown receive error")
 
 ROOM: Final = "/room"
 EVENTS: Final = "/events"

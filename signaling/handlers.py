@@ -85,7 +85,7 @@ def _chat(room: Room, peer_id: str, message: messages.Chat) -> Reply:
 
 
 def _remove_peer(room: Room, peer_id: str, message: messages.RemovePeer) -> Reply:
-    room.remove(peer_id, message.peer_id)
+    room.remove(peer_id, message.peer_id, message.reason)
     return {}
 
 

@@ -178,8 +178,11 @@ class Room:
             del self._channels[peer_id]
             self.state.detach(peer_id, self._clock.monotonic())
 
-    def leave(self, peer_id: str, reason: str) -> None:
-        """Take a peer out and close its media; tell it why unless it knows. Idempotent."""
+    def leave(self, peer_id: str, reason: str, text: str | None = None) -> None:
+        """Take a peer out and close its media; tell it why unless it knows. Idempotent.
+
+        :param text: the chair's own words to it.
+        """
         channel = self._channels.pop(peer_id, None)
         self.tracks.remove_peer(peer_id)
         self.deliver(self.state.leave(peer_id, reason, self._clock.wall()))
@@ -188,14 +191,14 @@ class Room:
             return
         logger.info("room %s: %s gone (%s)", self.id, peer_id, reason)
         if reason not in _SILENT_REASONS:
-            channel.send("removed", {"reason": reason})
+            channel.send("removed", {"reason": reason, "text": text})
             channel.close()
 
-    def remove(self, chair_id: str, peer_id: str) -> None:
+    def remove(self, chair_id: str, peer_id: str, text: str | None) -> None:
         """The chair sends somebody out. :raises RemoteProtocolError: not_granted, not_found, wrong_state."""
         self.deliver(self.state.removal(chair_id, peer_id, self._clock.wall()))
         claims = self.state.peer(peer_id).claims
-        self.leave(peer_id, "removed")
+        self.leave(peer_id, "removed", text)
         self._end_attachments(claims.user_id, claims.token_id, "removed")
 
     def remove_matching(self, user_id: str | None, token_id: str | None, reason: str) -> None:

@@ -86,11 +86,15 @@ async def test_without_an_acknowledgement_the_error_is_an_event(web: Web) -> Non
 
 
 @pytest.mark.parametrize("rubbish", ["hello", "", "9", "\x00", "4\ud7ff", "3", "1", "6", "2probe"])
-async def test_rubbish_below_the_protocol_disturbs_nobody(web: Web, rubbish: str) -> None:
+async def test_rubbish_below_the_protocol_disturbs_nobody(
+    web: Web, rubbish: str, caplog: pytest.LogCaptureFixture
+) -> None:
     bystander, client = await joined(web, "b"), await joined(web, "a")
     await client.send_raw(rubbish)
     await client.send_raw(b"\xff\xfe\x00rubbish")
     await still_well(web, bystander)
+    ours = [record for record in caplog.records if record.name.startswith(("signaling", "aiohttp"))]
+    assert [record.getMessage() for record in ours if record.levelno >= logging.WARNING] == []
 
 
 async def test_a_message_of_ten_megabytes_is_refused_and_the_socket_lives(web: Web) -> None:

@@ -91,8 +91,8 @@ async def test_a_cut_is_mended_with_the_resume_token(web: Web) -> None:
 async def test_a_removed_person_is_told_and_disconnected(web: Web) -> None:
     chair, _ = await joined(web, "chair", grant=EVERYTHING)
     guest, reply = await joined(web, "g")
-    await chair.good("removePeer", {"peerId": reply["peerId"]})
-    assert await guest.next("removed") == {"reason": "removed"}
+    await chair.good("removePeer", {"peerId": reply["peerId"], "reason": "wrong room"})
+    assert await guest.next("removed") == {"reason": "removed", "text": "wrong room"}
     await guest.wait_gone()
     error = await refused_connect(web, {"token": web.signaling.token("g")})
     assert error["code"] == "token_revoked"

@@ -246,8 +246,8 @@ async def test_the_chair_mutes_and_removes(signaling: Signaling) -> None:
     paused = {"producerId": producer_id, "peerId": guest.id, "by": chair.id}
     assert guest.channel.take() == [("producerPaused", paused)]
     assert refused(guest.ask, "removePeer", {"peerId": chair.id}) == "not_granted"
-    chair.ask("removePeer", {"peerId": guest.id})
-    assert guest.channel.take() == [("removed", {"reason": "removed"})]
+    chair.ask("removePeer", {"peerId": guest.id, "reason": "wrong room"})
+    assert guest.channel.take() == [("removed", {"reason": "removed", "text": "wrong room"})]
     assert guest.channel.closed
     assert refused(Person(signaling, "g").join) == "token_revoked"
     assert refused(guest.ask, "stats") == "not_found"
@@ -288,7 +288,7 @@ async def test_a_peer_that_does_not_come_back_is_gone(signaling: Signaling) -> N
 async def test_a_reload_takes_the_old_place(signaling: Signaling) -> None:
     first, second = Person(signaling, "a").join(), Person(signaling, "b").join()
     again = Person(signaling, "b").join()
-    assert second.channel.take()[-1] == ("removed", {"reason": "replaced"})
+    assert second.channel.take()[-1] == ("removed", {"reason": "replaced", "text": None})
     assert second.channel.closed
     assert [peer["id"] for peer in again.reply["peers"]] == [first.id]
 
