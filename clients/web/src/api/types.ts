@@ -6,7 +6,7 @@ export interface OrganizationRef { id: string; name: Text; nameEn?: string; leve
 
 export interface PractitionerRef { id: string; name: Text; nameEn?: string; title?: Text | null; titleEn?: string; organization?: OrganizationRef | null }
 
-export type Role = 'village' | 'township' | 'requester' | 'expert' | 'desk' | 'regulator' | 'admin' | (string & {})
+export type Role = 'village_doctor' | 'township_doctor' | 'expert' | 'desk' | 'regulator' | 'admin' | (string & {})
 
 export interface Practitioner extends PractitionerRef { roles: Role[]; specialties: string[]; languages?: string[] }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { consultation } from '@/testing/fixtures'
-import { barActions, byNeed, needsReason, since, turnOf } from './turn'
+import { actionText, barActions, byNeed, needsReason, since, turnOf } from './turn'
 
 const at = (state: string, ...allowed: string[]) => consultation({ state, allowed })
 
@@ -30,6 +30,12 @@ describe('buttons', () => {
   it('are the allowed actions without a place of their own, and no others', () => {
     expect(barActions(at('ACCEPTED', 'join', 'invite_guest', 'release', 'cancel', 'write_opinion'))).toEqual(['release', 'cancel'])
     expect(barActions(at('ARCHIVED'))).toEqual([])
+  })
+
+  it('call the end of a read without a room what it is', () => {
+    expect(actionText('end', { state: 'ACCEPTED' })).toBe('report')
+    expect(actionText('end', { state: 'IN_SESSION' })).toBe('end')
+    expect(actionText('cancel', { state: 'ACCEPTED' })).toBe('cancel')
   })
 
   it('ask for a reason where the server does', () => {

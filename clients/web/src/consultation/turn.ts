@@ -44,4 +44,8 @@ const WITH_REASON: readonly Action[] = ['cancel', 'release', 'refer', 'return_in
 export const barActions = (consultation: Stage): Action[] => consultation.allowed.filter((action) => !PLACED.includes(action))
 /** A draft may be thrown away without saying why. */
 export const needsReason = (action: Action, state: string): boolean => WITH_REASON.includes(action) && !(action === 'cancel' && (state === 'DRAFT' || state === 'RETURNED_INFO'))
+/** Before a session there is nothing to end: ending a diagnostic read means to report without a room. */
+export const actionText = (action: Action, consultation: Pick<Consultation, 'state'>): string => (
+  action === 'end' && !['IN_SESSION', 'SUSPENDED'].includes(consultation.state) ? 'report' : action
+)
 export const isGrave = (action: Action): boolean => ['cancel', 'refer', 'end', 'release'].includes(action)

@@ -20,7 +20,7 @@ describe('the ring', () => {
   })
 
   const ring = async (changes = {}) => {
-    const page = await mountPage(RingCard, { ring: { ...push(changes), ended: null } })
+    const page = await mountPage(RingCard, { ring: { ...push(changes), ended: null, aside: false } })
     useRings().add(push(changes))
     return page
   }
@@ -29,7 +29,7 @@ describe('the ring', () => {
     const { wrapper } = await ring()
     for (const words of ['急会诊', '心血管内科', '女', '67 岁', '石桥村卫生室', '李秀兰', '胸痛两小时']) expect(wrapper.text()).toContain(words)
     expect(wrapper.get('[data-testid=ring-seconds]').text()).toBe('10')
-    expect(wrapper.text()).toContain('50 秒后转呼下一位')
+    expect(wrapper.text()).toContain('0:50 后转呼下一位')
     expect(wrapper.text()).not.toContain('张')
   })
 
@@ -46,6 +46,14 @@ describe('the ring', () => {
     await flushPromises()
     expect(asked).toEqual([{ call: ACT, body: { action: 'accept' } }])
     expect(router.currentRoute.value.path).toBe('/room/con-1')
+    expect(useRings().shown).toEqual([])
+  })
+
+  it('can wait when it is routine, never when it is urgent', async () => {
+    expect((await ring()).wrapper.find('[data-testid=ring-later]').exists()).toBe(false)
+    const { wrapper } = await ring({ kind: 'routine', expiresAt: '2026-01-01T04:00:00Z' })
+    expect(wrapper.text()).toContain('3:59:50 后转呼下一位')
+    await wrapper.get('[data-testid=ring-later]').trigger('click')
     expect(useRings().shown).toEqual([])
   })
 

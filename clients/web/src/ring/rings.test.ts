@@ -52,6 +52,17 @@ describe('rings', () => {
     expect(rings.shown[0]?.ended?.reason).toBe('timed_out')
   })
 
+  it('can be put aside: silent and out of sight, also when the server repeats it and when it ends', () => {
+    const rings = useRings()
+    rings.add(push({ kind: 'routine' }))
+    rings.putAside('off-1')
+    expect([rings.sounding, rings.shown]).toEqual([null, []])
+    rings.add(push({ kind: 'routine' }))
+    expect(rings.shown).toEqual([])
+    rings.end({ offerId: 'off-1', reason: 'taken', by: doctor })
+    expect([rings.shown, rings.rings]).toEqual([[], []])
+  })
+
   it('vanish without a word when this expert declined', () => {
     const rings = useRings()
     rings.add(push())

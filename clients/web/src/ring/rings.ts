@@ -5,7 +5,11 @@ import { serverNow } from '@/api/time'
 import type { Kind, PractitionerRef, Text } from '@/api/types'
 
 export type Who = PractitionerRef | Text
-export interface Ring extends RingPush { ended: { reason: RingEnd; by: Who | null } | null }
+export interface Ring extends RingPush {
+  ended: { reason: RingEnd; by: Who | null } | null
+  /** Put aside to be answered later: it waits on the home page. */
+  aside: boolean
+}
 
 /** How long "somebody else took it" stays to be read. */
 export const FAREWELL_MS = 6_000
@@ -20,7 +24,7 @@ const URGENCY: Record<Kind, number> = { urgent: 0, diagnostic: 1, routine: 2 }
 export const useRings = defineStore('rings', () => {
   const rings = ref<Ring[]>([])
 
-  const shown = computed(() => [...rings.value]
+  const shown = computed(() => rings.value.filter((ring) => !ring.aside)
     .sort((a, b) => URGENCY[a.kind] - URGENCY[b.kind] || a.offeredAt.localeCompare(b.offeredAt))
     .slice(0, SHOWN))
   const sounding = computed(() => shown.value.find((ring) => !ring.ended) ?? null)
@@ -33,13 +37,18 @@ export const useRings = defineStore('rings', () => {
   function add(push: RingPush): void {
     if (rings.value.some((ring) => ring.offerId === push.offerId && !ring.ended)) return
     drop(push.offerId)
-    rings.value.push({ ...push, ended: null })
+    rings.value.push({ ...push, ended: null, aside: false })
+  }
+
+  function putAside(offerId: string): void {
+    const ring = rings.value.find((known) => known.offerId === offerId)
+    if (ring) ring.aside = true
   }
 
   function end(push: Omit<RingEndedPush, 'consultationId'>): void {
     const ring = rings.value.find((known) => known.offerId === push.offerId)
     if (!ring || ring.ended) return
-    if (push.reason === 'declined') {
+    if (push.reason === 'declined' || ring.aside) {
       drop(push.offerId)
       return
     }
@@ -54,5 +63,5 @@ export const useRings = defineStore('rings', () => {
     }
   }
 
-  return { rings, shown, sounding, add, end, drop, expire }
+  return { rings, shown, sounding, add, end, drop, expire, putAside }
 })

@@ -1,25 +1,30 @@
 import type { Kind } from '@/api/types'
 
 /** Two notes an interval; urgent is higher, faster and three times. No file: an oscillator needs no download. */
-const PATTERNS: Record<Kind, { notes: readonly number[]; everyMs: number; vibrate: readonly number[] }> = {
-  urgent: { notes: [988, 784, 988, 784, 988, 784], everyMs: 1_600, vibrate: [300, 120, 300, 120, 300] },
-  diagnostic: { notes: [784, 659], everyMs: 2_600, vibrate: [250, 150, 250] },
-  routine: { notes: [659, 523], everyMs: 4_000, vibrate: [200] },
+const PATTERNS: Record<Kind, { notes: readonly number[]; everyMs: number; times: number; vibrate: readonly number[] }> = {
+  urgent: { notes: [988, 784, 988, 784, 988, 784], everyMs: 1_600, times: Infinity, vibrate: [300, 120, 300, 120, 300] },
+  diagnostic: { notes: [784, 659], everyMs: 2_600, times: Infinity, vibrate: [250, 150, 250] },
+  routine: { notes: [659, 523], everyMs: 4_000, times: 3, vibrate: [200] },
 }
 const NOTE_S = 0.16
 const VOLUME = 0.25
 
-/** Sounds and shakes until stopped. A browser that forbids sound before the first touch starts with that touch. */
+/** A page that nobody has touched yet may not shake the phone; asking anyway is a complaint in the console. */
+const touched = (): boolean => (navigator.userActivation as UserActivation | undefined)?.hasBeenActive ?? true
+
+/** Sounds and shakes until stopped; a routine ring, which may wait for hours, a few times only. A browser that forbids sound before the first touch starts with that touch. */
 export class RingSound {
   private context: AudioContext | null = null
   private timer: ReturnType<typeof setInterval> | undefined
   private kind: Kind | null = null
+  private played = 0
   private readonly wake = () => void this.context?.resume()
 
   start(kind: Kind): void {
     if (this.kind === kind) return
     this.stop()
     this.kind = kind
+    this.played = 0
     const Context = globalThis.AudioContext as typeof AudioContext | undefined
     if (Context) this.context = new Context()
     addEventListener('pointerdown', this.wake)
@@ -30,7 +35,7 @@ export class RingSound {
   stop(): void {
     clearInterval(this.timer)
     removeEventListener('pointerdown', this.wake)
-    if (this.kind) navigator.vibrate?.(0)
+    if (this.kind && touched()) navigator.vibrate?.(0)
     this.kind = null
     void this.context?.close()
     this.context = null
@@ -38,8 +43,9 @@ export class RingSound {
 
   private once(): void {
     if (!this.kind) return
-    const { notes, vibrate } = PATTERNS[this.kind]
-    navigator.vibrate?.([...vibrate])
+    const { notes, times, vibrate } = PATTERNS[this.kind]
+    if (++this.played > times) return
+    if (touched()) navigator.vibrate?.([...vibrate])
     if (this.context?.state === 'running') notes.forEach((hertz, index) => this.note(hertz, index * NOTE_S))
   }
 

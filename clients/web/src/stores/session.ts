@@ -72,6 +72,9 @@ export const useSession = defineStore('session', () => {
 
   const hasRole = (...roles: string[]): boolean => roles.some((role) => practitioner.value?.roles.includes(role))
 
+  /** Who has to do with consults at all; the others (regulator, administrator) read the audit trail. */
+  const clinical = computed(() => hasRole('village_doctor', 'township_doctor', 'expert', 'desk'))
+
   useCredentials({ token: () => accessToken.value, renew: refresh })
-  return { practitioner, accessToken, signedIn, loggedOut, login, logout, refresh, ensure, hasRole, forget }
+  return { practitioner, accessToken, signedIn, loggedOut, login, logout, refresh, ensure, hasRole, clinical, forget }
 })
