@@ -19,6 +19,7 @@ from server.app import Server
 from server.check import CheckOptions, run_check
 from server.cli_admin import admin_app, token_app
 from server.cli_device import device_app
+from server.cli_setup import create_device, create_organization, create_rota
 from server.cli_verify import export, verify_app
 from server.config import Config, LogConfig, MediaConfig, load_config, sample_toml
 from server.demo import run_demo
@@ -37,6 +38,9 @@ app.add_typer(token_app, name="token")
 app.add_typer(admin_app, name="admin")
 app.add_typer(verify_app, name="verify")
 app.command("export")(export)
+admin_app.command("create-organization")(create_organization)
+admin_app.command("create-device")(create_device)
+admin_app.command("create-rota")(create_rota)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="TOML file; see docs/huizhen.sample.toml.")

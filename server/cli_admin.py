@@ -18,7 +18,7 @@ from server.archive.audit import AuditLog
 from server.archive.database import Database
 from server.archive.ids import new_id
 from server.archive.migrate import upgrade_database
-from server.archive.models import Account, Device, Practitioner, RefreshToken
+from server.archive.models import Account, Device, Organization, Practitioner, RefreshToken
 from server.auth.actor import Role, system_actor
 from server.auth.passwords import Passwords
 from server.auth.service import DEVICE_TOKEN_PREFIX, token_digest
@@ -30,7 +30,7 @@ from signaling.access import Identity, RoomGrant, mint_room_token
 from signaling.personal import Personal
 
 token_app = typer.Typer(help="Make tokens for rooms, devices and guests.", no_args_is_help=True)
-admin_app = typer.Typer(help="Accounts.", no_args_is_help=True)
+admin_app = typer.Typer(help="Accounts, places, devices, rotas.", no_args_is_help=True)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The server's TOML file.")]
 DataOption = Annotated[
@@ -157,6 +157,8 @@ async def _create_account(settings: Config, person: Practitioner, username: str,
     async with opened_database(settings) as database, database.write() as session:
         if await session.scalar(select(Account.id).where(Account.username == username)):
             raise LocalProtocolError(ALREADY_EXISTS, "user name")
+        if await session.get(Organization, person.organization_id) is None:
+            raise LocalProtocolError(NOT_FOUND, person.organization_id)
         session.add(person)
         await session.flush()
         account = Account(

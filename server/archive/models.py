@@ -15,9 +15,6 @@ from server.archive.columns import PersonalText
 from server.archive.database import Base
 from signaling.personal import Personal
 
-LEVELS = ("village", "township", "county", "city", "province", "national")
-"""Levels of care, nearest first."""
-
 
 class Organization(Base):
     """A place of care: village clinic, township centre, county hospital and up."""

@@ -139,5 +139,51 @@ async def make_consultation(data: Path) -> Any:
     return consultation
 
 
+def test_a_server_can_be_set_up_without_the_demo(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "new"))
+
+    def made(*arguments: str) -> str:
+        result = huizhen("admin", *arguments, *data)
+        assert result.exit_code == 0, result.output
+        return result.stdout.strip()
+
+    hospital = made("create-organization", "县医院", "--level", "county")
+    clinic = made("create-organization", "卫生室", "--level", "village", "--parent", hospital)
+    expert = ("--organization", hospital, "--name", "王", "--role", "expert", "--specialty", "cardiology")
+    expert_id = made("create-account", "wang", *expert, "--password", PASSWORD)
+    device_id, token = made("create-device", "心电图机", "--organization", clinic, "--kind", "ecg").split()
+    made("create-rota", "cardiology", "--organization", hospital, "--member", expert_id)
+
+    async def looked_at() -> tuple[str, Any]:
+        server = await Server.start(config_in(tmp_path / "new"), SystemClock())
+        async with aiohttp.ClientSession() as http:
+            wang = Caller(http, server.url, Contract(server.services.openapi))
+            await wang.login("wang", PASSWORD)
+            on_call = await wang.get("/schedules/on-call?specialty=cardiology")
+        device = await server.services.auth.user_id(token, server.services.clock.wall())
+        await server.stop()
+        return device, on_call
+
+    device, on_call = run(looked_at())
+    assert device == device_id
+    assert [person["id"] for person in on_call[0]["practitioners"]] == [expert_id]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("create-organization", "x", "--level", "village", "--parent", "org-none"),
+        ("create-device", "x", "--organization", "org-none", "--kind", "ecg"),
+        ("create-rota", "cardiology", "--organization", "org-none", "--member", "prc-village"),
+        ("create-rota", "astrology", "--organization", "org-shiqiao", "--member", "prc-village"),
+        ("reset-password", "nobody", "--password", PASSWORD),
+    ],
+)
+def test_what_is_not_there_is_named_instead_of_made_up(county: Path, arguments: tuple[str, ...]) -> None:
+    result = huizhen("admin", *arguments, "--data", str(county))
+    assert result.exit_code == 1
+    assert "not_found" in str(result.exception)
+
+
 def test_the_sample_configuration_is_printed() -> None:
     assert huizhen("config").stdout == sample_toml()

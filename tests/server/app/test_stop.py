@@ -78,6 +78,6 @@ async def test_a_recording_is_finalised_and_the_consult_goes_on_after_the_restar
         shown = await village.consultation(consultation_id)
         assert shown["state"] in ("IN_SESSION", "SUSPENDED")
         token = (await village.room_token(consultation_id))["token"]
-        session = await RoomSession.join(again.url, token)
-        await session.leave()
+        back = await RoomSession.join(again.url, token)
+        await back.leave()
     await again.stop()
