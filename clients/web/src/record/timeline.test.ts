@@ -46,7 +46,7 @@ describe('TransportClock', () => {
 
 describe('follow', () => {
   const player = (change: Partial<Player> = {}) => {
-    const made = { currentTime: 0, paused: true, readyState: 4, play: () => { made.paused = false; return Promise.resolve() }, pause: () => { made.paused = true }, ...change }
+    const made = { currentTime: 0, paused: true, readyState: 4, ended: false, duration: 10, play: () => { made.paused = false; return Promise.resolve() }, pause: () => { made.paused = true }, ...change }
     return made
   }
   const span = { startMs: 10_000, endMs: 20_000 }
@@ -73,6 +73,12 @@ describe('follow', () => {
     expect(follow(player({ readyState: 1 }), span, 12_000, true)).toBe(false)
     expect(follow(player({ readyState: 1 }), span, 2_000, true)).toBe(true)
     expect(follow(player({ readyState: 3 }), span, 12_000, true)).toBe(true)
+  })
+
+  it('does not wait for a file that is a little shorter than its track', () => {
+    const one = player({ duration: 8, currentTime: 8, readyState: 2 })
+    expect(follow(one, span, 19_000, true)).toBe(true)
+    expect([one.currentTime, one.paused]).toEqual([8, true])
   })
 })
 

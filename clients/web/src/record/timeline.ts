@@ -76,6 +76,9 @@ export interface Player {
   currentTime: number
   readonly paused: boolean
   readonly readyState: number
+  readonly ended: boolean
+  /** seconds; NaN before it is known */
+  readonly duration: number
   play(): Promise<void>
   pause(): void
 }
@@ -86,12 +89,14 @@ export interface Player {
  */
 export function follow(player: Player, track: Pick<RecordedTrack, 'startMs' | 'endMs'>, positionMs: number, playing: boolean): boolean {
   const inside = positionMs >= track.startMs && positionMs < track.endMs
-  const wanted = Math.max(0, Math.min(positionMs, track.endMs) - track.startMs)
+  const length = Number.isFinite(player.duration) ? player.duration * 1000 : Infinity
+  const wanted = Math.min(length, Math.max(0, Math.min(positionMs, track.endMs) - track.startMs))
   if (Math.abs(player.currentTime * 1000 - wanted) > DRIFT_MS) player.currentTime = wanted / 1000
-  if (playing && inside && player.paused) player.play().catch(() => undefined) // asked again at the next step
+  const over = player.ended || wanted >= length
+  if (playing && inside && !over && player.paused) player.play().catch(() => undefined) // asked again at the next step
   if ((!playing || !inside) && !player.paused) player.pause()
   // HAVE_FUTURE_DATA: enough to go on from here (HTML, section 4.8.11.7).
-  return !inside || player.readyState >= 3
+  return !inside || over || player.readyState >= 3
 }
 
 /** A clock that can be set, run and held. `now` in ms, any clock that goes forward. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { PeerInfo, RemoteTrack, RoomSnapshot } from '@/protocol'
 import { gradeLine, tryLine } from './line'
-import { removable, SpeakerChoice, stageTile, tilesOf, type TileModel } from './tiles'
+import { removable, SpeakerChoice, stageTile, tilesOf, wantedLayers, type TileModel } from './tiles'
 
 const track = (kind: string) => ({ kind }) as MediaStreamTrack
 
@@ -69,6 +69,11 @@ describe('stageTile', () => {
     ['ultrasound', 'gone:camera', null, 'us:ultrasound'],
   ] as const)('mode %s, pinned %s, speaker %s shows %s', (mode, pinned, speaker, expected) => {
     expect(stageTile(tiles, pinned, mode, speaker)?.key).toBe(expected)
+  })
+
+  it('asks for the large layer on the stage and small ones beside it', () => {
+    expect([...wantedLayers(tiles, tiles[0]!)]).toEqual([['e-camera', 2], ['g-camera', 0]])
+    expect([...wantedLayers(tiles, null)].map(([, layer]) => layer)).toEqual([0, 0])
   })
 
   it('shows ourselves while nobody else is there', () => {

@@ -31,6 +31,10 @@ function rank(role: string): number {
   return place < 0 ? ROLE_ORDER.length : place
 }
 
+export function byRole<T extends { role: string }>(people: T[]): T[] {
+  return [...people].sort((a, b) => rank(a.role) - rank(b.role))
+}
+
 function remoteTile(peer: PeerInfo, source: TileSource, tracks: RemoteTrack[]): TileModel {
   const video = tracks.find((track) => track.source === source && track.kind === 'video')
   const audioSource = source === 'camera' ? 'microphone' : source
@@ -74,7 +78,7 @@ function ownTile(snapshot: RoomSnapshot, source: TileSource, name: string, of: (
 /** Everybody's tiles: others first (by role), then ourselves. A person always has one, a device only its pictures. */
 export function tilesOf(snapshot: RoomSnapshot, selfName: string): TileModel[] {
   const tiles: TileModel[] = []
-  for (const peer of [...snapshot.peers].sort((a, b) => rank(a.role) - rank(b.role))) {
+  for (const peer of byRole(snapshot.peers)) {
     const tracks = snapshot.tracks.filter((track) => track.peerId === peer.id)
     const shown = new Set<TileSource>(peer.role === 'device' ? [] : ['camera'])
     for (const { source, kind } of peer.producers) if (source !== 'microphone' && kind === 'video') shown.add(source)
@@ -97,6 +101,15 @@ export function stageTile(tiles: TileModel[], pinned: string | null, mode: Stage
   const found = tiles.find((tile) => tile.key === pinned)
   if (found) return found
   return (mode === 'speaker' ? speaking : (shown ?? speaking)) ?? own
+}
+
+/** Simulcast layers (0 smallest) that suit where each received camera is shown. */
+const STAGE_LAYER = 2
+const STRIP_LAYER = 0
+
+export function wantedLayers(tiles: TileModel[], stage: TileModel | null): Map<string, number> {
+  const cameras = tiles.filter((tile) => tile.source === 'camera' && tile.consumerId !== null)
+  return new Map(cameras.map((tile) => [tile.consumerId ?? '', tile.key === stage?.key ? STAGE_LAYER : STRIP_LAYER]))
 }
 
 /** A louder voice must last this many looks before the stage changes, so that a cough moves nothing. */

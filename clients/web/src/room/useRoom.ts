@@ -10,6 +10,8 @@ const QUALITY_EVERY_MS = 2_000
 const SPEAKER_EVERY_MS = 500
 /** By then at the latest the rest of the page is loaded, whether media came or not. */
 const SETTLED_MS = 1_000
+/** Layers are changed at most this often: each change costs a key frame. */
+const LAYERS_REST_MS = 1_500
 /** A notice that needs no action goes by itself. */
 const NOTICE_MS = 8_000
 
@@ -113,6 +115,24 @@ export function useRoom(options: RoomOptions) {
     else await attempt(async () => client.publish('screen', await openScreen()))
   }
 
+  const layers = new Map<string, number>()
+  let wanted = new Map<string, number>()
+  let layerTimer: ReturnType<typeof setTimeout> | undefined
+
+  /** Tells the server which layers are looked at, once things have come to rest. */
+  function prefer(now: Map<string, number>): void {
+    wanted = now
+    layerTimer ??= setTimeout(() => {
+      layerTimer = undefined
+      for (const [consumerId, layer] of wanted) {
+        if (layers.get(consumerId) === layer) continue
+        layers.set(consumerId, layer)
+        // A consumer that went away meanwhile needs no layer.
+        client.preferLayer(consumerId, layer).catch(() => layers.delete(consumerId))
+      }
+    }, LAYERS_REST_MS)
+  }
+
   const timers = [
     setInterval(() => { speaker.value = speakers.update(client.levels()) }, SPEAKER_EVERY_MS),
     setInterval(() => {
@@ -126,12 +146,13 @@ export function useRoom(options: RoomOptions) {
   onScopeDispose(() => {
     timers.forEach(clearInterval)
     clearTimeout(noticeTimer)
+    clearTimeout(layerTimer)
     void client.leave()
   })
 
   return {
     client, snapshot, settled, problem, ended, speaker, quality, mutedByChair, microphoneOn, cameraOn, sharing,
-    start, toggle, toggleSharing, attempt, takeMedia,
+    prefer, start, toggle, toggleSharing, attempt, takeMedia,
     dismiss: () => { problem.value = null },
   }
 }
