@@ -6,10 +6,13 @@ from typing import Any, Literal
 
 from aiohttp import web
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
+from media.errors import LocalProtocolError
 from server.api.context import RequestContext
 from server.api.models import ApiModel
 from server.api.routing import endpoint
+from server.errors import NOT_READY
 
 
 class HealthOut(ApiModel):
@@ -30,7 +33,10 @@ async def healthz(ctx: RequestContext) -> HealthOut:
 
 @endpoint("GET", "/readyz", summary="The database answers and the media port is bound", public=True)
 async def readyz(ctx: RequestContext) -> ReadyOut:
-    await ctx.session.execute(text("SELECT 1"))
+    try:
+        await ctx.session.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        raise LocalProtocolError(NOT_READY, "database") from None
     return ReadyOut(media_port=ctx.services.media_socket.port)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+_LOOK_S = 0.05  # between two looks at another process
 
 
 async def finished(command: Sequence[str], seconds: float) -> tuple[int, str]:
@@ -61,3 +63,10 @@ class Demo:
             await self.process.wait()
             raise
         return self.process.returncode or 0
+
+
+async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Look again and again at what another process does; TimeoutError after ``seconds``."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - another process sets no event of ours
+            await asyncio.sleep(_LOOK_S)

@@ -21,6 +21,19 @@ async def test_alive_and_ready(caller: CallerFactory, server: Server) -> None:
     assert await someone.get("/readyz") == {"status": "ok", "mediaPort": server.services.media_socket.port}
 
 
+async def test_a_database_that_is_gone_is_not_ready(server: Server, caller: CallerFactory) -> None:
+    someone = await caller(None)
+    await server.services.database.close()
+    database = server.services.config.data_directory / "huizhen.db"
+    database.rename(database.with_suffix(".away"))
+    database.mkdir()
+    status, body = await someone.call("GET", "/readyz")
+    assert (status, body["code"], body["detail"]) == (503, "not_ready", "database")
+    database.rmdir()
+    database.with_suffix(".away").rename(database)
+    assert (await someone.get("/readyz"))["status"] == "ok"
+
+
 async def test_figures_count_routes_and_name_nobody(caller: CallerFactory) -> None:
     someone = await caller("village")
     await someone.get("/patients/pat-demo-1")
