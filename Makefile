@@ -16,7 +16,7 @@ TOOLS_STAMP := $(STAMPS)/test-tools
 
 WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help run setup check test test-python test-web format lock clean
+.PHONY: help run setup check test test-python test-web pictures format lock clean
 
 help: ## what can be asked for
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
@@ -64,6 +64,9 @@ test-python: setup $(TOOLS_STAMP)
 	.ci/in_own_network $(BIN)/pytest --cov --cov-report= --durations=15 $(ARGS)
 	@$(BIN)/coverage combine -q 2>/dev/null || true
 	@$(BIN)/coverage report --format=total | sed 's/^/coverage (lines and branches, percent): /'
+
+pictures: setup $(TOOLS_STAMP) ## take the README's pictures from the running product
+	.ci/in_own_network $(BIN)/pytest -q tests/browser/test_consult.py --pictures docs/pictures
 
 format: $(PY_STAMP) ## rewrite sources in the house format
 	$(BIN)/ruff format .
