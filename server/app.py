@@ -12,6 +12,7 @@ import logging
 import socket
 import ssl
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from importlib.metadata import version
 from types import ModuleType
 
@@ -30,6 +31,7 @@ import server.api.service
 from media.clock import Clock
 from media.signals import SignalStore
 from media.transport import MediaSocket, MediaSocketConfig
+from media.transport.media_socket import announced_addresses
 from server.api.context import SERVICES
 from server.api.openapi import openapi_document
 from server.api.problem import problem_middleware
@@ -85,7 +87,7 @@ class Server:
         Raises OSError when a port is taken, Fault(config_invalid) when the configuration cannot work.
         """
         async with AsyncExitStack() as stack:
-            services = await _build(config, clock, stack)
+            services = await _build(_with_addresses(config), clock, stack)
             _build_rooms(services)
             ports = await _run(services, stack)
             return cls(services, stack.pop_all(), ports)
@@ -100,8 +102,8 @@ class Server:
         """Where phones are pointed to; None without HTTPS."""
         if "https" not in self._ports:
             return None
-        addresses = self.services.config.media.announced_addresses or ("127.0.0.1",)
-        return f"https://{addresses[0]}:{self._ports['https']}"
+        address = self.services.config.media.announced_addresses[0]
+        return f"https://{address}:{self._ports['https']}"
 
     async def stop(self) -> None:
         await self._closing.aclose()
@@ -219,6 +221,12 @@ def make_web_app(services: Services) -> web.Application:
     services.gateway.attach(app)
     add_web_client(app, services.config.web_directory)
     return app
+
+
+def _with_addresses(config: Config) -> Config:
+    """The configuration with what the machine found out about itself: certificate and address name it too."""
+    found = announced_addresses(_media_config(config))
+    return replace(config, media=replace(config.media, announced_addresses=found))
 
 
 def _media_config(config: Config) -> MediaSocketConfig:

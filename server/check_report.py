@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import ClientError
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from clients.sdk.errors import SdkError
 from media.clock import Clock
@@ -103,7 +103,7 @@ class Report:
 
     def show(self, console: Console) -> None:
         """A table for people."""
-        table = Table("", "检查 check", "ms", "")
+        table = Table("", Column("检查 check", overflow="fold"), "ms", "")
         for step in self.steps:
             mark = "[green]✓[/green]" if step.ok else "[red]✗[/red]"
             shown = "" if step.ms is None else f"{step.ms:.0f}"

@@ -55,8 +55,9 @@ class MediaConfig:
     listen_ip: str = option("127.0.0.1", "Address the UDP socket is bound to; 0.0.0.0 for every network.")
     port: int = option(40000, "UDP port; open it in the firewall. 0 takes a free one.")
     announced_addresses: tuple[str, ...] = option(
-        ("127.0.0.1",),
-        "Addresses told to browsers: those under which they reach this machine, the public one behind NAT.",
+        (),
+        "Addresses told to browsers: under which they reach this machine, the public one behind NAT. "
+        "Empty: the bound one, or that of the default route.",
     )
 
 
