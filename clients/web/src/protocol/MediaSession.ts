@@ -40,7 +40,7 @@ interface Received {
 }
 
 export class MediaSession extends Emitter<SessionEvents> {
-  private readonly send: Transport | null
+  private send: Transport | null = null
   private readonly recv: Transport | null
   private readonly producers = new Map<Source, Producer>()
   private readonly received = new Map<string, Received>()
@@ -51,15 +51,25 @@ export class MediaSession extends Emitter<SessionEvents> {
   private closed = false
 
   constructor(
-    device: Device,
+    private readonly device: Device,
     private readonly channel: Channel,
-    reply: JoinReply,
+    private readonly reply: JoinReply,
   ) {
     super()
-    const servers = { iceServers: reply.iceServers }
-    this.recv = reply.recvTransport ? device.createRecvTransport({ ...reply.recvTransport, ...servers }) : null
-    this.send = reply.sendTransport ? device.createSendTransport({ ...reply.sendTransport, ...servers }) : null
-    for (const transport of [this.recv, this.send]) if (transport) this.wire(transport)
+    const { recvTransport, iceServers } = reply
+    this.recv = recvTransport ? device.createRecvTransport({ ...recvTransport, iceServers }) : null
+    if (this.recv) this.wire(this.recv)
+  }
+
+  /** The sending side, made when something is sent first: until then receiving has the machine to itself. */
+  private sender(what: string): Transport {
+    const { sendTransport, iceServers } = this.reply
+    if (!sendTransport || this.closed) throw RoomError.local('not_allowed', what)
+    if (!this.send) {
+      this.send = this.device.createSendTransport({ ...sendTransport, iceServers })
+      this.wire(this.send)
+    }
+    return this.send
   }
 
   private wire(transport: Transport): void {
@@ -204,13 +214,12 @@ export class MediaSession extends Emitter<SessionEvents> {
   // -- sending -----------------------------------------------------------------------------------------------------
 
   async publish(source: Source, track: MediaStreamTrack): Promise<void> {
-    if (!this.send) throw RoomError.local('not_allowed', source)
     const known = this.producers.get(source)
     if (known && !known.closed) {
       await known.replaceTrack({ track })
       return
     }
-    const producer = await this.send.produce(produceOptions(source, track))
+    const producer = await this.sender(source).produce(produceOptions(source, track))
     this.producers.set(source, producer)
     producer.on('trackended', () => this.emit('ended', { source }))
     producer.on('transportclose', () => this.producers.delete(source))
@@ -253,8 +262,7 @@ export class MediaSession extends Emitter<SessionEvents> {
   // -- data --------------------------------------------------------------------------------------------------------
 
   async openData(label: string, options: { ordered?: boolean; maxRetransmits?: number } = {}): Promise<DataProducer> {
-    if (!this.send) throw RoomError.local('not_allowed', label)
-    return this.send.produceData({ label, ...options })
+    return this.sender(label).produceData({ label, ...options })
   }
 
   async consumeData(infos: DataConsumerInfo[]): Promise<void> {

@@ -176,7 +176,7 @@ describe('in the room', () => {
   it('restarts ICE when the server says that our media is lost', async () => {
     const reply = joinReply()
     const { channel } = await joined(reply)
-    const transportId = reply.sendTransport!.id!
+    const transportId = reply.recvTransport!.id!
     channel.answers.restartIce = () => ({ iceParameters: { usernameFragment: 'u', password: 'p' } })
     channel.say('transportState', { transportId, state: 'failed' })
     expect(await channel.requested('restartIce')).toEqual({ transportId })
