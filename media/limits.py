@@ -37,6 +37,11 @@ REORDER_SECONDS = 0.3  # of RTP time a hole is waited for: two retransmission tr
 REORDER_RESTART = 3000  # a number this far back is a new stream, not a late packet (RFC 3550 appendix A.1)
 MAX_FRAME_BYTES = 4 * 1024 * 1024  # one encoded picture; a 4K key frame is under 2 MB
 
+TWCC_MAX_STATUSES = 16_384  # packets one transport feedback may speak of: 8 s at 20 Mbit/s, as after a cut
+TWCC_ARRIVALS = 4096  # arrivals remembered for feedback: 0.5 s at 80 Mbit/s, above any publisher
+TWCC_LATE_S = 0.5  # a packet later than this is no news to a bandwidth estimator
+TWCC_PACKET_ARRIVALS = 400  # told in one feedback packet: 800 bytes of deltas and 116 of chunks at worst
+
 # --- transport: the UDP socket ---------------------------------------------------------------------
 MAX_TRANSPORTS = 4096  # on one socket: two for each of 2,000 people, far above what one core forwards
 MAX_ADDRESSES_PER_TRANSPORT = 8  # of one peer at a time: Wi-Fi, mobile, VPN in IPv4 and IPv6, and spare

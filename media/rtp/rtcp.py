@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from struct import Struct
 
 from media.errors import RemoteProtocolError
+from media.rtp import twcc
 from media.rtp.errors import MALFORMED_RTCP
 from media.rtp.numbers import SEQ_MASK, seq_diff
 from media.rtp.packet import Buffer
+from media.rtp.twcc import TRANSPORT_FEEDBACK_FORMAT, TransportFeedback
 
 SR, RR, SDES, BYE, RTPFB, PSFB = 200, 201, 202, 203, 205, 206
 NACK_FORMAT = 1  # RTPFB, RFC 4585 section 6.2.1
@@ -106,7 +108,10 @@ class FullIntraRequest:
 
 @dataclass(frozen=True, slots=True)
 class Remb:
-    """Receiver estimated maximum bitrate, bits per second."""
+    """Receiver estimated maximum bitrate, bits per second (draft-alvestrand-rmcat-remb-03).
+
+    Packed, the rate is cut to 18 bits of mantissa, downward. Whoever sends one caps the publisher at once.
+    """
 
     sender_ssrc: int
     bitrate: int
@@ -114,7 +119,15 @@ class Remb:
 
 
 RtcpPacket = (
-    SenderReport | ReceiverReport | SourceDescription | Bye | Nack | PictureLoss | FullIntraRequest | Remb
+    SenderReport
+    | ReceiverReport
+    | SourceDescription
+    | Bye
+    | Nack
+    | TransportFeedback
+    | PictureLoss
+    | FullIntraRequest
+    | Remb
 )
 
 
@@ -140,7 +153,8 @@ def parse_compound(data: Buffer) -> list[RtcpPacket]:
         if first >> 6 != 2 or end > len(view):
             raise _broken("version or length")
         body = view[position + 4 : end]
-        if first & 0x20:
+        # Transport feedback tells its own end, and browsers pad it by bytes where RFC 3550 asks for words.
+        if first & 0x20 and (kind, first & 0x1F) != (RTPFB, TRANSPORT_FEEDBACK_FORMAT):
             body = _without_padding(body, last=end == len(view))
         parser = _PARSERS.get(kind)
         packet = parser(first & 0x1F, body) if parser else None
@@ -213,9 +227,11 @@ def _parse_bye(count: int, body: memoryview) -> Bye:
     return Bye(tuple(_WORD.unpack_from(body, 4 * index)[0] for index in range(count)))
 
 
-def _parse_rtpfb(form: int, body: memoryview) -> Nack | None:
+def _parse_rtpfb(form: int, body: memoryview) -> Nack | TransportFeedback | None:
     if len(body) < 8:
         raise _broken("short feedback")
+    if form == TRANSPORT_FEEDBACK_FORMAT:
+        return twcc.parse(body)
     if form != NACK_FORMAT:
         return None
     sender, media = _TWO_WORDS.unpack_from(body)
@@ -281,7 +297,10 @@ def nack_items(sequences: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def pack(packet: RtcpPacket) -> bytes:
-    """One packet as it goes into a compound; REMB is read only and is refused with ``TypeError``."""
+    """One packet as it goes into a compound.
+
+    :raises ValueError: transport feedback whose arrivals cannot be told.
+    """
     match packet:
         case SenderReport():
             body = _SENDER.pack(
@@ -305,8 +324,10 @@ def pack(packet: RtcpPacket) -> bytes:
             body = _TWO_WORDS.pack(packet.sender_ssrc, 0)
             entries = b"".join(_TWO_WORDS.pack(ssrc, number << 24) for ssrc, number in packet.entries)
             return _framed(PSFB, FIR_FORMAT, body + entries)
+        case TransportFeedback():
+            return _framed(RTPFB, TRANSPORT_FEEDBACK_FORMAT, twcc.pack(packet))
         case Remb():
-            raise TypeError("REMB is never sent: it would cap the publisher at once")
+            return _framed(PSFB, APPLICATION_FORMAT, _pack_remb(packet))
 
 
 def pack_compound(packets: Iterable[RtcpPacket]) -> bytes:
@@ -330,6 +351,13 @@ def _pack_reports(reports: tuple[ReportBlock, ...]) -> bytes:
         )
         for block in reports
     )
+
+
+def _pack_remb(packet: Remb) -> bytes:
+    exponent = max(0, packet.bitrate.bit_length() - 18)
+    word = len(packet.ssrcs) << 24 | exponent << 18 | packet.bitrate >> exponent
+    head = _TWO_WORDS.pack(packet.sender_ssrc, 0) + b"REMB" + _WORD.pack(word)
+    return head + b"".join(map(_WORD.pack, packet.ssrcs))
 
 
 def _pack_chunk(ssrc: int, cname: str) -> bytes:

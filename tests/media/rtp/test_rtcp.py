@@ -71,9 +71,12 @@ def test_nack_says_exactly_what_is_missing(base: int, offsets: set[int]) -> None
     assert sorted(parsed.sequences) == sorted(missing)
 
 
-def test_remb_is_never_sent() -> None:
-    with pytest.raises(TypeError):
-        rtcp.pack(rtcp.Remb(1, 100_000, (2,)))
+@given(U32, st.integers(0, 2**40), st.lists(U32, max_size=5).map(tuple))
+def test_remb_is_packed_downward(sender: int, bitrate: int, ssrcs: tuple[int, ...]) -> None:
+    (parsed,) = rtcp.parse_compound(rtcp.pack(rtcp.Remb(sender, bitrate, ssrcs)))
+    assert isinstance(parsed, rtcp.Remb)
+    assert (parsed.sender_ssrc, parsed.ssrcs) == (sender, ssrcs)
+    assert bitrate * (1 - 2**-17) <= parsed.bitrate <= bitrate
 
 
 def _framed(kind: int, form: int, body: bytes) -> bytes:
