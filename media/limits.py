@@ -49,9 +49,22 @@ MAX_DATAGRAM = 2048  # bytes read: above any path MTU met here; what is longer i
 MAX_DATAGRAMS_PER_WAKE = 64  # about 1 ms of work in one turn of the loop, so that nothing else waits longer
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # kernel buffer asked for each way: 100 ms at 300 Mbit/s
 
+# --- transport: the TCP port -----------------------------------------------------------------------
+MAX_TCP_CONNECTIONS = 4096  # one for each transport; browsers open it even where UDP works
+MAX_TCP_STRANGERS = 256  # that have not shown credentials yet; above it the oldest goes for the newest
+MAX_TCP_ACCEPTS_PER_WAKE = 32  # in one turn of the loop, so that media does not wait for a flood
+TCP_BACKLOG = 256  # handshakes that the kernel completes while we are busy
+TCP_STRANGER_S = 10.0  # to show credentials: a browser does within a round trip
+TCP_IDLE_S = 60.0  # without a datagram; browsers ping even a path in reserve every 25 s
+TCP_LINGER_S = 2.0  # for a closed transport's last words to leave: a slow line's round trip
+TCP_READ_BYTES = 65_536  # of one connection in one turn of the loop: about 50 packets
+TCP_SEND_BUFFER_BYTES = 131_072  # media waiting on one connection: a key frame of 50-150 kB; then dropped
+TCP_NOTSENT_BYTES = 16_384  # left to the kernel unsent: what is in there nobody can drop any more
+
 # --- transport: STUN and ICE -----------------------------------------------------------------------
 MAX_STUN_ATTRIBUTES = 32  # in one message: browsers send fewer than ten
-ICE_CONSENT_TIMEOUT_S = 30.0  # silence after which a peer is given up (RFC 7675 section 5.1)
+ICE_CONSENT_TIMEOUT_S = 15.0  # silence after which a peer is given up: past a cut of 10 s, no ghosts after it
+ICE_CONSENT_TIMEOUT_MAX_S = 30.0  # the longest that may be configured (RFC 7675 section 5.1)
 ICE_CONSENT_TIMEOUT_MIN_S = 10.0  # the shortest that may be configured: Wi-Fi to mobile takes up to 8 s
 ICE_CHECK_TIMEOUT_S = 15.0  # how long the controlling side tries to reach the server
 TRANSPORT_CONNECT_TIMEOUT_S = 30.0  # from connect to DTLS up: OpenSSL backs off 1 + 2 + 4 + 8 s on loss
@@ -97,6 +110,8 @@ KEYFRAME_SPACING_S = 0.2  # two askers within this share one key frame
 KEYFRAME_RETRY_S = (0.4, 0.8, 1.6, 2.0)  # an unanswered request is repeated; the last one for ever
 LAYER_SILENT_S = 0.7  # a camera's layer without a packet for this long is dead (browsers suspend silently)
 STILL_LAYER_SILENT_S = 5.0  # the same of a screen or ultrasound, which may stand still
+TRANSPORT_FEEDBACK_S = 0.1  # between two transport feedbacks: 10 a second take 8 kbit/s of the downlink
+TRANSPORT_FEEDBACK_PACKETS = 64  # so many arrivals are told at once: a fast publisher is answered sooner
 REPORT_INTERVAL_S = 1.0  # RTCP reports; RFC 3550's 5 s is too slow for loss-based rate control
 RTCP_PACKET_BYTES = 1100  # a compound stays below every path's MTU with SRTCP's 14-30 bytes
 REPORTS_PER_PACKET = 31  # the count field of RR has five bits
@@ -107,3 +122,14 @@ MAX_DATA_PRODUCERS_PER_TRANSPORT = 64  # pointer, drawing, chat, files are a han
 MAX_DATA_CONSUMERS_PER_TRANSPORT = 256  # as many streams as a transport opens
 MAX_RTX_STEP = 1000  # a sequence number further away than this is a new stream, not loss
 TIMER_SLOT_S = 0.01  # what is due within one slot wakes the loop once
+
+# --- relay: allocation -----------------------------------------------------------------------------
+ALLOCATION_INTERVAL_S = 0.2  # a line that shrinks is answered within a fifth of a second
+ALLOCATION_HEADROOM = 1.15  # more is sent only when so many times its rate fits: rates swing by a tenth
+ALLOCATION_HOLD_S = 1.0  # what is better must fit for this long before it is taken
+ALLOCATION_HOLD_MAX_S = 4.0  # after steps up that failed; still full again within 10 s of a better line
+ALLOCATION_FAILED_S = 5.0  # a step down so soon after a step up says that it was one too many
+RATE_WINDOW_S = 1.0  # over which a layer's rate is taken: longer than the burst of a key frame
+RATE_READINGS = 8  # kept of each layer: a window's at the allocator's pace, and room
+RATE_READING_S = 0.15  # several allocators may look at one layer; one reading serves them all
+KEY_FRAME_GAP_MAX_S = 4.0  # key frames farther apart than this make no picture to follow

@@ -14,16 +14,30 @@ MID = "urn:ietf:params:rtp-hdrext:sdes:mid"  # RFC 8843
 RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"  # RFC 8852
 REPAIRED_RID = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"  # RFC 8852
 ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
 VIDEO_ORIENTATION = "urn:3gpp:video-orientation"  # 3GPP TS 26.114
 
-_VIDEO_FEEDBACK = (RtcpFeedback("nack"), RtcpFeedback("nack", "pli"), RtcpFeedback("ccm", "fir"))
+_CONGESTION_FEEDBACK = (RtcpFeedback("goog-remb"), RtcpFeedback("transport-cc"))
+_VIDEO_FEEDBACK = (
+    RtcpFeedback("nack"),
+    RtcpFeedback("nack", "pli"),
+    RtcpFeedback("ccm", "fir"),
+    *_CONGESTION_FEEDBACK,
+)
 _H264 = (("level-asymmetry-allowed", 1), ("packetization-mode", 1), ("profile-level-id", "42e01f"))
 
 ROUTER_CAPABILITIES = RtpCapabilities(
     codecs=(
         # no nack: a lost Opus packet is concealed, and Chromium would ask for audio again and again
-        Codec("audio/opus", 100, 48_000, 2, (("minptime", 10), ("useinbandfec", 1))),
+        Codec(
+            "audio/opus",
+            100,
+            48_000,
+            2,
+            (("minptime", 10), ("useinbandfec", 1)),
+            (RtcpFeedback("transport-cc"),),
+        ),
         Codec("video/VP8", 101, 90_000, feedback=_VIDEO_FEEDBACK),
         Codec("video/rtx", 102, 90_000, parameters=(("apt", 101),)),
         Codec("video/H264", 103, 90_000, parameters=_H264, feedback=_VIDEO_FEEDBACK),
@@ -36,6 +50,8 @@ ROUTER_CAPABILITIES = RtpCapabilities(
         HeaderExtensionCapability("video", REPAIRED_RID, 3, "recvonly"),
         HeaderExtensionCapability("audio", ABS_SEND_TIME, 4),
         HeaderExtensionCapability("video", ABS_SEND_TIME, 4),
+        HeaderExtensionCapability("audio", TRANSPORT_CC, 5, "recvonly"),
+        HeaderExtensionCapability("video", TRANSPORT_CC, 5, "recvonly"),
         HeaderExtensionCapability("audio", AUDIO_LEVEL, 10),
         HeaderExtensionCapability("video", VIDEO_ORIENTATION, 11),
     ),

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 
 from media.errors import RemoteProtocolError
 from media.ortc import h264_profile
-from media.ortc.capabilities import MID, ROUTER_CAPABILITIES
+from media.ortc.capabilities import ABS_SEND_TIME, MID, ROUTER_CAPABILITIES, TRANSPORT_CC
 from media.ortc.errors import CANNOT_CONSUME, UNSUPPORTED_CODEC
 from media.ortc.model import Codec, Encoding, HeaderExtension, RtcpFeedback, RtpCapabilities, RtpParameters
 
 _NACK = RtcpFeedback("nack")
+_REMB = RtcpFeedback("goog-remb")
+_TRANSPORT_CC = RtcpFeedback("transport-cc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +148,11 @@ def consumer_parameters(
     rtx = tuple(c for c in consumable.codecs if c.is_rtx)
     if not (_NACK in media.feedback and _NACK in theirs.feedback and _takes_rtx(theirs, capabilities)):
         rtx = ()  # retransmission is by RTX only, so without it there is no point in asking
-    feedback = tuple(f for f in media.feedback if f in theirs.feedback and (rtx or f != _NACK))
-    media = replace(media, feedback=feedback)
     known = {(e.uri, e.preferred_id) for e in capabilities.header_extensions if e.kind in ("", media.kind)}
+    extensions = tuple(e for e in consumable.header_extensions if (e.uri, e.id) in known)
+    unusable = _unusable_feedback({e.uri for e in extensions}, bool(rtx), theirs)
+    feedback = tuple(f for f in media.feedback if f in theirs.feedback and f not in unusable)
+    media = replace(media, feedback=feedback)
     layers = max((encoding.temporal_layers for encoding in consumable.encodings), default=1)
     count = len(consumable.encodings)
     mode = f"{'S' if count > 1 else 'L'}{count}T{layers}" if count > 1 or layers > 1 else ""
@@ -158,10 +162,19 @@ def consumer_parameters(
         dtx=consumable.encodings[0].dtx,
         scalability_mode=mode,
     )
-    extensions = tuple(e for e in consumable.header_extensions if (e.uri, e.id) in known)
     return RtpParameters(
         identity.mid, (media, *rtx), extensions, (encoding,), identity.cname, True, identity.msid
     )
+
+
+def _unusable_feedback(uris: set[str], has_rtx: bool, theirs: Codec) -> set[RtcpFeedback]:
+    """What a receiver could not give, or would give twice: transport-cc is enough where it can be had."""
+    unusable = set() if has_rtx else {_NACK}
+    if TRANSPORT_CC not in uris:
+        unusable.add(_TRANSPORT_CC)
+    if (TRANSPORT_CC in uris and _TRANSPORT_CC in theirs.feedback) or ABS_SEND_TIME not in uris:
+        unusable.add(_REMB)
+    return unusable
 
 
 def _takes_rtx(media: Codec, capabilities: RtpCapabilities) -> bool:

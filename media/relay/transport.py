@@ -17,6 +17,7 @@ from media.relay.demux import Demultiplexer
 from media.relay.errors import WRONG_KIND
 from media.relay.producer import Producer
 from media.relay.reports import pack_receiver_reports, pack_sender_reports
+from media.relay.upstream import UpstreamFeedback
 from media.relay.wire import WireSocket
 from media.rtp import rtcp
 from media.rtp.packet import parse_header
@@ -43,7 +44,8 @@ class WebRtcTransport:
         self.malformed = 0
         self.unrouted = 0
         self.receiver_estimate: int | None = None  # REMB, bits per second: read, not obeyed
-        self.due = inf
+        self._reports_due = inf
+        self._upstream = UpstreamFeedback()
         self._router = router
         self._demux = Demultiplexer()
         self._by_ssrc: dict[int, Consumer] = {}
@@ -98,6 +100,7 @@ class WebRtcTransport:
         self._demux.add(producer)
         self.producers[producer.id] = producer
         self._router.producers[producer.id] = producer
+        self._upstream.learn(parameters)
         self._start_reports()
         logger.info("producer %s opened: %s %s %s", producer.id, source, producer.codec.name, producer.type)
         return producer
@@ -177,6 +180,8 @@ class WebRtcTransport:
         """Route one packet to its layer; what cannot be read or routed is counted and dropped."""
         try:
             header = parse_header(packet)
+            if self._upstream.extension_id and self._upstream.received(packet, header, now):
+                self._router.wake(self._upstream.due)
             route = self._demux.get(header.ssrc) or self._demux.learn(packet, header, now)
             if route is None:
                 self.unrouted += 1
@@ -278,14 +283,19 @@ class WebRtcTransport:
     # -- time ----------------------------------------------------------------------------------------------
 
     def _start_reports(self) -> None:
-        if self.due == inf:
-            self.due = self.now() + limits.REPORT_INTERVAL_S
-        self._router.wake(self.due)
+        if self._reports_due == inf:
+            self._reports_due = self.now() + limits.REPORT_INTERVAL_S
+        self._router.wake(self._reports_due)
 
     def tick(self, now: float) -> float:
-        """Send the reports that are due; returns when to call again."""
-        if now < self.due:
-            return self.due
+        """Send what is due; returns when to call again."""
+        for feedback in self._upstream.take(self.local_ssrc, now):
+            self.send_feedback(feedback)
+        if now >= self._reports_due:
+            self._send_reports(now)
+        return min(self._reports_due, self._upstream.due)
+
+    def _send_reports(self, now: float) -> None:
         layers = [layer for producer in self.producers.values() for layer in producer.layers]
         for layer in layers:
             layer.rate.read(layer.reception.octets, now)
@@ -297,8 +307,7 @@ class WebRtcTransport:
             for packet in pack_sender_reports(reports, cnames):
                 self._wire.send_rtcp(packet)
         has_work = self.producers or self.consumers
-        self.due = now + limits.REPORT_INTERVAL_S if has_work else inf
-        return self.due
+        self._reports_due = now + limits.REPORT_INTERVAL_S if has_work else inf
 
     def stats(self) -> dict[str, Any]:
         """Counters of the transport and of everything on it."""

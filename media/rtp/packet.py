@@ -110,6 +110,28 @@ def iter_extensions(data: Buffer, header: RtpHeader) -> Iterator[tuple[int, int,
     return iter(())
 
 
+def find_extension(data: Buffer, header: RtpHeader, identifier: int, length: int) -> int:
+    """Where the value of the element of this id and length stands, or -1.
+
+    :raises RemoteProtocolError: ``malformed_rtp`` when an element before it runs over the end.
+    """
+    if header.extension_profile != ONE_BYTE_PROFILE:
+        elements = iter_extensions(data, header)
+        return next((at for one, at, size in elements if (one, size) == (identifier, length)), -1)
+    wanted = identifier << 4 | length - 1  # read for every packet: so without a generator
+    position, end = header.extension_start, header.extension_end
+    while position < end:
+        byte = data[position]
+        if byte == wanted and byte < 0xF0 and position + length < end:
+            return position + 1
+        position += (byte & 0x0F) + 2 if byte else 1
+        if byte >= 0xF0:
+            return -1
+    if position > end:
+        raise RemoteProtocolError(MALFORMED_RTP, "extension element runs over the end")
+    return -1
+
+
 def _one_byte(data: Buffer, position: int, end: int) -> Iterator[tuple[int, int, int]]:
     while position < end:
         byte = data[position]

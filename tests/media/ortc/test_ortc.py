@@ -41,9 +41,10 @@ def test_router_capabilities_have_what_mediasoup_client_asks_for() -> None:
     json_form = router_rtp_capabilities()
     kinds = {codec["mimeType"]: codec for codec in json_form["codecs"]}
     assert kinds["audio/opus"]["channels"] == 2
-    assert kinds["audio/opus"]["rtcpFeedback"] == []
+    assert kinds["audio/opus"]["rtcpFeedback"] == [{"type": "transport-cc", "parameter": ""}]
     assert {"type": "nack", "parameter": "pli"} in kinds["video/VP8"]["rtcpFeedback"]
-    assert all(f["type"] != "transport-cc" for c in json_form["codecs"] for f in c["rtcpFeedback"])
+    for feedback in ("transport-cc", "goog-remb"):
+        assert {"type": feedback, "parameter": ""} in kinds["video/H264"]["rtcpFeedback"]
     media = {codec["preferredPayloadType"] for codec in json_form["codecs"]}
     assert all(c["parameters"]["apt"] in media for c in json_form["codecs"] if c["mimeType"] == "video/rtx")
     rid = [e for e in json_form["headerExtensions"] if e["uri"].endswith("rtp-stream-id")]

@@ -134,15 +134,17 @@ def test_simulcast_of_a_browser_is_taken_by_rid_in_a_known_codec() -> None:
     parameters = part.rtp_parameters
     assert [codec["payloadType"] for codec in parameters["codecs"]] == [96, 97]
     assert parameters["encodings"] == [{"rid": "q"}, {"rid": "h"}]
-    assert [e["id"] for e in parameters["headerExtensions"]] == [4, 10]
+    assert [e["id"] for e in parameters["headerExtensions"]] == [4, 10, 5]
     assert parameters["codecs"][0]["rtcpFeedback"] == [
+        {"type": "transport-cc", "parameter": ""},
         {"type": "nack", "parameter": ""},
         {"type": "nack", "parameter": "pli"},
     ]
     video = lines_of(build_answer(offer, TRANSPORT), "video")
     assert {"a=rid:q recv", "a=rid:h recv", "a=simulcast:recv q;h", "a=setup:passive"} <= set(video)
     assert "a=rtcp-fb:96 nack pli" in video
-    assert not any("transport-wide" in line or "transport-cc" in line for line in video)
+    assert "a=rtcp-fb:96 transport-cc" in video
+    assert any(line.startswith("a=extmap:5 http://www.ietf.org/id/draft-holmer") for line in video)
 
 
 async def test_aiortc_takes_our_answer_to_its_offer() -> None:
