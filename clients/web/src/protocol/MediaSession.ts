@@ -164,6 +164,15 @@ export class MediaSession extends Emitter<SessionEvents> {
     }
   }
 
+  /** Resolves when media can arrive, or after `patience` ms. */
+  receiving(patience: number): Promise<void> {
+    if (!this.recv || this.recv.connectionState === 'connected') return Promise.resolve()
+    return new Promise((resolve) => {
+      this.later(patience, resolve)
+      this.on('connected', () => resolve())
+    })
+  }
+
   consumerClosed(consumerId: string): void {
     this.expected.delete(consumerId)
     this.received.get(consumerId)?.consumer.close()

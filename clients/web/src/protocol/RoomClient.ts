@@ -63,6 +63,8 @@ export interface RoomClientOptions {
 }
 
 const NOTHING: Grants = { publish: [], subscribe: false, chat: false, chair: false, record: false, signals: [] }
+/** Our own tracks wait this long for the others' to arrive, then they go anyway. */
+const SEND_AFTER_MS = 250
 const ENDINGS: Record<string, EndReason> = { removed: 'removed', replaced: 'replaced', token_ended: 'token_ended' }
 
 export class RoomClient extends Emitter<RoomEvents> {
@@ -163,10 +165,12 @@ export class RoomClient extends Emitter<RoomEvents> {
     this.mark('joined')
     this.settle?.resolve()
     this.settle = null
-    this.changed()
-    // One negotiation after the other: what is to be seen comes first, and on a busy machine both at once are slower.
+    // Told only when the tracks are there: a view that draws everything twice holds up the negotiation. And one
+    // negotiation after the other: what is to be seen comes first, and on a busy machine both at once are slower.
     await session.consume(reply.consumers ?? [], false)
+    this.changed()
     this.mark('consumed')
+    if (reply.consumers?.length) await session.receiving(SEND_AFTER_MS)
     await this.publishAll(session)
     await session.consumeData(reply.dataConsumers ?? [])
   }

@@ -30,7 +30,7 @@ describe('encodings', () => {
   })
 
   it('asks less of a small machine', () => {
-    expect(cameraConstraints(2).width).toEqual({ ideal: 960 })
+    expect([2, 4, 8].map((cores) => cameraConstraints(cores).width)).toEqual([{ ideal: 640 }, { ideal: 960 }, { ideal: 1280 }])
     expect(cameraConstraints(8, 'cam').deviceId).toEqual({ exact: 'cam' })
   })
 
