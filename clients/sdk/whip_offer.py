@@ -91,9 +91,15 @@ def _fingerprints(session: Section, section: Section) -> list[dict[str, str]]:
 
 
 def _candidates(section: Section) -> Iterator[IceCandidate]:
-    """RFC 8839 section 5.1: foundation component transport priority address port typ type."""
+    """RFC 8839 section 5.1: foundation component transport priority address port typ type; then tcptype."""
     for value in section.all("candidate"):
         fields = value.split()
         if len(fields) < 8 or not fields[3].isdecimal() or not fields[5].isdecimal():
             raise RemoteProtocolError(WHIP_OFFER_MALFORMED, "candidate")
-        yield IceCandidate(fields[0], int(fields[3]), fields[4], int(fields[5]), fields[2].lower(), fields[7])
+        protocol, tcp_type = (
+            fields[2].lower(),
+            fields[9] if fields[8:9] == ["tcptype"] and fields[9:] else None,
+        )
+        yield IceCandidate(
+            fields[0], int(fields[3]), fields[4], int(fields[5]), protocol, fields[7], tcp_type
+        )

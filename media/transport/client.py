@@ -1,4 +1,7 @@
-"""The client's end: a socket of its own and the controlling side of ICE; the sdk is built on it."""
+"""The client's end: sockets of its own and the controlling side of ICE; the sdk is built on it.
+
+UDP is tried first and TCP half a second later, so that a network which passes no UDP costs half a second.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,20 @@ from typing import Literal
 from media.clock import Clock
 from media.errors import RemoteProtocolError
 from media.limits import MAX_DATAGRAM, MAX_DATAGRAMS_PER_WAKE
+from media.transport.addresses import bind_udp, ip_family
 from media.transport.certificate import DtlsCertificate
 from media.transport.demux import DatagramKind, classify
 from media.transport.errors import ICE_PARAMETERS_INVALID, TRANSPORT_FAILED
+from media.transport.framed_stream import FramedStream
 from media.transport.ice import IceState, new_ice_parameters
 from media.transport.ice_controlling import IceControllingAgent
-from media.transport.media_socket import bind_udp
 from media.transport.parameters import DtlsParameters, IceCandidate, IceParameters
 from media.transport.secure import SecureTransport, TransportHandlers
 from media.transport.srtp import PacketBuffer
-from media.transport.stun import Address, parse
+from media.transport.stun import PeerAddress, TcpAddress, parse
+
+_RECONNECT_S = 0.2
+"""Before a lost TCP connection is made again: a server that closes at once must not be hammered."""
 
 
 class ClientTransport(SecureTransport):
@@ -31,6 +38,7 @@ class ClientTransport(SecureTransport):
 
     :param role: our DTLS role; the client sends the first flight.
     :param certificate: ours; a new one is made when None. Several transports may share one.
+    :param protocols: of the server's candidates to try, ``udp`` and ``tcp``.
     """
 
     def __init__(
@@ -39,13 +47,16 @@ class ClientTransport(SecureTransport):
         handlers: TransportHandlers | None = None,
         role: Literal["client", "server"] = "client",
         certificate: DtlsCertificate | None = None,
+        protocols: Sequence[str] = ("udp", "tcp"),
     ) -> None:
         certificate = certificate or DtlsCertificate(clock.wall())
         super().__init__(certificate, PacketBuffer(), PacketBuffer(), clock, handlers)
         self.ice_parameters = new_ice_parameters(ice_lite=False)
         self.dtls_parameters = replace(self.dtls_parameters, role=role)
         self._role = role
+        self._protocols = tuple(protocols)
         self._udp: socket.socket | None = None
+        self._streams: dict[TcpAddress, FramedStream] = {}
         self._agent: IceControllingAgent | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._settled = asyncio.Event()
@@ -58,10 +69,10 @@ class ClientTransport(SecureTransport):
         :raises RemoteProtocolError: ice_parameters_invalid (no candidate we can use), transport_connected,
             transport_failed (nobody answered, or DTLS failed).
         """
-        addresses = _usable(candidates)
-        any_ip = "0.0.0.0" if ipaddress.ip_address(addresses[0][0]).version == 4 else "::"  # noqa: S104
+        addresses = _usable(candidates, self._protocols)
         self._require_open()
-        if self._udp is None:
+        if self._udp is None and len(addresses[0]) == 2:
+            any_ip = "0.0.0.0" if ipaddress.ip_address(addresses[0][0]).version == 4 else "::"  # noqa: S104
             self._udp = bind_udp(any_ip, 0)
             self._loop.add_reader(self._udp, self._readable)
         now = self._clock.monotonic()
@@ -73,7 +84,7 @@ class ClientTransport(SecureTransport):
     async def restart_ice(self, ice: IceParameters) -> None:
         """Check the server anew with its new credentials, from a new local port, and wait for the outcome."""
         self._require_open()
-        if self._agent is None or self._udp is None:
+        if self._agent is None:
             raise RemoteProtocolError(TRANSPORT_FAILED, "never connected")
         self.change_network()
         self._agent.restart(ice, self._clock.monotonic())
@@ -83,13 +94,13 @@ class ClientTransport(SecureTransport):
 
     def change_network(self) -> None:
         """Go on from another local port, as a phone does that moves from Wi-Fi to the mobile network."""
-        if self._udp is None:
-            return
-        any_ip = self._udp.getsockname()[0]
-        self._loop.remove_reader(self._udp)
-        self._udp.close()
-        self._udp = bind_udp(any_ip, 0)
-        self._loop.add_reader(self._udp, self._readable)
+        if self._udp is not None:
+            any_ip = self._udp.getsockname()[0]
+            self._loop.remove_reader(self._udp)
+            self._udp.close()
+            self._udp = bind_udp(any_ip, 0)
+            self._loop.add_reader(self._udp, self._readable)
+        self._close_streams()
         if self._agent is not None:
             self._agent.check_now(self._clock.monotonic())
             self._drive()
@@ -104,6 +115,7 @@ class ClientTransport(SecureTransport):
             self._loop.remove_reader(self._udp)
             self._udp.close()
             self._udp = None
+        self._close_streams(after_sending=True)
         self._settled.set()
 
     async def _settle(self) -> None:
@@ -139,7 +151,7 @@ class ClientTransport(SecureTransport):
                 continue  # an ICMP error about an earlier datagram
             self._received(length, source[:2], now)
 
-    def _received(self, length: int, source: Address, now: float) -> None:
+    def _received(self, length: int, source: PeerAddress, now: float) -> None:
         agent = self._agent
         kind = classify(self._incoming.view, length)
         if agent is None or kind is DatagramKind.GARBAGE:
@@ -163,7 +175,7 @@ class ClientTransport(SecureTransport):
         agent.tick(now)
         self._check_deadline(now)
         for datagram, address in agent.datagrams_to_send(now):
-            self._send_to(datagram, address)
+            self._send_to(datagram, address, reopen=True)
         self._ice_changed()
         if self._timer is not None:
             self._timer.cancel()
@@ -176,7 +188,11 @@ class ClientTransport(SecureTransport):
         address = self._agent.selected if self._agent else None
         return address is not None and self._send_to(datagram, address)
 
-    def _send_to(self, datagram: bytes | memoryview, address: Address) -> bool:
+    def _send_to(self, datagram: bytes | memoryview, address: PeerAddress, reopen: bool = False) -> bool:
+        """Send; over TCP only a check (``reopen``) makes a connection."""
+        if len(address) == 3:
+            stream = self._open_stream(address) if reopen else self._streams.get(address)
+            return stream is not None and stream.send(datagram)
         if self._udp is None:
             return False
         try:
@@ -185,18 +201,56 @@ class ClientTransport(SecureTransport):
             return False  # the buffer is full or there is no route; counted by the caller
         return True
 
+    # TCP
 
-def _usable(candidates: Sequence[IceCandidate]) -> list[Address]:
-    """UDP candidates of the family of the best one, best first."""
-    udp = sorted((c for c in candidates if c.protocol == "udp"), key=lambda c: -c.priority)
+    def _open_stream(self, address: TcpAddress) -> FramedStream | None:
+        """The connection to this candidate, begun now when there is none."""
+        if address in self._streams:
+            return self._streams[address]
+        stream = socket.socket(ip_family(address[0]), socket.SOCK_STREAM)
+        stream.setblocking(False)
+        stream.connect_ex(address[:2])
+        framed = FramedStream(
+            stream,
+            self._loop,
+            lambda datagram: self._frame_received(datagram, address),
+            lambda: self._stream_lost(address),
+            connecting=True,
+        )
+        self._streams[address] = framed
+        return framed
+
+    def _frame_received(self, datagram: bytes, address: TcpAddress) -> None:
+        self._incoming.view[: len(datagram)] = datagram
+        self._received(len(datagram), address, self._clock.monotonic())
+
+    def _stream_lost(self, address: TcpAddress) -> None:
+        self._streams.pop(address, None)
+        if self._agent is not None and self._agent.selected == address:
+            self._agent.check_now(self._clock.monotonic() + _RECONNECT_S)
+            self._drive()
+
+    def _close_streams(self, after_sending: bool = False) -> None:
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            if after_sending:
+                stream.close_when_sent()
+            else:
+                stream.close()
+
+
+def _usable(candidates: Sequence[IceCandidate], protocols: Sequence[str]) -> list[PeerAddress]:
+    """UDP candidates of the family of the best one, best first, then passive TCP ones."""
+    known = sorted((c for c in candidates if c.protocol in protocols), key=lambda c: -c.priority)
     try:
-        families = [ipaddress.ip_address(candidate.ip).version for candidate in udp]
+        families = {c.ip: ipaddress.ip_address(c.ip).version for c in known}
     except ValueError:
         raise RemoteProtocolError(ICE_PARAMETERS_INVALID, "candidate address is no IP address") from None
-    if not udp:
-        raise RemoteProtocolError(ICE_PARAMETERS_INVALID, "no UDP candidate")
+    udp = [c for c in known if c.protocol == "udp"]
+    tcp = [c for c in known if c.protocol == "tcp" and c.tcp_type == "passive"]
+    if not udp and not tcp:
+        raise RemoteProtocolError(ICE_PARAMETERS_INVALID, "no candidate that can be used")
     return [
-        (candidate.ip, candidate.port)
-        for candidate, family in zip(udp, families, strict=True)
-        if family == families[0]
+        *((c.ip, c.port) for c in udp if families[c.ip] == families[udp[0].ip]),
+        *((c.ip, c.port, 0) for c in tcp),
     ]

@@ -20,3 +20,6 @@ TRANSPORT_FAILED = ErrorCode(
 DATA_STREAM_INVALID = ErrorCode(
     "data_stream_invalid", 400, "数据通道参数无效。", "The data stream's parameters are not usable."
 )
+FRAME_TOO_LONG = ErrorCode(
+    "frame_too_long", 400, "TCP 媒体帧过长。", "A frame of media over TCP is too long."
+)

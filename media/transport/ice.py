@@ -20,8 +20,8 @@ from typing import Literal
 from media.limits import MAX_ADDRESSES_PER_TRANSPORT
 from media.transport.parameters import IceParameters
 from media.transport.stun import (
-    Address,
     MessageType,
+    PeerAddress,
     StunMessage,
     build,
     error_code,
@@ -47,16 +47,16 @@ class IceLiteAgent:
     parameters: IceParameters
     consent_timeout_s: float
     state: IceState = "new"
-    selected: Address | None = None
+    selected: PeerAddress | None = None
     """Where to send; kept while failed, so that a late peer finds its way back."""
-    addresses: list[Address] = field(default_factory=list)
+    addresses: list[PeerAddress] = field(default_factory=list)
     """Where valid checks came from, newest last; at most `MAX_ADDRESSES_PER_TRANSPORT`."""
     previous: IceParameters | None = None
     """Credentials before a restart; good until the new ones are used (RFC 8445 section 9)."""
     _nominated: bool = False
     _heard_at: float = 0.0
 
-    def receive(self, message: StunMessage, source: Address, now: float) -> bytes | None:
+    def receive(self, message: StunMessage, source: PeerAddress, now: float) -> bytes | None:
         """Handle one STUN message; returns the answer to send back to ``source``, or None.
 
         A request must carry USERNAME ``ours:theirs``, and MESSAGE-INTEGRITY made with our password.
@@ -86,6 +86,17 @@ class IceLiteAgent:
         """
         self._heard_at = now
 
+    def forget(self, address: PeerAddress) -> None:
+        """The connection of a TCP address has ended: go on over another known address, if there is one.
+
+        The next check from anywhere is then followed, nominated or not.
+        """
+        if address in self.addresses:
+            self.addresses.remove(address)
+        if self.selected == address:
+            self.selected = self.addresses[-1] if self.addresses else None
+            self._nominated = False
+
     def tick(self, now: float) -> None:
         """Let time pass: give up a peer that was silent for too long."""
         if self.state == "connected" and now - self._heard_at >= self.consent_timeout_s:
@@ -108,7 +119,7 @@ class IceLiteAgent:
             return old.password
         return None
 
-    def _accept(self, message: StunMessage, source: Address, now: float) -> None:
+    def _accept(self, message: StunMessage, source: PeerAddress, now: float) -> None:
         self._heard_at = now
         if source in self.addresses:
             self.addresses.remove(source)

@@ -10,13 +10,14 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from media.limits import ICE_CHECK_TIMEOUT_S, ICE_CONSENT_TIMEOUT_S
+from media.limits import ICE_CHECK_TIMEOUT_S, ICE_CONSENT_TIMEOUT_MAX_S
 from media.transport.ice import IceState
 from media.transport.parameters import IceParameters
 from media.transport.stun import (
     Address,
     Attribute,
     MessageType,
+    PeerAddress,
     StunMessage,
     build,
     candidate_priority,
@@ -25,6 +26,8 @@ from media.transport.stun import (
 FIRST_RETRY_S = 0.05
 """Wait before a check is repeated; doubles up to `LAST_RETRY_S` (RFC 8445 appendix B.1: Ta is 50 ms)."""
 LAST_RETRY_S = 0.8
+TCP_LATER_S = 0.5
+"""TCP waits so long for UDP to answer first: past most round trips, short for who has nothing else."""
 CONSENT_INTERVAL_S = 5.0
 """Between checks once connected, made longer or shorter by up to a fifth (RFC 7675 section 5.1)."""
 
@@ -35,7 +38,7 @@ _PRIORITY = (Attribute.PRIORITY, candidate_priority(110, 65535).to_bytes(4, "big
 class _Check:
     """The repeated check of one candidate."""
 
-    address: Address
+    address: PeerAddress
     due_at: float
     retry_s: float = FIRST_RETRY_S
     transactions: list[bytes] = field(default_factory=list)
@@ -54,28 +57,28 @@ class IceControllingAgent:
         self,
         local: IceParameters,
         remote: IceParameters,
-        addresses: Sequence[Address],
+        addresses: Sequence[PeerAddress],
         now: float,
         new_transaction: Callable[[], bytes] = lambda: secrets.token_bytes(12),
     ) -> None:
         self.state: IceState = "new"
-        self.selected: Address | None = None
+        self.selected: PeerAddress | None = None
         self.mapped: Address | None = None
         """Our own address as the server sees it."""
         self._remote = remote
         self._username = f"{remote.username_fragment}:{local.username_fragment}".encode()
-        self._checks = {address: _Check(address, now) for address in addresses}
+        self._checks = _begin(addresses, now)
         self._new_transaction = new_transaction
         self._tie_breaker = new_transaction()[:8]
         self._deadline = now + ICE_CHECK_TIMEOUT_S
 
-    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, PeerAddress]]:
         """The checks that are due."""
         if self.state == "failed":
             return []
         return [(self._request(check, now), check.address) for check in self._active() if check.due_at <= now]
 
-    def receive(self, message: StunMessage, source: Address, now: float) -> None:
+    def receive(self, message: StunMessage, source: PeerAddress, now: float) -> None:
         """Handle an answer; what matches no check of ours, or is not signed, changes nothing."""
         check = self._checks.get(source)
         if check is None or message.transaction_id not in check.transactions:
@@ -89,7 +92,7 @@ class IceControllingAgent:
             self.selected = source
         if source == self.selected:
             self.state = "connected"
-            self._deadline = now + ICE_CONSENT_TIMEOUT_S
+            self._deadline = now + ICE_CONSENT_TIMEOUT_MAX_S
             check.retry_s = FIRST_RETRY_S
             check.due_at = now + CONSENT_INTERVAL_S * (0.8 + 0.4 * message.transaction_id[-1] / 255)
             check.transactions.clear()
@@ -110,12 +113,12 @@ class IceControllingAgent:
         local = self._username.decode().partition(":")[2]
         self._remote = remote
         self._username = f"{remote.username_fragment}:{local}".encode()
-        self._checks = {address: _Check(address, now) for address in self._checks}
+        self._checks = _begin(list(self._checks), now)
         self._deadline = now + ICE_CHECK_TIMEOUT_S
         self.state, self.selected = "new", None
 
     def check_now(self, now: float) -> None:
-        """Our own address changed: let the server see it at once."""
+        """Our own address changed: let the server see it from ``now`` on."""
         for check in self._active():
             check.due_at, check.retry_s = now, FIRST_RETRY_S
 
@@ -138,3 +141,9 @@ class IceControllingAgent:
             (Attribute.USE_CANDIDATE, b""),
         ]
         return build(MessageType.BINDING_REQUEST, transaction_id, attributes, self._remote.password)
+
+
+def _begin(addresses: Sequence[PeerAddress], now: float) -> dict[PeerAddress, _Check]:
+    """A check for each address; TCP ones begin later when there are others."""
+    later = now + TCP_LATER_S if any(len(address) == 2 for address in addresses) else now
+    return {address: _Check(address, now if len(address) == 2 else later) for address in addresses}

@@ -1,4 +1,4 @@
-"""One UDP socket for every peer: reads in bounded batches, tells datagrams apart, finds whose they are.
+"""One UDP socket for every peer, and one TCP port beside it: tells datagrams apart, finds whose they are.
 
 The socket is raw and non-blocking with ``loop.add_reader``: a datagram is read into one buffer and decrypted
 there, which asyncio's own datagram transports do not allow. It works alike on asyncio and uvloop.
@@ -7,58 +7,33 @@ there, which asyncio's own datagram transports do not allow. It works alike on a
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 from dataclasses import dataclass
-from typing import Any
 
 from media.clock import Clock
 from media.errors import CLOSED, LIMIT_REACHED, LocalProtocolError, RemoteProtocolError
 from media.limits import (
-    ICE_CONSENT_TIMEOUT_MIN_S,
-    ICE_CONSENT_TIMEOUT_S,
     MAX_DATAGRAM,
     MAX_DATAGRAMS_PER_WAKE,
     MAX_TRANSPORTS,
-    SOCKET_BUFFER_BYTES,
 )
+from media.transport.addresses import tcp_candidates, udp_candidates
 from media.transport.certificate import DtlsCertificate
 from media.transport.demux import DatagramKind, classify
 from media.transport.ice import IceLiteAgent, new_ice_parameters
+from media.transport.media_config import MediaSocketConfig, announced_addresses, bind_sockets
 from media.transport.parameters import IceCandidate
 from media.transport.peer import PeerTransport
 from media.transport.secure import TransportHandlers
 from media.transport.srtp import PacketBuffer
-from media.transport.stun import Address, candidate_priority, parse
+from media.transport.stun import PeerAddress, TcpAddress, parse
+from media.transport.tcp_listener import TcpCounters, TcpListener
 
 logger = logging.getLogger(__name__)
 
 _TICK_S = 1.0
 """How often silent peers are looked for: a tenth of the shortest consent time."""
-
-
-@dataclass(frozen=True, slots=True)
-class MediaSocketConfig:
-    """How the media port is opened.
-
-    :param listen_ip: address to bind; ``0.0.0.0`` or ``::`` for all.
-    :param port: UDP port; 0 lets the system choose.
-    :param announced_addresses: IP addresses told to peers, best first; empty: the bound one, or the one that
-        this machine's default route uses.
-    :param consent_timeout_s: silence after which a peer is given up, 10 to 30 s.
-    """
-
-    listen_ip: str = "0.0.0.0"  # noqa: S104 - a media port is for every interface unless told otherwise
-    port: int = 0
-    announced_addresses: tuple[str, ...] = ()
-    consent_timeout_s: float = ICE_CONSENT_TIMEOUT_S
-
-    def __post_init__(self) -> None:
-        if not ICE_CONSENT_TIMEOUT_MIN_S <= self.consent_timeout_s <= ICE_CONSENT_TIMEOUT_S:
-            raise ValueError("consent_timeout_s must be 10 to 30")
-        for address in (self.listen_ip, *self.announced_addresses):
-            ipaddress.ip_address(address)
 
 
 @dataclass(slots=True)
@@ -76,9 +51,11 @@ class SocketCounters:
 
 
 class MediaSocket:
-    """Owner of the socket, the peers' transports and their certificate. Made by `open`."""
+    """Owner of the sockets, the peers' transports and their certificate. Made by `open`."""
 
-    def __init__(self, udp: socket.socket, config: MediaSocketConfig, clock: Clock) -> None:
+    def __init__(
+        self, udp: socket.socket, tcp: socket.socket | None, config: MediaSocketConfig, clock: Clock
+    ) -> None:
         self.counters = SocketCounters()
         self.port: int = udp.getsockname()[1]
         self._udp = udp
@@ -88,30 +65,59 @@ class MediaSocket:
         self._incoming = PacketBuffer()
         self._outgoing = PacketBuffer()
         self._certificate = DtlsCertificate(clock.wall())
-        self._candidates = _candidates(announced_addresses(config), self.port)
+        self._tcp = TcpListener(tcp, clock, self._tcp_received, self._tcp_lost) if tcp else None
+        self._candidates = self._announced_candidates()
         self._transports: dict[str, PeerTransport] = {}
         self._by_ufrag: dict[str, PeerTransport] = {}
-        self._by_address: dict[Address, PeerTransport] = {}
+        self._by_address: dict[PeerAddress, PeerTransport] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._loop.add_reader(udp, self._readable)
+        if self._tcp is not None:
+            self._timer = self._loop.call_later(_TICK_S, self._tick)
 
     @classmethod
     async def open(cls, config: MediaSocketConfig, clock: Clock) -> MediaSocket:
         """Bind and begin to read; raises OSError when the address or port cannot be had."""
-        udp = bind_udp(config.listen_ip, config.port)
-        media_socket = cls(udp, config, clock)
-        logger.info("media socket open on UDP port %d", media_socket.port)
+        udp, tcp = bind_sockets(config)
+        media_socket = cls(udp, tcp, config, clock)
+        tcp_port = media_socket.tcp_port or "none"
+        logger.info("media socket open on UDP port %d, TCP port %s", media_socket.port, tcp_port)
         return media_socket
+
+    @property
+    def tcp_port(self) -> int:
+        """The TCP port, 0 without one."""
+        return self._tcp.port if self._tcp else 0
+
+    @property
+    def tcp_counters(self) -> TcpCounters:
+        """What the TCP port did; all zero without one."""
+        return self._tcp.counters if self._tcp else TcpCounters()
+
+    @property
+    def tcp_connections(self) -> int:
+        """How many TCP connections are open."""
+        return self._tcp.connections if self._tcp else 0
+
+    @property
+    def candidates(self) -> tuple[IceCandidate, ...]:
+        """What every peer is told, best first."""
+        return self._candidates
 
     @property
     def transports(self) -> int:
         """How many transports are open."""
         return len(self._transports)
 
-    def create_transport(self, handlers: TransportHandlers | None = None) -> PeerTransport:
+    def create_transport(
+        self,
+        handlers: TransportHandlers | None = None,
+        candidates: tuple[IceCandidate, ...] | None = None,
+    ) -> PeerTransport:
         """A transport for one more peer, waiting for its checks.
 
+        :param candidates: what this peer is told, some of `candidates`; None for all.
         :raises LocalProtocolError: closed, or limit_reached.
         """
         if self._closed:
@@ -122,7 +128,7 @@ class MediaSocket:
             self._certificate = DtlsCertificate(self._clock.wall())
         transport = PeerTransport(
             agent=IceLiteAgent(new_ice_parameters(ice_lite=True), self._config.consent_timeout_s),
-            candidates=self._candidates,
+            candidates=self._candidates if candidates is None else candidates,
             certificate=self._certificate,
             outgoing=self._outgoing,
             incoming=self._incoming,
@@ -149,6 +155,8 @@ class MediaSocket:
             self._timer.cancel()
         self._loop.remove_reader(self._udp)
         self._udp.close()
+        if self._tcp is not None:
+            self._tcp.close()
         logger.info("media socket closed")
 
     # receiving
@@ -169,50 +177,70 @@ class MediaSocket:
             if self._closed:
                 return
 
-    def _received(self, length: int, source: Address, now: float) -> None:
+    def _received(self, length: int, source: PeerAddress, now: float) -> bool:
+        """Give the datagram in the incoming buffer to whom it belongs; False when it is of no use."""
         kind = classify(self._incoming.view, length)
         if kind is DatagramKind.GARBAGE:
             self.counters.garbage += 1
-        elif kind is DatagramKind.STUN:
-            self._stun_received(bytes(self._incoming.view[:length]), source, now)
-        else:
-            transport = self._by_address.get(source)
-            if transport is None:
-                self.counters.unknown += 1
-            else:
-                transport.datagram_received(kind, length, now)
+            return False
+        if kind is DatagramKind.STUN:
+            return self._stun_received(bytes(self._incoming.view[:length]), source, now)
+        transport = self._by_address.get(source)
+        if transport is None:
+            self.counters.unknown += 1
+            return False
+        transport.datagram_received(kind, length, now)
+        return True
 
-    def _stun_received(self, datagram: bytes, source: Address, now: float) -> None:
+    def _stun_received(self, datagram: bytes, source: PeerAddress, now: float) -> bool:
         try:
             message = parse(datagram)
         except RemoteProtocolError:
             self.counters.garbage += 1
-            return
+            return False
         transport = self._by_ufrag.get((message.username or "").partition(":")[0])
         if transport is None:
             self.counters.unknown += 1
-            return
+            return False
         known, ufrags = transport.addresses, transport.username_fragments
         transport.stun_received(message, source, now)
         if transport.id not in self._transports:
-            return  # its owner closed it on hearing of the new state
+            return True  # its owner closed it on hearing of the new state
         if transport.addresses != known or self._by_address.get(source) is not transport:
             self._map_addresses(transport, known)
         if transport.username_fragments != ufrags:
             self._by_ufrag = {u: t for u, t in self._by_ufrag.items() if t is not transport}
             self._register(transport)
+        return True
 
-    def _map_addresses(self, transport: PeerTransport, before: tuple[Address, ...]) -> None:
+    def _map_addresses(self, transport: PeerTransport, before: tuple[PeerAddress, ...]) -> None:
         """Follow a transport's addresses; the newest owner of an address has it."""
+        now = transport.addresses
         for address in before:
             if self._by_address.get(address) is transport:
                 del self._by_address[address]
-        for address in transport.addresses:
+                if len(address) == 3 and address not in now and self._tcp is not None:
+                    self._tcp.release(address)
+        for address in now:
             self._by_address[address] = transport
+            if len(address) == 3 and self._tcp is not None:
+                self._tcp.prove(address)
+
+    def _tcp_received(self, datagram: bytes, source: TcpAddress, now: float) -> bool:
+        length = len(datagram)
+        self._incoming.view[:length] = datagram
+        return self._received(length, source, now)
+
+    def _tcp_lost(self, address: TcpAddress) -> None:
+        transport = self._by_address.pop(address, None)
+        if transport is not None:
+            transport.address_lost(address)
 
     # sending
 
-    def _send(self, datagram: bytes | memoryview, address: Address) -> bool:
+    def _send(self, datagram: bytes | memoryview, address: PeerAddress) -> bool:
+        if len(address) == 3:
+            return self._tcp is not None and self._tcp.send(datagram, address)
         try:
             self._udp.sendto(datagram, address)
         except (BlockingIOError, InterruptedError):
@@ -222,6 +250,11 @@ class MediaSocket:
             self.counters.send_failed += 1
             return False
         return True
+
+    def _announced_candidates(self) -> tuple[IceCandidate, ...]:
+        addresses = announced_addresses(self._config)
+        udp = udp_candidates(addresses, self.port) if self._config.udp_announce else ()
+        return udp + (tcp_candidates(addresses, self._tcp.port) if self._tcp else ())
 
     # the table of transports
 
@@ -238,57 +271,16 @@ class MediaSocket:
         for address in transport.addresses:
             if self._by_address.get(address) is transport:
                 del self._by_address[address]
+                if len(address) == 3 and self._tcp is not None:
+                    self._tcp.release(address)
 
     def _tick(self) -> None:
-        """Once a second while there is a transport: let each see that time has passed."""
+        """Once a second while there is a transport or a port for strangers: let each see that time passed."""
         self._timer = None
         now = self._clock.monotonic()
         for transport in list(self._transports.values()):
             transport.tick(now)
-        if self._transports and not self._closed:
+        if self._tcp is not None:
+            self._tcp.sweep(now)
+        if (self._transports or self._tcp) and not self._closed:
             self._timer = self._loop.call_later(_TICK_S, self._tick)
-
-
-def bind_udp(ip: str, port: int) -> socket.socket:
-    """A non-blocking UDP socket with large kernel buffers; raises OSError."""
-    family = socket.AF_INET6 if ipaddress.ip_address(ip).version == 6 else socket.AF_INET
-    udp = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        udp.setblocking(False)
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-        udp.bind((ip, port))
-    except OSError:
-        udp.close()
-        raise
-    return udp
-
-
-def announced_addresses(config: MediaSocketConfig) -> tuple[str, ...]:
-    """The addresses to tell peers: those configured, else the bound one, else the default route's."""
-    if config.announced_addresses:
-        return config.announced_addresses
-    listen = ipaddress.ip_address(config.listen_ip)
-    if not listen.is_unspecified:
-        return (config.listen_ip,)
-    return (_route_address(listen.version),)
-
-
-def _route_address(version: int) -> str:
-    """Our address towards the world. Connecting UDP sends nothing; it asks the routing table."""
-    family: Any = socket.AF_INET if version == 4 else socket.AF_INET6
-    beyond, loopback = ("192.0.2.1", "127.0.0.1") if version == 4 else ("2001:db8::1", "::1")
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((beyond, 9))
-        except OSError:
-            return loopback
-        return str(probe.getsockname()[0])
-
-
-def _candidates(addresses: tuple[str, ...], port: int) -> tuple[IceCandidate, ...]:
-    """Host candidates, the first address with the highest priority."""
-    return tuple(
-        IceCandidate(str(index + 1), candidate_priority(126, 65535 - index), address, port)
-        for index, address in enumerate(addresses)
-    )

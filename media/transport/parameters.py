@@ -53,7 +53,10 @@ class IceParameters:
 
 @dataclass(frozen=True, slots=True)
 class IceCandidate:
-    """One address where an end can be reached (RFC 8445 section 5.1)."""
+    """One address where an end can be reached (RFC 8445 section 5.1).
+
+    :param tcp_type: ``passive`` (RFC 6544) for an address that is connected to; None for UDP.
+    """
 
     foundation: str
     priority: int
@@ -61,9 +64,11 @@ class IceCandidate:
     port: int
     protocol: str = "udp"
     type: str = "host"
+    tcp_type: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Both ``address`` and ``ip``: older clients read the one, newer ones the other."""
+        tcp = {} if self.tcp_type is None else {"tcpType": self.tcp_type}
         return {
             "foundation": self.foundation,
             "priority": self.priority,
@@ -72,6 +77,7 @@ class IceCandidate:
             "port": self.port,
             "protocol": self.protocol,
             "type": self.type,
+            **tcp,
         }
 
     @classmethod
@@ -88,7 +94,10 @@ class IceCandidate:
         if not isinstance(priority, int) or not 0 < priority < 2**32:
             raise RemoteProtocolError(ICE_PARAMETERS_INVALID, "candidate priority")
         protocol, kind = str(fields.get("protocol", "udp")).lower(), str(fields.get("type", "host"))
-        return cls(str(fields.get("foundation", "1")), priority, ip, port, protocol, kind)
+        tcp_type = fields.get("tcpType")
+        if tcp_type is not None and not isinstance(tcp_type, str):
+            raise RemoteProtocolError(ICE_PARAMETERS_INVALID, "candidate tcpType")
+        return cls(str(fields.get("foundation", "1")), priority, ip, port, protocol, kind, tcp_type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from typing import Literal
 
 from media.clock import Clock
 from media.transport.certificate import DtlsCertificate
@@ -12,7 +13,7 @@ from media.transport.ice import IceLiteAgent, IceState
 from media.transport.parameters import DtlsParameters, IceCandidate, IceParameters
 from media.transport.secure import SecureTransport, TransportHandlers
 from media.transport.srtp import PacketBuffer
-from media.transport.stun import Address, StunMessage
+from media.transport.stun import PeerAddress, StunMessage
 
 
 class PeerTransport(SecureTransport):
@@ -34,7 +35,7 @@ class PeerTransport(SecureTransport):
         incoming: PacketBuffer,
         clock: Clock,
         handlers: TransportHandlers | None,
-        send: Callable[[bytes | memoryview, Address], bool],
+        send: Callable[[bytes | memoryview, PeerAddress], bool],
         registered: Callable[[PeerTransport], None],
         released: Callable[[PeerTransport], None],
     ) -> None:
@@ -53,9 +54,15 @@ class PeerTransport(SecureTransport):
         return self._agent.parameters
 
     @property
-    def selected_address(self) -> Address | None:
+    def selected_address(self) -> PeerAddress | None:
         """Where the peer is reached, or None before its first check."""
         return self._agent.selected
+
+    @property
+    def protocol(self) -> Literal["udp", "tcp"] | None:
+        """What the selected address speaks, None before there is one."""
+        address = self._agent.selected
+        return None if address is None else "udp" if len(address) == 2 else "tcp"
 
     def connect(self, remote: DtlsParameters) -> None:
         """Begin DTLS with the peer; returns at once and tells the outcome by `state`.
@@ -92,11 +99,11 @@ class PeerTransport(SecureTransport):
         return tuple(parameters.username_fragment for parameters in known if parameters)
 
     @property
-    def addresses(self) -> tuple[Address, ...]:
+    def addresses(self) -> tuple[PeerAddress, ...]:
         """Where valid checks came from."""
         return tuple(self._agent.addresses)
 
-    def stun_received(self, message: StunMessage, source: Address, now: float) -> None:
+    def stun_received(self, message: StunMessage, source: PeerAddress, now: float) -> None:
         """Handle a check and answer it.
 
         The answer leaves first: what the check sets off, such as our DTLS flight, is for a peer that has it.
@@ -107,6 +114,10 @@ class PeerTransport(SecureTransport):
             self._send(answer, source)
         if before != (self._agent.state, self._agent.selected):
             self._ice_changed()
+
+    def address_lost(self, address: PeerAddress) -> None:
+        """The TCP connection of this address has ended."""
+        self._agent.forget(address)
 
     def tick(self, now: float) -> None:
         """Let time pass; called about once a second."""

@@ -16,6 +16,9 @@ from media.transport.errors import STUN_MALFORMED
 
 Address = tuple[str, int]
 """IP address in text form and port."""
+TcpAddress = tuple[str, int, int]
+"""The far end of one TCP connection: IP address, port, and a number that no later connection has."""
+PeerAddress = Address | TcpAddress
 
 MAGIC_COOKIE = 0x2112A442
 HEADER_LENGTH = 20
@@ -178,7 +181,7 @@ def build(
     return message + struct.pack("!HH", Attribute.FINGERPRINT, 4) + _checksum(message)
 
 
-def xor_mapped_address(address: Address, transaction_id: bytes) -> tuple[int, bytes]:
+def xor_mapped_address(address: PeerAddress, transaction_id: bytes) -> tuple[int, bytes]:
     """The XOR-MAPPED-ADDRESS attribute for ``address`` (RFC 8489 section 14.2)."""
     ip = ipaddress.ip_address(address[0].partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:

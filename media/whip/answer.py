@@ -61,9 +61,10 @@ def _transport_lines(offer: WhipOffer, transport: Mapping[str, Any]) -> Iterator
     # RFC 5763 section 5: the offerer that can be either becomes the client, so that it sends first.
     yield f"a=setup:{'active' if offer.dtls.role == 'server' else 'passive'}"
     for candidate in transport["iceCandidates"]:
+        tcp = f" tcptype {candidate['tcpType']}" if "tcpType" in candidate else ""
         yield (
             f"a=candidate:{candidate['foundation']} 1 {candidate['protocol']} {candidate['priority']} "
-            f"{candidate['ip']} {candidate['port']} typ {candidate['type']}"
+            f"{candidate['ip']} {candidate['port']} typ {candidate['type']}{tcp}"
         )
     yield "a=end-of-candidates"
 

@@ -43,7 +43,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.lite = IceLiteAgent(SERVER, consent_timeout_s=30.0)
+        self.lite = IceLiteAgent(SERVER, consent_timeout_s=15.0)
         self.client = IceControllingAgent(CLIENT, SERVER, [PORT], self.now, transactions())
         self.address = HOME
         self.lose = False
@@ -112,16 +112,56 @@ def test_consent_keeps_both_ends_for_an_hour_and_costs_little() -> None:
     assert 600 <= wire.sent <= 900
 
 
-def test_silence_of_thirty_seconds_ends_both_and_a_late_peer_comes_back() -> None:
+def test_the_server_gives_a_silent_peer_up_after_15_s_the_client_after_30_and_a_late_peer_comes_back() -> (
+    None
+):
     wire = Wire()
     wire.turn()
     wire.lose = True
-    wire.run(29)
+    wire.run(14.9)
     assert wire.states == ("connected", "connected")
-    wire.run(7)
+    wire.run(0.2)
+    assert wire.states == ("failed", "connected")
+    wire.run(16)
     assert wire.states == ("failed", "failed")
     assert wire.lite.receive(check(), MOBILE, wire.now) is not None
     assert (wire.lite.state, wire.lite.selected) == ("connected", MOBILE)
+
+
+def test_a_cut_of_ten_seconds_is_survived_on_the_same_credentials() -> None:
+    for phase in range(13):
+        wire = Wire()
+        wire.turn()
+        wire.run(phase / 2)
+        wire.lose = True
+        wire.run(10)
+        wire.lose = False
+        wire.run(1)
+        assert wire.client.state == "connected"
+        assert wire.lite.state == "connected"
+
+
+def test_tcp_is_tried_half_a_second_after_udp_and_at_once_without_it() -> None:
+    stream = ("192.0.2.1", 40000, 0)
+    both = IceControllingAgent(CLIENT, SERVER, [PORT, stream], 0.0, transactions())
+    assert [address for _, address in both.datagrams_to_send(0.0)] == [PORT]
+    assert stream in [address for _, address in both.datagrams_to_send(0.5)]
+    alone = IceControllingAgent(CLIENT, SERVER, [stream], 0.0, transactions())
+    assert [address for _, address in alone.datagrams_to_send(0.0)] == [stream]
+
+
+def test_a_tcp_address_that_ended_is_left_for_another_and_the_next_check_is_followed() -> None:
+    lite = IceLiteAgent(SERVER, 15.0)
+    stream, later = ("198.51.100.7", 50000, 1), ("198.51.100.7", 50001, 2)
+    lite.receive(check(), stream, 0.0)
+    lite.forget(stream)
+    assert (lite.selected, lite.addresses, lite.state) == (None, [], "connected")
+    lite.receive(check(), later, 1.0)
+    lite.receive(check(nominate=False), HOME, 1.0)
+    assert lite.addresses == [later, HOME]
+    lite.forget(later)
+    lite.forget(later)
+    assert lite.selected == HOME
 
 
 def test_media_counts_as_a_sign_of_life() -> None:
