@@ -29,9 +29,10 @@ import server.api.recordings
 import server.api.schedules
 import server.api.service
 from media.clock import Clock
+from media.errors import LocalProtocolError
 from media.signals import SignalStore
 from media.transport import MediaSocket, MediaSocketConfig
-from media.transport.media_socket import announced_addresses
+from media.transport.media_config import announced_addresses
 from server.api.context import SERVICES
 from server.api.openapi import openapi_document
 from server.api.problem import problem_middleware
@@ -43,6 +44,7 @@ from server.archive.recordings import RecordingCatalogue
 from server.auth.service import AuthService
 from server.config import Config
 from server.consults.service import ConsultService
+from server.errors import CONFIG_INVALID
 from server.keys import Keys
 from server.limits import MAX_BODY_BYTES
 from server.metrics import Metrics
@@ -52,6 +54,7 @@ from server.services import Services
 from server.tls import ssl_context
 from server.web_client import add_web_client
 from signaling.gateway import Gateway
+from signaling.ice_servers import TurnServer
 from signaling.service import RoomService, SignalingConfig
 
 API_MODULES: tuple[ModuleType, ...] = (
@@ -142,7 +145,7 @@ async def _build(config: Config, clock: Clock, stack: AsyncExitStack) -> Service
 def _build_rooms(services: Services) -> None:
     config, clock = services.config, services.clock
     services.rooms = RoomService(
-        SignalingConfig(allowed_origins=config.http.allowed_origins),
+        SignalingConfig(allowed_origins=config.http.allowed_origins, turn=_turn(config)),
         services.media_socket,
         clock,
         (services.keys.room_secret,),
@@ -165,6 +168,14 @@ def _measure_media(services: Services) -> None:
     metrics, counters = services.metrics, services.media_socket.counters
     metrics.gauge("huizhen_media_garbage", "Datagrams that are nothing", lambda: counters.garbage)
     metrics.gauge("huizhen_media_unknown", "Datagrams of nobody we know", lambda: counters.unknown)
+    tcp, media_socket = services.media_socket.tcp_counters, services.media_socket
+    metrics.gauge("huizhen_media_tcp", "Media connections over TCP", lambda: media_socket.tcp_connections)
+    metrics.gauge(
+        "huizhen_media_tcp_refused", "TCP connections closed for what they sent", lambda: tcp.refused
+    )
+    metrics.gauge(
+        "huizhen_media_tcp_dropped", "Datagrams that a TCP line had no room for", lambda: tcp.dropped
+    )
     metrics.gauge(
         "huizhen_media_blocked", "Datagrams that the kernel had no room for", lambda: counters.send_blocked
     )
@@ -232,8 +243,21 @@ def _with_addresses(config: Config) -> Config:
 def _media_config(config: Config) -> MediaSocketConfig:
     media = config.media
     return MediaSocketConfig(
-        listen_ip=media.listen_ip, port=media.port, announced_addresses=media.announced_addresses
+        listen_ip=media.listen_ip,
+        port=media.port,
+        announced_addresses=media.announced_addresses,
+        tcp_port=media.tcp_port,
+        udp_announce=media.udp_announce,
     )
+
+
+def _turn(config: Config) -> TurnServer | None:
+    turn = config.turn
+    if not turn.urls:
+        return None
+    if not turn.secret or turn.ttl_minutes < 1:
+        raise LocalProtocolError(CONFIG_INVALID, "[turn] needs a secret and a lifetime besides urls")
+    return TurnServer(turn.urls, turn.secret, turn.ttl_minutes * 60)
 
 
 def _bind(host: str, port: int) -> socket.socket:

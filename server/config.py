@@ -50,15 +50,35 @@ class HttpConfig:
 
 @dataclass(frozen=True, slots=True)
 class MediaConfig:
-    """Sound, pictures and data of the rooms: one UDP port for everybody."""
+    """Sound, pictures and data of the rooms: one UDP port for everybody, one TCP port beside it."""
 
-    listen_ip: str = option("127.0.0.1", "Address the UDP socket is bound to; 0.0.0.0 for every network.")
+    listen_ip: str = option("127.0.0.1", "Address both ports are bound to; 0.0.0.0 for every network.")
     port: int = option(40000, "UDP port; open it in the firewall. 0 takes a free one.")
+    tcp_port: int = option(
+        -1,
+        "TCP port for media where a network passes no UDP; -1: the same number as the UDP port, 0: none.",
+    )
+    udp_announce: bool = option(
+        True, "Whether browsers are told of the UDP port; false only to try out what TCP alone is like."
+    )
     announced_addresses: tuple[str, ...] = option(
         (),
         "Addresses told to browsers: under which they reach this machine, the public one behind NAT. "
         "Empty: the bound one, or that of the default route.",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TurnConfig:
+    """A TURN server (coturn) for networks that pass only HTTPS; see docs/deploy-turn.md."""
+
+    urls: tuple[str, ...] = option(
+        (),
+        "Where it is, such as turn:turn.example.org:3478?transport=udp and"
+        " turns:turn.example.org:443?transport=tcp. Empty: none.",
+    )
+    secret: str = option("", "The static-auth-secret of coturn; with it we make credentials that expire.")
+    ttl_minutes: int = option(480, "How long such credentials last: one shift, for a room may stay open.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +124,7 @@ class Config:
 
     http: HttpConfig = field(default_factory=HttpConfig)
     media: MediaConfig = field(default_factory=MediaConfig)
+    turn: TurnConfig = field(default_factory=TurnConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
     log: LogConfig = field(default_factory=LogConfig)

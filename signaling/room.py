@@ -54,7 +54,7 @@ class RoomContext:
     clock: Clock
     recordings_dir: Path
     publish_event: Callable[[RoomEvent], None]
-    ice_servers: tuple[dict[str, Any], ...] = ()
+    ice_servers_for: Callable[[str], list[dict[str, Any]]]
 
 
 def new_id(prefix: str) -> str:
@@ -164,7 +164,7 @@ class Room:
             "routerRtpCapabilities": self._context.plane.router_rtp_capabilities,
             "sendTransport": media.send.as_json() if media.send else None,
             "recvTransport": media.recv.as_json() if media.recv else None,
-            "iceServers": list(self._context.ice_servers),
+            "iceServers": self._context.ice_servers_for(peer.id),
             "resumeToken": peer.resume_token,
             **self.tracks.received(peer.id),
             **self.state.as_json(peer.id),

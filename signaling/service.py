@@ -19,6 +19,7 @@ from signaling.access import RoomClaims, verify_room_token
 from signaling.errors import ROOM_CLOSED, TOO_MANY_ROOMS
 from signaling.event_queue import EventQueue
 from signaling.events import RoomEvent, RoomListener
+from signaling.ice_servers import IceServer, IceServers, TurnServer
 from signaling.limits import CLOSED_ROOMS_REMEMBERED, IDLE_ROOM_S, ROOMS_MAX, SWEEP_S
 from signaling.plane import MediaPlane
 from signaling.real_plane import RealPlane
@@ -33,11 +34,13 @@ class SignalingConfig:
     """What the operator sets.
 
     :param ice_servers: given to clients as they are, ``RTCIceServer`` JSON (STUN and TURN).
+    :param turn: a TURN server for which credentials are made, each time anew.
     :param allowed_origins: web origins besides our own that may connect; ``("*",)`` for any.
     :param max_rooms: open rooms at once.
     """
 
     ice_servers: tuple[dict[str, Any], ...] = ()
+    turn: TurnServer | None = None
     allowed_origins: tuple[str, ...] = ()
     max_rooms: int = ROOMS_MAX
 
@@ -103,12 +106,20 @@ class RoomService:
         self._rooms: dict[str, Room] = {}
         self._closed_rooms: OrderedDict[str, None] = OrderedDict()
         self._sweeper: asyncio.Task[None] | None = None
-        self._context = RoomContext(plane, clock, recordings_dir, self._events.put, config.ice_servers)
+        self._ice_servers = IceServers(config.ice_servers, config.turn)
+        self._context = RoomContext(plane, clock, recordings_dir, self._events.put, self.ice_servers_for)
 
     @property
     def router_rtp_capabilities(self) -> dict[str, Any]:
         """The same for every room; may be given with the token so that a client loads its device early."""
         return self._plane.router_rtp_capabilities
+
+    def ice_servers_for(self, word: str) -> list[IceServer]:
+        """STUN and TURN servers for one client.
+
+        :param word: its peer or session id, for the TURN server's log.
+        """
+        return self._ice_servers.for_client(word, self.clock.wall())
 
     # -- life ----------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from media.errors import LIMIT_REACHED, MALFORMED, NOT_FOUND, TOO_LARGE, Fault, 
 from media.whip import WhipOffer, build_answer, parse_offer
 from signaling.access import RoomClaims, may_publish
 from signaling.errors import PRECONDITION_FAILED, UNSUPPORTED_MEDIA_TYPE
+from signaling.ice_servers import link_headers
 from signaling.limits import WHIP_SDP_BYTES_MAX, WHIP_SESSIONS_MAX
 from signaling.room import Room
 from signaling.service import RoomService
@@ -113,7 +114,7 @@ class WhipGateway:
             **_CORS,
         }
         response = web.Response(status=201, text=answer, content_type=SDP, headers=headers)
-        for link in _ice_links(self._rooms.config.ice_servers):
+        for link in link_headers(self._rooms.ice_servers_for(session.peer_id)):
             response.headers.add("Link", link)
         return response
 
@@ -234,17 +235,3 @@ async def _body(request: web.Request) -> str:
         return data.decode()
     except UnicodeDecodeError:
         raise RemoteProtocolError(MALFORMED, "SDP is UTF-8") from None
-
-
-def _ice_links(servers: tuple[dict[str, Any], ...]) -> list[str]:
-    """``Link`` headers of RFC 9725 section 4.6."""
-    links = []
-    for server in servers:
-        urls = server.get("urls", [])
-        for url in [urls] if isinstance(urls, str) else urls:
-            link = f'<{url}>; rel="ice-server"'
-            if "username" in server:
-                link += f'; username="{server["username"]}"; credential="{server["credential"]}"'
-                link += '; credential-type="password"'
-            links.append(link)
-    return links
