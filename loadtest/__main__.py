@@ -9,7 +9,10 @@ from typing import Annotated
 import typer
 
 from loadtest import join as join_scenario
+from loadtest import network_scenario
+from loadtest.impair import NotRootError
 from loadtest.network import enter_own_network
+from loadtest.network_cases import MEASURE_SECONDS, chosen
 from loadtest.report import Report, lines
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -31,6 +34,27 @@ def join(
     enter_own_network("loadtest", sys.argv[1:])
     report = Report("join")
     join_scenario.run(report, runs, lambda line: typer.echo(line, err=True))
+    _finish(report, json)
+
+
+@app.command()
+def network(
+    json: Json = None,
+    cases: Annotated[str, typer.Option(help="Names of cases, comma-separated; empty = all.")] = "",
+    seconds: Annotated[float, typer.Option(min=5, help="Length of the steady cases.")] = MEASURE_SECONDS,
+) -> None:
+    """A consult on bad lines: freezes, concealment, layers, recovery. Needs root."""
+    try:
+        wanted = chosen(cases)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    enter_own_network("loadtest", sys.argv[1:])
+    report = Report("network")
+    try:
+        network_scenario.run(report, wanted, lambda line: typer.echo(line, err=True), seconds)
+    except NotRootError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
     _finish(report, json)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
 PASSWORD = "huizhen-demo"  # noqa: S105 - what the demo prints for everyone to read
+
+LAUNCH_MS = 60_000
+"""A cold start beside other busy processes."""
 
 FLAGS = (
     "--no-sandbox",
@@ -60,8 +64,11 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def launch(playwright: Playwright) -> Browser:
-    return playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
+def launch(playwright: Playwright, path: Path | None = None, extra: Sequence[str] = ()) -> Browser:
+    """Start Chromium, or what stands at ``path`` (a wrapper around it), with ``extra`` flags."""
+    return playwright.chromium.launch(
+        executable_path=path or chromium_path(), args=[*FLAGS, *extra], timeout=LAUNCH_MS
+    )
 
 
 def person(

@@ -75,8 +75,10 @@ def _joins(browser: Browser, url: str, runs: int, progress: Progress) -> Samples
     return samples
 
 
-def start_consult(browser: Browser, url: str, village: Rest) -> tuple[str, BrowserContext]:
-    """Request an urgent cardiology consult with the clinic's ECG and let whoever is rung accept it.
+def start_consult(
+    browser: Browser, url: str, village: Rest, kinds: tuple[str, ...] = ("ecg",)
+) -> tuple[str, BrowserContext]:
+    """Request an urgent cardiology consult with the clinic's devices of these kinds; whoever is rung accepts.
 
     Returns the consult's id and the browser of that expert.
     """
@@ -91,7 +93,7 @@ def start_consult(browser: Browser, url: str, village: Rest) -> tuple[str, Brows
             "purpose": "胸痛两小时",
             "summary": "突发胸痛，伴出汗。",
             "consent": {"consult": True, "recording": False, "by": "patient"},
-            "deviceIds": [device["id"] for device in devices if device["kind"] == "ecg"],
+            "deviceIds": [device["id"] for device in devices if device["kind"] in kinds],
             "submit": True,
         },
     )["id"]

@@ -22,19 +22,19 @@ class ServerFailedError(Exception):
 
 
 class ServerProcess:
-    """A demo server in ``data``, listening on free ports of 127.0.0.1.
+    """A demo server in ``data``, listening on free ports of ``host``.
 
     Everything it prints goes to ``data/server.log``; `url` is set once it said ``READY``.
     """
 
-    def __init__(self, data: Path, extra: Sequence[str] = ()) -> None:
+    def __init__(self, data: Path, extra: Sequence[str] = (), host: str = "127.0.0.1") -> None:
         data.mkdir(parents=True, exist_ok=True)
         self.data = data
         self.log_path = data / "server.log"
         self.url = ""
         self._ready = threading.Event()
         command = [sys.executable, "-m", "server.cli", "demo", "--data", str(data)]
-        command += ["--host", "127.0.0.1", "--port", "0", "--media-port", "0", *extra]
+        command += ["--host", host, "--port", "0", "--media-port", "0", *extra]
         self._process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

@@ -1,0 +1,128 @@
+"""From samples of a watched page to the figures of one case. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from loadtest.report import percentile
+
+Sample = Mapping[str, Any]
+"""What `loadtest.network_watch.Watch.sample` gives; times in ms since 1970."""
+
+FULL_RATE_SHARE = 0.7
+"""Full quality is the resolution of before at this share of its frame rate at least."""
+
+
+IN_FLIGHT_MS = 100
+"""What was on its way when a line broke still comes for this long, and proves nothing."""
+
+
+def inbound(sample: Sample, source: str) -> Mapping[str, Any]:
+    """The statistics of one source; empty while it is not received. The newest stream wins."""
+    found = [one for one in sample["inbound"] if one["source"] == source]
+    return max(found, key=lambda one: one.get("packetsReceived", 0), default={})
+
+
+def of_window(samples: Sequence[Sample], began_ms: float) -> dict[str, Any]:
+    """Freezes, concealment, layers and ECG between the first and the last sample.
+
+    Picture gaps are those that reach beyond ``began_ms``. A counter that became smaller means that the
+    page made a new receiver meanwhile; then it counts from there.
+    """
+    first, last = samples[0], samples[-1]
+    minutes = (last["at"] - first["at"]) / 60_000
+    figures: dict[str, Any] = _audio(first, last)
+    longest: list[float] = []
+    for source in ("camera", "ultrasound"):
+        if not any(inbound(sample, source) for sample in samples):
+            continue
+        gaps = _gaps(last, source, began_ms)
+        longest += gaps
+        figures[source] = _video(samples, source, minutes) | {"longest_gap_ms": round(max(gaps, default=0.0))}
+    figures["longest_freeze_ms"] = round(max(longest, default=0.0)) if "camera" in figures else None
+    return figures | _ecg(first, last)
+
+
+def _grown(first: Mapping[str, Any], last: Mapping[str, Any], name: str) -> float:
+    before, after = first.get(name, 0) or 0, last.get(name, 0) or 0
+    return float(after - before if after >= before else after)
+
+
+def _audio(first: Sample, last: Sample) -> dict[str, Any]:
+    before, after = inbound(first, "microphone"), inbound(last, "microphone")
+    total = _grown(before, after, "totalSamplesReceived")
+    concealed = _grown(before, after, "concealedSamples")
+    audible = concealed - _grown(before, after, "silentConcealedSamples")
+    if not total:
+        return {"audio_concealed_percent": None}
+    return {
+        "audio_concealed_percent": round(100 * concealed / total, 2),
+        "audio_concealed_audibly_percent": round(100 * max(0.0, audible) / total, 2),
+    }
+
+
+def _gaps(last: Sample, source: str, began_ms: float) -> list[float]:
+    gaps = last["pictures"].get(source, {}).get("gaps", ())
+    return [length for begin, length in gaps if begin + length > began_ms]
+
+
+def _video(samples: Sequence[Sample], source: str, minutes: float) -> dict[str, Any]:
+    before, after = inbound(samples[0], source), inbound(samples[-1], source)
+    seen = [one for sample in samples if (one := inbound(sample, source)).get("frameHeight")]
+    seconds = minutes * 60
+    return {
+        "freezes_per_minute": round(_grown(before, after, "freezeCount") / minutes, 1),
+        "frozen_percent": round(100 * _grown(before, after, "totalFreezesDuration") / seconds, 1),
+        "heights": sorted({int(one["frameHeight"]) for one in seen}),
+        "height_at_end": int(seen[-1]["frameHeight"]) if seen else None,
+        "frames_per_second": round(median([one.get("framesPerSecond", 0) for one in seen]), 1) if seen else 0,
+        "kbps": round(_grown(before, after, "bytesReceived") * 8 / seconds / 1000),
+        "packets_lost_after_repair": int(_grown(before, after, "packetsLost")),
+        "retransmitted": int(_grown(before, after, "retransmittedPacketsReceived")),
+    }
+
+
+def _ecg(first: Sample, last: Sample) -> dict[str, Any]:
+    before, after = first["ecg"], last["ecg"]
+    if not before or not after or after["sequence"] < 0:
+        return {"ecg_gaps": None}
+    frames = after["sequence"] - before["sequence"]
+    delays = after["delays"][-max(frames, 1) :]
+    seconds = (last["at"] - first["at"]) / 1000
+    return {
+        "ecg_gaps": after["gaps"] - before["gaps"] if after["gaps"] >= before["gaps"] else after["gaps"],
+        "ecg_samples_per_second": round((after["samples"] - before["samples"]) / seconds),
+        "ecg_delay_p99_ms": round(percentile(delays, 99), 1) if delays else None,
+    }
+
+
+def full_again(sample: Sample, baseline: Sample, source: str = "camera") -> bool:
+    """Whether a source has the resolution of ``baseline`` and (nearly) its frame rate."""
+    now, then = inbound(sample, source), inbound(baseline, source)
+    if not then:
+        return True
+    same_height = now.get("frameHeight", 0) >= then.get("frameHeight", 0)
+    enough = now.get("framesPerSecond", 0) >= FULL_RATE_SHARE * then.get("framesPerSecond", 0)
+    return bool(same_height and enough)
+
+
+def media_back(samples: Sequence[Sample], since_ms: float) -> float | None:
+    """Seconds from ``since_ms`` until a remote picture was shown and sound had come; None if not seen.
+
+    Samples are taken while waiting, so the answer is as exact as they are dense.
+    """
+    reference: Sample | None = None
+    for sample in samples:
+        if sample["at"] < since_ms + IN_FLIGHT_MS:
+            continue
+        if reference is None:
+            reference = sample
+            continue
+        picture = sample["pictures"].get("camera", {}).get("last", 0) > reference["at"]
+        before = inbound(reference, "microphone").get("packetsReceived", 0)
+        sound = inbound(sample, "microphone").get("packetsReceived", 0)
+        if picture and (sound > before or 0 < sound < before):
+            return round(float(sample["at"] - since_ms) / 1000, 2)
+    return None

@@ -1,0 +1,45 @@
+"""A participant on the sdk in a namespace of its own: ``python -m loadtest.network_peer URL TOKEN``.
+
+Receives everything, publishes nothing, and prints each half second one JSON line of what came in so far:
+``{"at": UNIX_SECONDS, "SOURCE": {"packets", "octets", "lost", "frames", "height"}}``. Ends with its stdin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+
+from clients.sdk.room import RoomSession
+
+PERIOD_SECONDS = 0.5
+
+
+def _figures(session: RoomSession) -> dict[str, object]:
+    return {
+        sink.source: {
+            "packets": sink.stats.packets,
+            "octets": sink.stats.octets,
+            "lost": sink.stats.lost,
+            "frames": sink.stats.frames,
+            "height": sink.height,
+        }
+        for sink in session.sinks.values()
+    }
+
+
+async def main(url: str, token: str) -> None:
+    """Until stdin ends."""
+    session = await RoomSession.join(url, token)
+    ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    try:
+        while not ended.done():
+            print(json.dumps({"at": time.time(), **_figures(session)}), flush=True)
+            await asyncio.wait([ended], timeout=PERIOD_SECONDS)
+    finally:
+        await session.leave()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2]))

@@ -1,0 +1,160 @@
+"""A consult over impaired lines: the server, two Chromiums and an sdk guest, each in its own namespace."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+
+from loadtest.browser import Rest, chromium_path, launch, person
+from loadtest.impair_network import HUB, Network, wrapper
+from loadtest.join import start_consult
+from loadtest.network_cases import GOOD
+from loadtest.network_watch import Watch
+from loadtest.server_process import ServerProcess
+
+PEERS = ("expert", "village", "bystander")
+_OPEN_MS = 45_000
+_KEPT_LINES = 2000
+# The sdk guest has a tile too, but no picture.
+_PIN_CAMERA = """() => {
+    const tiles = [...document.querySelectorAll('[data-testid=tile][data-source=camera]:not([data-self])')]
+    tiles.find((tile) => tile.querySelector('video')?.srcObject)?.querySelector('button.pin')?.click()
+}"""
+
+
+class Bystander:
+    """An sdk participant on a clean line: whoever else's line is bad, it must not notice."""
+
+    def __init__(self, network: Network, url: str, token: str) -> None:
+        command = network.inside("bystander", sys.executable, "-m", "loadtest.network_peer", url, token)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._lines: deque[dict[str, Any]] = deque(maxlen=_KEPT_LINES)
+        self._reader = threading.Thread(target=self._read, name="bystander", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.append(json.loads(line))
+
+    def between(self, began: float, ended: float) -> dict[str, Any]:
+        """Frames per second, height and losses of the camera between two Unix times."""
+        lines = [line for line in list(self._lines) if began <= line["at"] <= ended and "camera" in line]
+        if len(lines) < 2:
+            return {}
+        first, last = lines[0], lines[-1]
+        camera, before = last["camera"], first["camera"]
+        seconds = last["at"] - first["at"]
+        return {
+            "height": camera["height"],
+            "frames_per_second": round((camera["frames"] - before["frames"]) / seconds, 1),
+            "lost": camera["lost"] - before["lost"],
+        }
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(5)
+        self._process.stdout.close()
+
+
+@dataclass
+class Room:
+    """A running consult. ``expert`` and ``village`` are the watched pages; contexts can open them anew."""
+
+    network: Network
+    consultation: str
+    contexts: dict[str, BrowserContext]
+    watches: dict[str, Watch]
+    bystander: Bystander
+    chromium: str
+
+    def open(self, name: str) -> Watch:
+        """Open a person's page of the room (anew), and wait until it shows the other's picture."""
+        if name in self.watches:
+            self.watches[name].page.close()
+        page = self.contexts[name].new_page()
+        watch = self.watches[name] = Watch(page)
+        page.goto(f"/room/{self.consultation}", wait_until="commit", timeout=_OPEN_MS)
+        return watch
+
+    def wait_for_pictures(self, name: str) -> None:
+        """Until the page shows the other's camera."""
+        self.watches[name].page.wait_for_function(
+            "async () => (await window.__watched?.())?.pictures.camera?.count > 10", timeout=_OPEN_MS
+        )
+
+    def put_camera_on_stage(self, name: str) -> None:
+        """As an expert does to look at the patient: then its highest layer is wanted."""
+        self.watches[name].page.evaluate(_PIN_CAMERA)
+
+
+@contextmanager
+def running_room(directory: Path, seed: int) -> Iterator[Room]:
+    """Everything of one run, closed at the end."""
+    with ExitStack() as stack:
+        network = stack.enter_context(Network(PEERS, seed))
+        for name in PEERS:
+            network.set_both(name, GOOD)
+        server = ServerProcess(directory, host=HUB)
+        stack.callback(server.stop)
+        playwright = stack.enter_context(sync_playwright())
+        browsers = {
+            name: stack.enter_context(_browser(playwright, network, name, server.url, directory))
+            for name in ("expert", "village")
+        }
+        village = person(browsers["village"], server.url, "village")
+        rest = Rest(village, "village")
+        consultation, expert = start_consult(browsers["expert"], server.url, rest, ("ecg", "ultrasound"))
+        bystander = Bystander(network, server.url, _guest_token(rest, consultation))
+        stack.callback(bystander.close)
+        room = Room(
+            network,
+            consultation,
+            {"expert": expert, "village": village},
+            {},
+            bystander,
+            browsers["expert"].version,
+        )
+        for name in ("village", "expert"):
+            room.open(name)
+        for name in ("village", "expert"):
+            room.wait_for_pictures(name)
+        room.put_camera_on_stage("expert")
+        yield room
+
+
+@contextmanager
+def _browser(
+    playwright: Playwright, network: Network, name: str, url: str, directory: Path
+) -> Iterator[Browser]:
+    """A Chromium in the peer's namespace. Playwright drives it by a pipe, which knows no namespaces."""
+    with wrapper(network, name, chromium_path(), directory) as path:
+        # getUserMedia wants a secure origin; the run has no certificate that a browser would trust.
+        browser = launch(playwright, path, [f"--unsafely-treat-insecure-origin-as-secure={url}"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def _guest_token(rest: Rest, consultation: str) -> str:
+    link = rest.call("POST", f"/consultations/{consultation}/guest-links", {})
+    secret = link["url"].rsplit("/", 1)[-1]
+    return str(rest.call("POST", f"/guest/{secret}/token", {"displayName": "家属"})["token"])
