@@ -119,3 +119,6 @@ WHIP_SDP_BYTES_MAX = 64 * 1024
 
 WHIP_LOST_S = 15.0
 """A WHIP device without media for this long (RFC 7675 consent lost) has gone."""
+
+SIGNALS_KEPT_FREE_MAX_BPS = 400_000
+"""Of each receiver's line: three ECGs. What a device announces must not push out all video."""

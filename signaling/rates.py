@@ -1,6 +1,16 @@
-"""A token bucket: how often something may happen. Time is passed in."""
+"""Rates: how often something may happen (a token bucket; time is passed in), and what a signal takes."""
 
 from __future__ import annotations
+
+from media.signals import StreamDescriptor
+
+_BITS_PER_SAMPLE = 8  # of the 16, after the device's differences and zlib: 7 to 8 for a resting ECG
+_FRAME_BPS = 10 * 8 * 120  # ten frames a second, each with its header, WebSocket, TCP and IP
+
+
+def signal_bps(descriptor: StreamDescriptor) -> int:
+    """About how many bits per second a signal stream takes on a viewer's line."""
+    return round(_BITS_PER_SAMPLE * len(descriptor.leads) * descriptor.sampling_rate_hz) + _FRAME_BPS
 
 
 class TokenBucket:

@@ -25,6 +25,9 @@ class RoomRouter:
     def can_consume(self, producer_id: str, rtp_capabilities: dict[str, Any]) -> bool:
         return self.router.can_consume(producer_id, rtp_capabilities)
 
+    def keep_free(self, bits_per_second: int) -> None:
+        self.router.signals_bps = bits_per_second
+
     def close(self) -> None:
         self.router.close()
 

@@ -20,7 +20,9 @@ from media.signals import SignalFanout, StreamDescriptor
 from signaling.access import RoomClaims, RoomGrant
 from signaling.errors import RECORDING_NOT_ALLOWED, ROOM_CLOSED, TOKEN_REVOKED
 from signaling.events import RecordingStarted, RecordingStopped, RoomClosed, RoomEvent
+from signaling.limits import SIGNALS_KEPT_FREE_MAX_BPS
 from signaling.plane import MediaPlane, RecorderPort
+from signaling.rates import signal_bps
 from signaling.room_recording import RoomRecording
 from signaling.room_tracks import RoomTracks
 from signaling.rooms import Output, Peer, RoomSettings, RoomState, Tell
@@ -292,11 +294,18 @@ class Room:
         """A signal stream sends into this room; ``started_at`` is the time of its first sample, Unix
         seconds."""
         self._signal_starts[descriptor.stream_id] = (descriptor, started_at)
+        self._keep_signals_free()
         self._recording.add_signal(descriptor, started_at)
 
     def signal_ended(self, stream_id: str) -> None:
         """Idempotent."""
         self._signal_starts.pop(stream_id, None)
+        self._keep_signals_free()
+
+    def _keep_signals_free(self) -> None:
+        streams = [descriptor for descriptor, _ in self._signal_starts.values()]
+        wanted = sum(signal_bps(descriptor) for descriptor in streams)
+        self.tracks.router.keep_free(min(wanted, SIGNALS_KEPT_FREE_MAX_BPS))
 
     def stop_recording(self) -> None:
         """The mark goes off at once, the files are closed in the background. Harmless when nothing runs."""

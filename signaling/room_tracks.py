@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from media.errors import Fault
+from media.relay.allocation import Decision
+from media.relay.layers import KEY_FRAMES
 from signaling.access import RoomGrant, may_chat, may_publish
 from signaling.messages import Produce, ProduceData
 from signaling.peer_media import PeerMedia, found
@@ -256,6 +258,21 @@ class RoomTracks:
         if peer_id is not None:
             payload = {"consumerId": consumer.id, "spatialLayer": spatial, "temporalLayer": temporal}
             self._tell(peer_id, "consumerLayers", payload)
+
+    def consumer_reduced(self, consumer: ConsumerPort, decision: Decision) -> None:
+        peer_id = self._owners.get(consumer.id)
+        if peer_id is None:
+            return
+        step = decision.step
+        payload = {
+            "consumerId": consumer.id,
+            "reason": "bandwidth",
+            "state": decision.state,
+            "spatialLayer": step.spatial if step else None,
+            "temporalLayer": max(0, step.temporal) if step else None,
+            "keyFramesOnly": step is not None and step.temporal == KEY_FRAMES,
+        }
+        self._tell(peer_id, "consumerReduced", payload)
 
     def transport_state(self, transport: TransportPort, state: str) -> None:
         peer_id = self._owners.get(transport.id)

@@ -114,6 +114,18 @@ class ConsumerLayers:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsumerReduced:
+    """How much of a track our line has room for: ``state`` is full, reduced or paused."""
+
+    consumer_id: str
+    reason: str
+    state: str
+    spatial_layer: int | None
+    temporal_layer: int | None
+    key_frames_only: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DataStreamAdded:
     data_consumer_id: str
     peer_id: str
@@ -197,6 +209,7 @@ RoomEvent = (
     | ConsumerPaused
     | ConsumerResumed
     | ConsumerLayers
+    | ConsumerReduced
     | DataStreamAdded
     | DataStreamClosed
     | DataReceived
@@ -238,6 +251,14 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], RoomEvent]] = {
     "consumerResumed": lambda json: ConsumerResumed(json["consumerId"]),
     "consumerLayers": lambda json: ConsumerLayers(
         json["consumerId"], json.get("spatialLayer"), json.get("temporalLayer")
+    ),
+    "consumerReduced": lambda json: ConsumerReduced(
+        json["consumerId"],
+        json["reason"],
+        json["state"],
+        json.get("spatialLayer"),
+        json.get("temporalLayer"),
+        json.get("keyFramesOnly", False),
     ),
     "dataConsumerClosed": lambda json: DataStreamClosed(json["dataConsumerId"]),
     "transportState": lambda json: TransportState(json["transportId"], json["state"]),

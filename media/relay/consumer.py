@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from media.limits import SENDER_REPORTS_KEPT
 from media.ortc import RtpParameters
 from media.relay import plane
+from media.relay.allocation import Decision, State
 from media.relay.feedback import Rate
-from media.relay.layers import ALL_TEMPORAL, choose_layer
+from media.relay.layers import ALL_TEMPORAL, KEY_FRAMES, choose_layer
 from media.relay.plane import Subscription
 from media.relay.producer import STILL_SOURCES, Producer
 from media.relay.rewrite import Egress
@@ -75,6 +76,10 @@ class Consumer:
         )
         self._owner = owner
         self._preferred = len(producer.layers) - 1
+        self._preferred_temporal = ALL_TEMPORAL
+        self.allotted: State = "full"  # of the receiver's bandwidth, by the allocator
+        self._most = self._preferred  # spatial layer within the allotment
+        self._most_temporal = ALL_TEMPORAL
         self._reports: deque[tuple[int, float]] = deque(maxlen=SENDER_REPORTS_KEPT)
         self._rate = Rate()
         self._nacks = self._plis = 0
@@ -115,6 +120,7 @@ class Consumer:
             "paused": self.paused,
             "producerPaused": self.producer_paused,
             "source": self.producer.source,
+            "allotted": self.allotted,
         }
 
     def pause(self) -> None:
@@ -146,7 +152,8 @@ class Consumer:
             return
         self._preferred = max(0, min(spatial, len(self.producer.layers) - 1))
         wanted = ALL_TEMPORAL if temporal is None else temporal
-        self.subscription.egress.temporal.target = max(0, min(wanted, ALL_TEMPORAL))
+        self._preferred_temporal = max(0, min(wanted, ALL_TEMPORAL))
+        self._aim_temporal()
         self.choose_layer(self._owner.now())
 
     def request_key_frame(self) -> None:
@@ -155,19 +162,54 @@ class Consumer:
         if layer is not None:
             self.producer.want_keyframe(layer, self._owner.now())
 
+    # -- what the allocator decides ------------------------------------------------------------------------
+
+    @property
+    def wanted(self) -> bool:
+        """The receiver wants it and the publisher sends it: bandwidth is to be found for it."""
+        return not (self.closed or self.paused or self.producer.paused) and self._owner.connected
+
+    @property
+    def preferred_layers(self) -> tuple[int, int]:
+        """(spatial, temporal) that the receiver wants at most."""
+        return self._preferred, self._preferred_temporal
+
+    def allot(self, decision: Decision) -> bool:
+        """Send what the receiver's line has room for; True when that is another state or another step.
+
+        A paused track comes back with its next key frame, which is asked for.
+        """
+        step, before = decision.step, (self.allotted, self._most, self._most_temporal)
+        self.allotted = decision.state
+        if step is None or decision.state == "full":
+            self._most, self._most_temporal = len(self.producer.layers) - 1, ALL_TEMPORAL
+        else:
+            self._most, self._most_temporal = step.spatial, step.temporal
+        if (self.allotted, self._most, self._most_temporal) == before:
+            return False
+        self._aim_temporal()
+        self.choose_layer(self._owner.now())
+        return True
+
+    def _aim_temporal(self) -> None:
+        temporal = self.subscription.egress.temporal
+        temporal.target = min(self._preferred_temporal, self._most_temporal)
+        if temporal.current == KEY_FRAMES < temporal.target:
+            self.request_key_frame()
+
     # -- what the producer and the owner tell it -----------------------------------------------------------
 
     def choose_layer(self, now: float) -> None:
         """Something changed: whether to send, and which layer."""
         subscription = self.subscription
-        sending = not (self.closed or self.paused or self.producer.paused) and self._owner.connected
-        if not sending:
+        if not self.wanted or self.allotted == "paused":
             self._leave()
             return
         layers = self.producer.layers
-        index = choose_layer([layer.alive for layer in layers], self._preferred)
+        preferred = min(self._preferred, self._most)
+        index = choose_layer([layer.alive for layer in layers], preferred)
         silent = index is None  # all of them: stay where we are, or wait at the best
-        best = layers[self._preferred if index is None else index]
+        best = layers[preferred if index is None else index]
         self._aim(subscription.target or best if silent else best, now)
 
     def _aim(self, target: Layer, now: float) -> None:
@@ -196,7 +238,7 @@ class Consumer:
     def current_layers(self) -> tuple[int, int] | None:
         """(spatial, temporal) sent at present; None when nothing is."""
         layer = self.subscription.current
-        temporal = min(self.subscription.egress.temporal.current, self.producer.temporal_layers - 1)
+        temporal = max(0, min(self.subscription.egress.temporal.current, self.producer.temporal_layers - 1))
         return None if layer is None else (layer.index, temporal)
 
     def _tell_layers(self) -> None:
@@ -280,6 +322,7 @@ class Consumer:
             "retransmitted": subscription.retransmitted,
             "refused": subscription.refused,
             "plis": self._plis,
+            "allotted": self.allotted,
             "spatialLayer": layers[0] if layers else None,
             "temporalLayer": layers[1] if layers else None,
         }

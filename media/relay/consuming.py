@@ -36,4 +36,5 @@ def make_consumer(
     first = (router.new_sequence(), router.new_sequence())
     consumer = Consumer(router.new_id(), owner, producer, parameters, paused, first)
     producer.consumers[consumer.id] = consumer
+    router.consumer_made()
     return consumer

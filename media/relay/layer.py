@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from media.relay.feedback import Missing, Rate, Reception
 from media.relay.history import History
 from media.relay.keyframes import KeyFrameRequests
+from media.relay.meter import Meter
 from media.rtp.clocks import ClockMap
 from media.rtp.numbers import Unwrapper
 
@@ -34,6 +35,7 @@ class Layer:
         "index",
         "keyframes",
         "last_at",
+        "meter",
         "missing",
         "picture_bits",
         "pictures",
@@ -61,6 +63,7 @@ class Layer:
         self.subscribers: tuple[Subscription, ...] = ()  # replaced, never changed: it may be walked
         self.keyframes = KeyFrameRequests()
         self.rate = Rate()
+        self.meter = Meter()
         self.alive = False
         self.last_at = 0.0
         self.size: tuple[int, int] | None = None  # of the last key frame, pixels

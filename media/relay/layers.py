@@ -8,6 +8,7 @@ from typing import Protocol
 from media.rtp.numbers import ts_diff
 
 ALL_TEMPORAL = 3  # VP8's TID has two bits
+KEY_FRAMES = -1  # in the place of a temporal layer: key frames and nothing between them
 _LEAST_STEP_S = 0.001  # between the last frame of one layer and the first of the next
 _MOST_DISAGREEMENT_S = 3.0  # of sender reports with arrival; beyond it the reports are not believed
 
@@ -34,15 +35,17 @@ class FrameView(Protocol):
 class TemporalFilter:
     """Drops frames above a temporal layer; goes up only where the encoder allows it (RFC 7741, Y bit).
 
-    It is shown packets in order only; late ones follow what was decided for their frame.
+    It is shown packets in order only; late ones follow what was decided for their frame. Below the lowest
+    temporal layer there is `KEY_FRAMES`, for streams that have no other.
     """
 
-    __slots__ = ("_timestamp", "current", "target")
+    __slots__ = ("_is_key", "_timestamp", "current", "target")
 
     def __init__(self) -> None:
         self.target = ALL_TEMPORAL
         self.current = ALL_TEMPORAL
         self._timestamp: int | None = None
+        self._is_key = False  # the frame is a key frame
 
     def restart(self) -> None:
         """A key frame begins another layer: any temporal layer may follow it."""
@@ -53,15 +56,18 @@ class TemporalFilter:
         """Whether the packet's frame is forwarded; the answer never changes within a frame."""
         if packet.timestamp != self._timestamp:
             self._timestamp = packet.timestamp
+            self._is_key = packet.keyframe
             if self.current != self.target:
                 self._move(packet)
-        return packet.temporal_layer <= self.current
+        return self._is_key if self.current == KEY_FRAMES else packet.temporal_layer <= self.current
 
     def _move(self, packet: FrameView) -> None:
         if self.target < self.current or packet.keyframe:
             self.current = self.target
         elif (
-            packet.layer_sync and packet.starts_frame and self.current < packet.temporal_layer <= self.target
+            packet.layer_sync
+            and packet.starts_frame
+            and KEY_FRAMES < self.current < packet.temporal_layer <= self.target
         ):
             self.current = packet.temporal_layer
 

@@ -143,6 +143,7 @@ def _forward_new(
         return
     if packet.picture_id >= 0:
         packet.picture_id = layer.unwrap_picture(packet.picture_id, packet.picture_id_bits)
+    layer.meter.count(packet, now)
     if layer.asks_again:
         layer.history.add(packet)
     forward(layer, packet, now)

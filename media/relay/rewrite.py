@@ -128,6 +128,9 @@ def normalize(
         _read_vp8(packet)
     elif ingress.codec == "h264":
         packet.keyframe = h264.starts_keyframe(data, header.payload_start, header.payload_end)
+        if h264.is_droppable(data, header.payload_start, header.payload_end):
+            packet.temporal_layer = 1
+            packet.layer_sync = True  # it refers only to what is always sent
     return packet
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from math import inf
+from math import floor, inf
 from typing import Any, Protocol
 
 from media.clock import Clock
 from media.errors import CLOSED, LocalProtocolError, RemoteProtocolError
+from media.limits import ALLOCATION_INTERVAL_S
 from media.ortc import ROUTER_CAPABILITIES, can_consume, parse_rtp_capabilities, router_rtp_capabilities
+from media.relay.allocation import Decision
+from media.relay.allocator import Allocator
 from media.relay.consumer import Consumer
 from media.relay.consuming import make_consumer
 from media.relay.data import DataConsumer, DataProducer
@@ -35,6 +38,9 @@ class RouterListener(Protocol):
         """The producer behind it paused (True) or resumed (False)."""
 
     def consumer_layers(self, consumer: Consumer, spatial: int, temporal: int) -> None: ...
+    def consumer_reduced(self, consumer: Consumer, decision: Decision) -> None:
+        """Its receiver's line has room for more or less of it than before."""
+
     def producer_closed(self, producer: Producer) -> None: ...
     def data_consumer_closed(self, consumer: DataConsumer) -> None: ...
     def transport_state(self, transport: WebRtcTransport, state: str) -> None: ...
@@ -64,6 +70,9 @@ class Router:
         self.data_producers: dict[str, DataProducer] = {}
         self.transports: dict[str, WebRtcTransport] = {}
         self.due = inf
+        self.signals_bps = 0  # kept free on every receiver's line for what goes by TCP: the signals
+        self._allocators: dict[str, Allocator] = {}
+        self._allocation_due = inf
         self._taps: dict[str, Tap] = {}
         self._timer = timer
         self._randbits = randbits
@@ -78,6 +87,7 @@ class Router:
         self._require_open()
         transport = WebRtcTransport(self, socket)
         self.transports[transport.id] = transport
+        self._allocators[transport.id] = Allocator(transport.consumers, lambda _: None, self)
         return transport
 
     def producer(self, producer_id: str) -> Producer:
@@ -140,10 +150,43 @@ class Router:
     def transport_closed(self, transport: WebRtcTransport) -> None:
         """Called by a transport that is closed."""
         self.transports.pop(transport.id, None)
+        self._allocators.pop(transport.id, None)
 
     def _require_open(self) -> None:
         if self.closed:
             raise LocalProtocolError(CLOSED, "router")
+
+    # -- bandwidth -----------------------------------------------------------------------------------------
+
+    def allocator(self, transport_id: str) -> Allocator:
+        """Who shares out the line of an open transport."""
+        return self._allocators[transport_id]
+
+    def consumer_made(self) -> None:
+        """Allocation begins with the first consumer; all transports are looked at together."""
+        if self._allocation_due == inf:
+            self._plan_allocation(self.clock.monotonic())
+            self.wake(self._allocation_due)
+
+    def _plan_allocation(self, now: float) -> None:
+        self._allocation_due = (floor(now / ALLOCATION_INTERVAL_S) + 1) * ALLOCATION_INTERVAL_S
+
+    def _allocate(self, now: float) -> None:
+        busy = [one for one in self._allocators.values() if one.needed]
+        for allocator in busy:
+            allocator.tick(now)
+        self._allocation_due = inf
+        if busy:
+            self._plan_allocation(now)
+
+    def consumer_reduced(self, consumer: Consumer, decision: Decision) -> None:
+        """Called by an allocator."""
+        logger.info("consumer %s: %s", consumer.id, decision.state)
+        self.listener.consumer_reduced(consumer, decision)
+
+    def is_speaker(self, producer: Producer) -> bool:
+        """Whether this comes from the one who speaks."""
+        return False
 
     # -- time ----------------------------------------------------------------------------------------------
 
@@ -161,6 +204,9 @@ class Router:
             due = min(due, transport.tick(now))
         for producer in list(self.producers.values()):
             due = min(due, producer.tick(now))
+        if now >= self._allocation_due:
+            self._allocate(now)
+        due = min(due, self._allocation_due)
         self.due = inf if self.closed else min(due, self.due)  # what was woken meanwhile counts too
         return self.due
 

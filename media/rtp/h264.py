@@ -49,6 +49,18 @@ def starts_keyframe(data: Buffer, start: int, end: int) -> bool:
     return kind in (IDR, SPS)
 
 
+def is_droppable(data: Buffer, start: int, end: int) -> bool:
+    """Whether this payload is part of a slice that no other picture refers to (nal_ref_idc 0, H.264 7.4.1).
+
+    A frame of such slices can be left out and nothing is missed. An aggregate counts as needed, since its
+    header tells only the highest of its units' (RFC 6184 section 5.7.1 keeps that exact, not every sender).
+    """
+    if end - start < 2 or data[start] & 0x60:
+        return False
+    kind = data[start] & 0x1F
+    return kind == SLICE or (kind == FU_A and data[start + 1] & 0x1F == SLICE)
+
+
 class _Bits:
     """Reads an RBSP: emulation prevention is taken out first (H.264 7.3.1)."""
 

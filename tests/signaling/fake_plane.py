@@ -205,6 +205,7 @@ class FakeRouter:
         self.data_consumers: dict[str, FakeDataConsumer] = {}
         self.transports: list[FakeTransport] = []
         self.closed = 0
+        self.kept_free = 0
         self._numbers = numbers
 
     def new_id(self, what: str) -> str:
@@ -220,6 +221,9 @@ class FakeRouter:
 
     def can_consume(self, producer_id: str, rtp_capabilities: dict[str, Any]) -> bool:
         return producer_id in self.producers and bool(rtp_capabilities.get("codecs"))
+
+    def keep_free(self, bits_per_second: int) -> None:
+        self.kept_free = bits_per_second
 
     def close(self) -> None:
         self.closed += 1

@@ -11,6 +11,7 @@ from typing import Any
 
 from media.clock import CountedClock
 from media.relay import Consumer, DataConsumer, Producer, Router, WebRtcTransport
+from media.relay.allocation import Decision
 from media.relay.testing import FakeSocket, FakeWire
 from media.rtp import rtcp
 from media.rtp.clocks import ntp_from_unix
@@ -51,6 +52,9 @@ class Listener:
 
     def consumer_layers(self, consumer: Consumer, spatial: int, temporal: int) -> None:
         self.events.append(("consumer_layers", consumer.id, spatial, temporal))
+
+    def consumer_reduced(self, consumer: Consumer, decision: Decision) -> None:
+        self.events.append(("consumer_reduced", consumer.id, decision.state, decision.step))
 
     def producer_closed(self, producer: Producer) -> None:
         self.events.append(("producer_closed", producer.id))

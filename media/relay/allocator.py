@@ -1,0 +1,104 @@
+"""Applies `media.relay.allocation` to what one transport sends, and tells what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from media.limits import KEY_FRAME_GAP_MAX_S
+from media.relay.allocation import Allocation, Decision, Demand, Rank, Step, allocate
+from media.relay.consumer import Consumer
+from media.relay.ladder import LayerRate, ladder
+from media.relay.layer import Layer
+from media.relay.layers import ALL_TEMPORAL
+from media.relay.producer import STILL_SOURCES, Producer
+
+Available = Callable[[float], int | None]
+_RANKS = {"ultrasound": Rank.ULTRASOUND, "screen": Rank.SCREEN}
+
+
+class RoomView(Protocol):
+    """What an allocator needs of the router."""
+
+    signals_bps: int
+
+    def is_speaker(self, producer: Producer) -> bool:
+        """Whether this comes from the one who speaks."""
+
+    def consumer_reduced(self, consumer: Consumer, decision: Decision) -> None: ...
+
+
+class Allocator:
+    """One subscriber's share of its own line; nobody else's line comes into it.
+
+    :param consumers: the transport's, by id; looked at each time.
+    :param available: bits per second that the line carries, by the estimate; None while nothing is known.
+    """
+
+    def __init__(self, consumers: Mapping[str, Consumer], available: Available, room: RoomView) -> None:
+        self.available = available
+        self._consumers = consumers
+        self._room = room
+        self._allocation = Allocation()
+
+    @property
+    def needed(self) -> bool:
+        """There is something that could be reduced."""
+        return any(consumer.kind == "video" for consumer in self._consumers.values())
+
+    @property
+    def wanted_bps(self) -> int:
+        """What everything in full takes, with what is kept free for signals: the aim of probing."""
+        return self._allocation.wanted_bps + self._room.signals_bps
+
+    @property
+    def is_reducing(self) -> bool:
+        """Something is reduced or paused for want of bandwidth."""
+        return any(decision.state != "full" for decision in self._allocation.decisions)
+
+    def tick(self, now: float) -> None:
+        """Decide again; called every `ALLOCATION_INTERVAL_S`."""
+        available = self.available(now)
+        if available is not None:
+            available = max(0, available - self._room.signals_bps)
+        demands = list(self._demands(now))
+        self._allocation = allocate(available, demands, self._allocation, now)
+        for decision in self._allocation.decisions:
+            consumer = self._consumers.get(decision.key)
+            if consumer is not None and consumer.allot(decision):
+                self._room.consumer_reduced(consumer, decision)
+
+    def _demands(self, now: float) -> Iterable[Demand]:
+        for consumer in self._consumers.values():
+            if consumer.wanted:
+                steps = steps_of(consumer, now)
+                if steps:
+                    yield Demand(consumer.id, self._rank(consumer), steps)
+
+    def _rank(self, consumer: Consumer) -> Rank:
+        if consumer.kind == "audio":
+            return Rank.AUDIO
+        speaks = self._room.is_speaker(consumer.producer)
+        return _RANKS.get(consumer.producer.source, Rank.SPEAKER if speaks else Rank.OTHERS)
+
+
+def steps_of(consumer: Consumer, now: float) -> tuple[Step, ...]:
+    """The ways to send this consumer its track within its own wishes; empty while nothing comes."""
+    producer = consumer.producer
+    spatial, temporal = consumer.preferred_layers
+    live = [layer for layer in producer.layers if layer.alive]
+    wished = [layer for layer in live if layer.index <= spatial] or live[:1]
+    rates = [_rate(producer, layer, temporal, now) for layer in wished]
+    return ladder(rates, producer.source in STILL_SOURCES)
+
+
+def _rate(producer: Producer, layer: Layer, temporal: int, now: float) -> LayerRate:
+    layer.meter.read(layer.reception.octets, now)
+    whole = layer.meter.bps
+    if whole is None:
+        whole = producer.parameters.encodings[layer.index].max_bitrate
+    if producer.kind == "audio":
+        return LayerRate(layer.index, (whole,))
+    shares = layer.meter.cumulative(producer.temporal_layers)[: min(temporal, ALL_TEMPORAL) + 1]
+    key_frames = layer.meter.key_frames_bps(KEY_FRAME_GAP_MAX_S, now)
+    return LayerRate(layer.index, tuple(round(share * whole) for share in shares), key_frames)

@@ -1,0 +1,84 @@
+"""What a layer costs: its bits per second, and how they are spread over key frames and temporal layers."""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+
+from media.limits import RATE_READING_S, RATE_READINGS, RATE_WINDOW_S
+from media.relay.rewrite import MediaPacket
+
+TEMPORAL_LAYERS = 4  # VP8's TID has two bits
+_ENCODERS_OWN = {1: (1.0,), 2: (0.6, 1.0), 3: (0.4, 0.6, 1.0), 4: (0.25, 0.4, 0.6, 1.0)}
+"""How libwebrtc spreads a layer's rate over temporal layers, cumulative (kLayerRateAllocation)."""
+
+Reading = tuple[float, int, tuple[int, ...]]  # at, all octets, octets by temporal layer
+
+
+class Meter:
+    """Counts one layer. Its total is known always; the spread only while somebody is sent the layer, as
+    payloads are not looked at otherwise; until then the encoder's usual one is assumed."""
+
+    __slots__ = ("_key_at", "_key_timestamp", "_next_key", "_readings", "_spread", "key_gap", "key_octets")
+
+    def __init__(self) -> None:
+        self._readings: deque[Reading] = deque(maxlen=RATE_READINGS)
+        self._spread = [0] * TEMPORAL_LAYERS
+        self._key_timestamp = -1
+        self._key_at = -inf
+        self._next_key = 0
+        self.key_gap = inf  # seconds between the last two key frames
+        self.key_octets = 0  # of the last whole key frame
+
+    def count(self, packet: MediaPacket, now: float) -> None:
+        """One packet that was looked at."""
+        size = packet.payload_end
+        self._spread[packet.temporal_layer] += size
+        if packet.keyframe and packet.timestamp != self._key_timestamp:
+            self._key_timestamp = packet.timestamp
+            self.key_gap, self._key_at = now - self._key_at, now
+            self.key_octets, self._next_key = self._next_key, 0
+        if packet.timestamp == self._key_timestamp:
+            self._next_key += size
+
+    def read(self, octets: int, now: float) -> None:
+        """Take a reading of ``octets`` counted since the layer began; too early a one is left out."""
+        readings = self._readings
+        if readings and octets < readings[-1][1]:
+            readings.clear()  # another stream stands behind the layer
+        if not readings or now - readings[-1][0] >= RATE_READING_S:
+            readings.append((now, octets, tuple(self._spread)))
+        while len(readings) > 2 and now - readings[1][0] >= RATE_WINDOW_S:
+            readings.popleft()
+
+    @property
+    def bps(self) -> int | None:
+        """Bits per second over the window; None while one reading is all there is."""
+        if len(self._readings) < 2:
+            return None
+        (since, before, _), (until, after, _) = self._readings[0], self._readings[-1]
+        return round(8 * (after - before) / (until - since))
+
+    def cumulative(self, declared: int) -> tuple[float, ...]:
+        """The share of the rate up to each temporal layer; the last is 1.
+
+        :param declared: number of temporal layers that the publisher named.
+        """
+        measured = self._measured()
+        total = sum(measured)
+        if not total:
+            return _ENCODERS_OWN[min(declared, TEMPORAL_LAYERS)]
+        highest = max(index for index, octets in enumerate(measured) if octets)
+        return tuple(sum(measured[: index + 1]) / total for index in range(highest + 1))
+
+    def _measured(self) -> list[int]:
+        if len(self._readings) < 2:
+            return [0] * TEMPORAL_LAYERS
+        first, last = self._readings[0][2], self._readings[-1][2]
+        return [after - before for before, after in zip(first, last, strict=True)]
+
+    def key_frames_bps(self, most_gap_s: float, now: float) -> int | None:
+        """What the key frames alone take; None when they come too seldom to make a picture."""
+        if self.key_gap > most_gap_s or now - self._key_at > most_gap_s or not self.key_octets:
+            return None
+        return round(8 * self.key_octets / max(self.key_gap, 1e-3))

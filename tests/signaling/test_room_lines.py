@@ -1,0 +1,65 @@
+"""What a room tells of the lines of those in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from clients.sdk.room_events import ConsumerReduced, read_event
+from media.relay.allocation import Decision, Step
+from media.relay.layers import KEY_FRAMES
+from media.signals import Lead, StreamDescriptor
+from signaling.limits import SIGNALS_KEPT_FREE_MAX_BPS
+from tests.signaling.support import ROOM, Signaling, claims, running_signaling
+from tests.signaling.test_room_service import Person
+
+
+@pytest.fixture
+async def lines(tmp_path: Path) -> AsyncIterator[Signaling]:
+    async with running_signaling(tmp_path) as running:
+        yield running
+
+
+async def test_what_is_reduced_is_told_to_its_receiver_alone(lines: Signaling) -> None:
+    first, second, third = (Person(lines, name).join() for name in "abc")
+    first.produce()
+    router = lines.plane.routers[ROOM]
+    for person in (first, second, third):
+        person.channel.take()
+    consumer = next(one for one in router.consumers.values())
+    for decision in (
+        Decision(consumer.id, "reduced", Step(1, 2, 400_000)),
+        Decision(consumer.id, "reduced", Step(0, KEY_FRAMES, 40_000)),
+        Decision(consumer.id, "paused", None),
+        Decision(consumer.id, "full", Step(2, 2, 1_200_000)),
+    ):
+        router.events.consumer_reduced(consumer, decision)
+    assert first.channel.sent == third.channel.sent == []
+    told = second.channel.take()
+    assert {event for event, _ in told} == {"consumerReduced"}
+    common = {"consumerId": consumer.id, "reason": "bandwidth"}
+    states = ("reduced", "reduced", "paused", "full")
+    layers = ((1, 2, False), (0, 0, True), (None, None, False), (2, 2, False))
+    assert [payload for _, payload in told] == [
+        {**common, "state": state, "spatialLayer": s, "temporalLayer": t, "keyFramesOnly": k}
+        for state, (s, t, k) in zip(states, layers, strict=True)
+    ]
+    assert read_event(*told[1]) == ConsumerReduced(consumer.id, "bandwidth", "reduced", 0, 0, True)
+
+
+async def test_running_signals_are_kept_free_on_every_line(lines: Signaling) -> None:
+    Person(lines, "a").join()
+    room = lines.service.room_for(claims("a"))
+    router = lines.plane.routers[ROOM]
+    leads = tuple(Lead(str(n)) for n in range(12))
+    ecg = StreamDescriptor("s1", "ecg", "ECG", 1000.0, leads)
+    room.signal_started(ecg, 0.0)
+    assert router.kept_free == 12 * 1000 * 8 + 9600
+    for number in range(9):
+        room.signal_started(StreamDescriptor(f"t{number}", "ecg", "ECG", 1000.0, leads), 0.0)
+    assert router.kept_free == SIGNALS_KEPT_FREE_MAX_BPS
+    for stream_id in ("s1", *(f"t{number}" for number in range(9))):
+        room.signal_ended(stream_id)
+    assert router.kept_free == 0
