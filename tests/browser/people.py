@@ -45,8 +45,22 @@ class Person:
         self.page.wait_for_url("**/")
 
     def wait_for(self, condition: str, arg: object = None) -> Any:
-        """Wait until the JavaScript expression ``condition`` holds on the page."""
-        return self.page.wait_for_function(condition, arg=arg, timeout=PATIENCE_MS).json_value()
+        """Wait until the JavaScript function ``condition(arg)``, which may be async, gives something true.
+
+        Playwright's own ``wait_for_function`` takes a promise for true, so the page asks itself.
+        """
+        return self.page.evaluate(
+            f"""async ([arg, patience]) => {{
+                const holds = {condition};
+                for (const end = performance.now() + patience; performance.now() < end; ) {{
+                    const value = await holds(arg);
+                    if (value) return value;
+                    await new Promise((next) => setTimeout(next, 50));
+                }}
+                throw new Error(`never came true for ${{JSON.stringify(arg)}}: ${{holds}}`);
+            }}""",
+            [arg, PATIENCE_MS],
+        )
 
     def media(self) -> list[dict[str, Any]]:
         """The page's own receiving statistics, one entry a consumer."""
