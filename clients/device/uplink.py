@@ -2,6 +2,10 @@
 
 Live frames go first; what was measured during a cut follows between them, marked as backfill, a few at a
 time, so that it never delays the live edge. Frames stay in the outbox until the server confirms them.
+
+The server confirms without holes, so only the backlog's oldest frames bring confirmations: the backlog has a
+window of its own, which live frames never use up. With one window for both, live frames that wait for the
+backlog would keep it from going.
 """
 
 from __future__ import annotations
@@ -16,7 +20,8 @@ from media.signals import wire
 from media.signals.descriptor import StreamDescriptor
 from media.signals.frames import mark_backfill
 
-LIVE_WINDOW = SIGNAL_WINDOW_FRAMES // 2  # half of what the server bears: 15 s without an acknowledgement
+# Together they stay below what the server bears.
+LIVE_WINDOW = SIGNAL_WINDOW_FRAMES // 2  # 15 s without an acknowledgement
 BACKFILL_WINDOW = 50  # 5 s of signal in flight: at 100 ms round trip a backlog drains 50 times real time
 
 
@@ -62,7 +67,8 @@ class Uplink:
         self.broken = False
         self.progress = Progress()
         self._frames = frames
-        self._in_flight: deque[int] = deque()
+        self._in_flight: deque[tuple[int, bool]] = deque()  # sequence, whether late; in the order sent
+        self._late_in_flight = 0
         self._backlog = range(0)
         self._live = 0
         self._ending = False
@@ -77,6 +83,7 @@ class Uplink:
     def disconnected(self) -> None:
         """The connection is gone; what was in flight will be sent again."""
         self._in_flight.clear()
+        self._late_in_flight = 0
         self._backlog = range(0)
         self._end_sent = False
         if self.state in (State.ANNOUNCED, State.STREAMING):
@@ -107,16 +114,20 @@ class Uplink:
         if self.state is not State.STREAMING or self.broken:
             return []
         messages: list[str | bytes] = []
-        while self._live <= self._frames.last and len(self._in_flight) < LIVE_WINDOW:
+        while self._live <= self._frames.last and self._live_in_flight < LIVE_WINDOW:
             self._put(messages, self._live, late=False)
             self._live += 1
-        while self._backlog and len(self._in_flight) < BACKFILL_WINDOW:
+        while self._backlog and self._late_in_flight < BACKFILL_WINDOW:
             self._put(messages, self._backlog[0], late=True)
             self._backlog = self._backlog[1:]
         if self._ending and not self._end_sent and not self._backlog and self._live > self._frames.last:
             self._end_sent = True
             messages.append(wire.end())
         return messages
+
+    @property
+    def _live_in_flight(self) -> int:
+        return len(self._in_flight) - self._late_in_flight
 
     def _accepted(self, durable: int) -> None:
         self.state = State.STREAMING
@@ -130,14 +141,15 @@ class Uplink:
         self._frames.confirm(sequence)
         self.progress.confirmed = max(self.progress.confirmed, sequence)
         # Frames become durable in the order in which they were sent, whatever their numbers.
-        newest = max((at for at, sent in enumerate(self._in_flight) if sent <= sequence), default=-1)
+        newest = max((at for at, (sent, _) in enumerate(self._in_flight) if sent <= sequence), default=-1)
         for _ in range(newest + 1):
-            self._in_flight.popleft()
+            self._late_in_flight -= self._in_flight.popleft()[1]
 
     def _put(self, messages: list[str | bytes], sequence: int, late: bool) -> None:
         data = self._frames.read(sequence)
         if data is None:
             return
         messages.append(mark_backfill(data) if late else data)
-        self._in_flight.append(sequence)
+        self._in_flight.append((sequence, late))
+        self._late_in_flight += late
         self.progress.sent += 1

@@ -26,12 +26,15 @@ def room_token(room: str = ROOM) -> str:
 class FakeClinic:
     """One stream's endpoint.
 
-    :param refuse: what every announcement is answered with, while it is set.
+    ``refuse`` is what every announcement is answered with, while it is set; nothing is stored, and so
+    confirmed, while ``may_store`` is not.
     """
 
     def __init__(self, directory: Path) -> None:
         self.store = SignalStore(directory, SystemClock())
         self.refuse: Fault | None = None
+        self.may_store = asyncio.Event()
+        self.may_store.set()
         self.announced = 0
         self.frames = 0
         self.streams: set[str] = set()
@@ -121,6 +124,7 @@ class _Connection:
                     await self._clinic.count(announced=1)
                 case Store(frame, data):
                     assert self.log is not None
+                    await self._clinic.may_store.wait()
                     await self.log.append(frame, data)
                     await self._clinic.count(frames=1)
                     await self.do(self.session.stored(frame.sequence, 0.0))

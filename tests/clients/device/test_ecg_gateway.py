@@ -115,6 +115,33 @@ async def test_a_killed_gateway_goes_on_with_its_stream(clinic: FakeClinic, tmp_
     assert len(parts[0].samples) >= 2900
 
 
+async def test_a_backlog_is_sent_although_live_frames_wait_for_their_acks(
+    clinic: FakeClinic, tmp_path: Path
+) -> None:
+    """The first confirmation comes only when the whole rest of the record was measured behind the backlog."""
+    await clinic.stop()
+    pace = Pace()
+    pace.stop_after = 80
+    first = asyncio.create_task(ecg.run(options(clinic, tmp_path), pace.clock, pace.sleep))
+    await asyncio.wait_for(pace.reached.wait(), 20)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    clinic.may_store.clear()
+    await clinic.start()
+    again = Pace()
+    again.stop_after = 0
+    second = asyncio.create_task(ecg.run(options(clinic, tmp_path), again.clock, again.sleep))
+    await clinic.until(lambda: clinic.announced >= 1)
+    again.stop_after = 99
+    again.go.set()
+    again.reached.clear()
+    await asyncio.wait_for(again.reached.wait(), 20)
+    clinic.may_store.set()
+    again.go.set()
+    assert await asyncio.wait_for(second, 20) == faults.EXIT_DONE
+    assert digest(kept(clinic)) == digest(np.concatenate([RECORD[:8000], RECORD]))
+
+
 async def test_loop_marks_the_seam(clinic: FakeClinic, tmp_path: Path) -> None:
     pace = Pace()
     pace.stop_after = 230

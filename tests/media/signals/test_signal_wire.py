@@ -136,6 +136,11 @@ class Pair:
         for text in replies:
             self.uplink.receive(text)
 
+    def burst(self) -> None:
+        """The line carries nothing while a window's worth and more is measured."""
+        for _ in range(60):
+            self.memory.measure()
+
     def settle(self) -> None:
         for _ in range(500):
             self.turn()
@@ -187,13 +192,49 @@ def test_a_cut_loses_nothing_and_live_goes_first() -> None:
     assert pair.memory.first == 644
 
 
+@pytest.mark.parametrize("before_the_first_ack", [49, 50, 51, 200, 500])
+def test_a_backlog_goes_on_whatever_is_measured_meanwhile(before_the_first_ack: int) -> None:
+    """The line is slow: many live frames follow the backlog's first ones before these are confirmed."""
+    pair = Pair()
+    for _ in range(180):
+        pair.memory.measure()
+    pair.connect()
+    pair.answer()
+    for message in pair.uplink.to_send():
+        pair.server.receive(message)
+    for _ in range(before_the_first_ack):
+        pair.memory.measure()
+        for message in pair.uplink.to_send():
+            pair.server.receive(message)
+    pair.settle()
+    assert pair.is_open()
+    assert pair.whole()
+    assert pair.memory.first == pair.memory.last + 1
+
+
+def test_a_backlog_goes_although_live_frames_came_first() -> None:
+    pair = Pair()
+    pair.memory.measure()
+    pair.connect()
+    pair.answer()
+    for _ in range(200):
+        pair.memory.measure()
+    pair.uplink.end()
+    pair.settle()
+    assert pair.uplink.state is State.ENDED
+    assert pair.whole()
+
+
 @given(
-    steps=st.lists(st.sampled_from(["measure", "turn", "turn-unsynced", "cut", "connect"]), max_size=120),
+    steps=st.lists(
+        st.sampled_from(["measure", "burst", "turn", "turn-unsynced", "cut", "connect"]), max_size=120
+    ),
 )
 def test_nothing_is_lost_or_doubled_whatever_the_line_does(steps: list[str]) -> None:
     pair, online = Pair(), False
     actions: dict[str, Callable[[], None]] = {
         "measure": pair.memory.measure,
+        "burst": pair.burst,
         "turn": pair.turn,
         "turn-unsynced": lambda: pair.turn(sync=False),
         "cut": pair.cut,
@@ -203,7 +244,7 @@ def test_nothing_is_lost_or_doubled_whatever_the_line_does(steps: list[str]) -> 
         if step == "connect" and online:
             continue
         online = (online or step == "connect") and step != "cut"
-        if online or step in ("measure", "cut"):
+        if online or step in ("measure", "burst", "cut"):
             actions[step]()
     pair.cut()
     pair.connect()
