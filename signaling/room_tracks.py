@@ -274,6 +274,9 @@ class RoomTracks:
         }
         self._tell(peer_id, "consumerReduced", payload)
 
+    def active_speaker(self, producer: ProducerPort | None) -> None:
+        self._deliver(self._state.set_speaker(None if producer is None else self._owners.get(producer.id)))
+
     def transport_state(self, transport: TransportPort, state: str) -> None:
         peer_id = self._owners.get(transport.id)
         if peer_id is None:

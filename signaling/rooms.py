@@ -102,6 +102,7 @@ class RoomState:
         self.started_at = at
         self.peers: dict[str, Peer] = {}
         self.chat_log: deque[dict[str, Any]] = deque(maxlen=CHAT_KEPT_MAX)
+        self._speaker: str | None = None
         self._recording: tuple[str, float] | None = None
         self._revoked: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -297,6 +298,13 @@ class RoomState:
         peer.media_started = True
         return [MediaStarted(self.room_id, peer.claims.user_id, peer.claims.role, at, peer_id)]
 
+    def set_speaker(self, peer_id: str | None) -> list[Output]:
+        """Who is heard most now; told to everyone when it is another."""
+        if peer_id == self._speaker:
+            return []
+        self._speaker = peer_id
+        return [Tell(self._everyone(), "activeSpeaker", {"peerId": peer_id})]
+
     def set_recording(self, recording_id: str | None, at: float) -> list[Output]:
         """The mark that everyone sees, on (an id) or off (None)."""
         self._recording = None if recording_id is None else (recording_id, at)
@@ -322,6 +330,7 @@ class RoomState:
             "peers": [peer.as_json() for peer in self.peers.values() if peer.id != for_peer],
             "chat": list(self.chat_log),
             "recording": self.recording_json(),
+            "activeSpeaker": self._speaker,
             "startedAt": self.started_at,
         }
 

@@ -126,6 +126,13 @@ class ConsumerReduced:
 
 
 @dataclass(frozen=True, slots=True)
+class ActiveSpeaker:
+    """Who speaks now; None when the one who did is gone or muted."""
+
+    peer_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class DataStreamAdded:
     data_consumer_id: str
     peer_id: str
@@ -210,6 +217,7 @@ RoomEvent = (
     | ConsumerResumed
     | ConsumerLayers
     | ConsumerReduced
+    | ActiveSpeaker
     | DataStreamAdded
     | DataStreamClosed
     | DataReceived
@@ -260,6 +268,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], RoomEvent]] = {
         json.get("temporalLayer"),
         json.get("keyFramesOnly", False),
     ),
+    "activeSpeaker": lambda json: ActiveSpeaker(json["peerId"]),
     "dataConsumerClosed": lambda json: DataStreamClosed(json["dataConsumerId"]),
     "transportState": lambda json: TransportState(json["transportId"], json["state"]),
     "chat": chat_from_json,

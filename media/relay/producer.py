@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from media.limits import LAYER_SILENT_S, STILL_LAYER_SILENT_S
 from media.ortc import Codec, ProducerMapping, RtpParameters
-from media.ortc.capabilities import ABS_SEND_TIME, MID, REPAIRED_RID, RID
+from media.ortc.capabilities import ABS_SEND_TIME, AUDIO_LEVEL, MID, REPAIRED_RID, RID
 from media.relay import plane
 from media.relay.layer import Layer
 from media.relay.rewrite import Ingress
+from media.relay.speaker import LOUDEST
 from media.rtp import rtcp
-from media.rtp.packet import RtpHeader
+from media.rtp.packet import RtpHeader, find_extension
 
 if TYPE_CHECKING:
     from media.relay.consumer import Consumer
@@ -32,6 +33,8 @@ class ProducerOwner(Protocol):
     def now(self) -> float: ...
     def send_feedback(self, packet: rtcp.RtcpPacket) -> bool: ...
     def wake(self, due: float) -> None: ...
+    def level_heard(self, producer: Producer, level: int, now: float) -> None: ...
+    def producer_paused(self, producer: Producer) -> None: ...
     def producer_closed(self, producer: Producer) -> None: ...
 
 
@@ -69,6 +72,7 @@ class Producer:
         self.ingress = _ingress(parameters, consumable, mapping)
         self.mid = parameters.mid.encode()
         self.mid_id, self.rid_id, self.repaired_rid_id = _ids(parameters, MID, RID, REPAIRED_RID)
+        self._level_id = _ids(parameters, AUDIO_LEVEL)[0] if self.kind == "audio" else 0
         asks_again = self.kind == "video" and any(
             f.type == "nack" and not f.parameter for f in media.feedback
         )
@@ -80,6 +84,11 @@ class Producer:
         self._holding = False  # key frames are wanted but not yet asked for
         self._owner = owner
         self._silence = STILL_LAYER_SILENT_S if source in STILL_SOURCES else LAYER_SILENT_S
+
+    @property
+    def owner(self) -> ProducerOwner:
+        """The transport it came by; tracks of one owner are of one participant."""
+        return self._owner
 
     @property
     def rtp_parameters(self) -> dict[str, Any]:
@@ -101,6 +110,8 @@ class Producer:
     def _pause_changed(self) -> None:
         for consumer in list(self.consumers.values()):
             consumer.producer_pause_changed()
+        if self.paused:
+            self._owner.producer_paused(self)
 
     def close(self) -> None:
         """Close, and the consumers before it. Idempotent."""
@@ -123,6 +134,8 @@ class Producer:
             layer.last_at = now
             if not layer.alive:
                 self._layer_woke(layer, now)
+            if self._level_id and not self.paused:
+                self._read_level(data, header, now)
         if is_rtx:
             plane.receive_rtx(layer, self.ingress, data, header, now)
         else:
@@ -130,6 +143,12 @@ class Producer:
         if layer.missing.due <= now or layer.missing.lost_for_good or layer.keyframes.due <= now:
             self._serve(layer, now)
             self._owner.wake(self._next_due())
+
+    def _read_level(self, data: bytearray, header: RtpHeader, now: float) -> None:
+        """RFC 6464: the low seven bits are -dBov, so 127 is silence."""
+        at = find_extension(data, header, self._level_id, 1)
+        if at >= 0:
+            self._owner.level_heard(self, LOUDEST - (data[at] & 0x7F), now)
 
     def _layer_woke(self, layer: Layer, now: float) -> None:
         """Consumers may want this layer now; the packet that woke it is often the key frame they need."""

@@ -19,6 +19,7 @@ from media.relay.consuming import make_consumer
 from media.relay.data import DataConsumer, DataProducer
 from media.relay.errors import UNKNOWN_PRODUCER
 from media.relay.producer import Producer
+from media.relay.speaker import SpeakerWatch
 from media.relay.tap import PacketSink, Tap
 from media.relay.timer import RelayTimer
 from media.relay.transport import WebRtcTransport
@@ -40,6 +41,9 @@ class RouterListener(Protocol):
     def consumer_layers(self, consumer: Consumer, spatial: int, temporal: int) -> None: ...
     def consumer_reduced(self, consumer: Consumer, decision: Decision) -> None:
         """Its receiver's line has room for more or less of it than before."""
+
+    def active_speaker(self, producer: Producer | None) -> None:
+        """Another microphone is the dominant one; None when the one that was is gone or muted."""
 
     def producer_closed(self, producer: Producer) -> None: ...
     def data_consumer_closed(self, consumer: DataConsumer) -> None: ...
@@ -73,6 +77,7 @@ class Router:
         self.signals_bps = 0  # kept free on every receiver's line for what goes by TCP: the signals
         self._allocators: dict[str, Allocator] = {}
         self._allocation_due = inf
+        self._speakers = SpeakerWatch()
         self._taps: dict[str, Tap] = {}
         self._timer = timer
         self._randbits = randbits
@@ -186,7 +191,20 @@ class Router:
 
     def is_speaker(self, producer: Producer) -> bool:
         """Whether this comes from the one who speaks."""
-        return False
+        speaker = self.producers.get(self._speakers.dominant or "")
+        return speaker is not None and speaker.owner is producer.owner
+
+    # -- who speaks ----------------------------------------------------------------------------------------
+
+    def level_heard(self, producer: Producer, level: int, now: float) -> None:
+        """Called with each level of a microphone."""
+        if self._speakers.heard(producer.id, level, now):
+            self.wake(self._speakers.due)
+
+    def voice_gone(self, producer: Producer) -> None:
+        """Called when a microphone is muted or closed."""
+        if self._speakers.gone(producer.id):
+            self.listener.active_speaker(None)
 
     # -- time ----------------------------------------------------------------------------------------------
 
@@ -206,7 +224,9 @@ class Router:
             due = min(due, producer.tick(now))
         if now >= self._allocation_due:
             self._allocate(now)
-        due = min(due, self._allocation_due)
+        if now >= self._speakers.due and self._speakers.tick(now):
+            self.listener.active_speaker(self.producers.get(self._speakers.dominant or ""))
+        due = min(due, self._allocation_due, self._speakers.due)
         self.due = inf if self.closed else min(due, self.due)  # what was woken meanwhile counts too
         return self.due
 

@@ -262,10 +262,17 @@ class WebRtcTransport:
     def send_media(self, packet: bytearray, now: float) -> bool:
         return self._wire.send_rtp(packet)
 
+    def level_heard(self, producer: Producer, level: int, now: float) -> None:
+        self._router.level_heard(producer, level, now)
+
+    def producer_paused(self, producer: Producer) -> None:
+        self._router.voice_gone(producer)
+
     def producer_closed(self, producer: Producer) -> None:
         self._demux.remove(producer)
         self.producers.pop(producer.id, None)
         self._router.producers.pop(producer.id, None)
+        self._router.voice_gone(producer)
         self._router.listener.producer_closed(producer)
 
     def consumer_closed(self, consumer: Consumer) -> None:

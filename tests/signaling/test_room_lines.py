@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clients.sdk.room_events import ConsumerReduced, read_event
+from clients.sdk.room_events import ActiveSpeaker, ConsumerReduced, read_event
 from media.relay.allocation import Decision, Step
 from media.relay.layers import KEY_FRAMES
 from media.signals import Lead, StreamDescriptor
@@ -63,3 +63,20 @@ async def test_running_signals_are_kept_free_on_every_line(lines: Signaling) -> 
     for stream_id in ("s1", *(f"t{number}" for number in range(9))):
         room.signal_ended(stream_id)
     assert router.kept_free == 0
+
+
+async def test_who_speaks_is_told_to_everyone_once(lines: Signaling) -> None:
+    first, second = Person(lines, "a").join(), Person(lines, "b").join()
+    producer_id = first.produce("microphone", "audio")
+    router = lines.plane.routers[ROOM]
+    first.channel.take(), second.channel.take()
+    voice = router.producers[producer_id]
+    router.events.active_speaker(voice)
+    router.events.active_speaker(voice)
+    told = [("activeSpeaker", {"peerId": first.id})]
+    assert first.channel.take() == second.channel.take() == told
+    assert read_event(*told[0]) == ActiveSpeaker(first.id)
+    assert Person(lines, "c").join().reply["activeSpeaker"] == first.id
+    second.channel.take()
+    router.events.active_speaker(None)
+    assert second.channel.take() == [("activeSpeaker", {"peerId": None})]

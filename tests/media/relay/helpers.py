@@ -56,6 +56,9 @@ class Listener:
     def consumer_reduced(self, consumer: Consumer, decision: Decision) -> None:
         self.events.append(("consumer_reduced", consumer.id, decision.state, decision.step))
 
+    def active_speaker(self, producer: Producer | None) -> None:
+        self.events.append(("active_speaker", producer and producer.id))
+
     def producer_closed(self, producer: Producer) -> None:
         self.events.append(("producer_closed", producer.id))
 
