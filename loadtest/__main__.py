@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from loadtest import fuzz_targets, network_scenario
 from loadtest import join as join_scenario
-from loadtest import network_scenario
+from loadtest.fuzz import fill as run_fuzz
 from loadtest.impair import NotRootError
 from loadtest.network import enter_own_network
 from loadtest.network_cases import MEASURE_SECONDS, chosen
@@ -55,6 +56,23 @@ def network(
     except NotRootError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
+    _finish(report, json)
+
+
+@app.command()
+def fuzz(
+    json: Json = None,
+    parser: Annotated[str, typer.Option(help="Names of parsers, comma-separated; empty = all.")] = "",
+    inputs: Annotated[int, typer.Option(min=1, help="Inputs for each parser.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Another seed makes other inputs.")] = 1,
+) -> None:
+    """Mutated input for the parsers: read or refused, never anything else, and soon."""
+    try:
+        wanted = fuzz_targets.chosen(parser)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    report = Report("fuzz")
+    run_fuzz(report, wanted, inputs, seed)
     _finish(report, json)
 
 

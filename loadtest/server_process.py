@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 START_SECONDS = 60.0
@@ -25,9 +25,18 @@ class ServerProcess:
     """A demo server in ``data``, listening on free ports of ``host``.
 
     Everything it prints goes to ``data/server.log``; `url` is set once it said ``READY``.
+
+    :param extra: more options of ``huizhen demo``.
+    :param settings: configuration as variables, such as ``HUIZHEN_ONCALL_RING_SECONDS``.
     """
 
-    def __init__(self, data: Path, extra: Sequence[str] = (), host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        data: Path,
+        extra: Sequence[str] = (),
+        host: str = "127.0.0.1",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         data.mkdir(parents=True, exist_ok=True)
         self.data = data
         self.log_path = data / "server.log"
@@ -41,7 +50,7 @@ class ServerProcess:
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **(settings or {}), "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, name="server-output", daemon=True)
