@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from media.limits import SENDER_REPORTS_KEPT
 from media.ortc import RtpParameters
+from media.ortc.capabilities import TRANSPORT_CC
 from media.relay import plane
 from media.relay.allocation import Decision, State
 from media.relay.feedback import Rate
 from media.relay.layers import ALL_TEMPORAL, KEY_FRAMES, choose_layer
-from media.relay.plane import Subscription
+from media.relay.pacer import CAMERA, SCREEN, ULTRASOUND
+from media.relay.plane import Outlet, Subscription
 from media.relay.producer import STILL_SOURCES, Producer
 from media.relay.rewrite import Egress
 from media.rtp import rtcp
@@ -27,6 +29,9 @@ _WITHOUT_REPORTS_S = 5.0
 """After so long without a publisher's sender report our own clock is used; earlier the two would mix."""
 
 
+_PRIORITIES = {"ultrasound": ULTRASOUND, "screen": SCREEN}
+
+
 class ConsumerOwner(Protocol):
     """What a consumer needs of the transport, or the tap, it lives on."""
 
@@ -34,7 +39,8 @@ class ConsumerOwner(Protocol):
     def connected(self) -> bool: ...
     def now(self) -> float: ...
     def wall(self) -> float: ...
-    def send_media(self, packet: bytearray, now: float) -> bool: ...
+    @property
+    def outlet(self) -> Outlet: ...
     def consumer_closed(self, consumer: Consumer) -> None: ...
     def consumer_paused(self, consumer: Consumer, paused_by_producer: bool) -> None: ...
     def consumer_layers(self, consumer: Consumer, spatial: int, temporal: int) -> None: ...
@@ -70,10 +76,16 @@ class Consumer:
         self.subscription = Subscription(
             Egress(self.ssrc, first_sequences[0], rtx is not None, removed),
             producer.codec.clock_rate,
-            owner.send_media,
+            owner.outlet,
             self._tell_layers,
+            self.request_key_frame,
             rtx,
         )
+        self.subscription.numbered = next(
+            (e.id for e in parameters.header_extensions if e.uri == TRANSPORT_CC), 0
+        )
+        self.subscription.waits = producer.kind == "video"
+        self.subscription.priority = _PRIORITIES.get(producer.source, CAMERA)
         self._owner = owner
         self._preferred = len(producer.layers) - 1
         self._preferred_temporal = ALL_TEMPORAL
@@ -190,6 +202,14 @@ class Consumer:
         self._aim_temporal()
         self.choose_layer(self._owner.now())
         return True
+
+    @property
+    def best_bps(self) -> int:
+        """What the track would take were there room for all of it; bits per second."""
+        if not self.wanted:
+            return 0
+        layers = self.producer.layers[: self._preferred + 1]
+        return max(layer.rate.bits_per_second for layer in layers)
 
     def _aim_temporal(self) -> None:
         temporal = self.subscription.egress.temporal

@@ -7,24 +7,42 @@ in `Layer` (incoming) and `Subscription` (outgoing), and the rule is in `rewrite
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
-from media.limits import MAX_RTX_STEP, RELAY_SENT_PACKETS
+from media.limits import MAX_RTX_STEP, PADDING_HISTORY_PACKETS, RELAY_SENT_PACKETS
 from media.relay import rewrite, rtx
 from media.relay.history import RetransmissionBudget
 from media.relay.layer import Layer
 from media.relay.layers import continued_timestamp
+from media.relay.pacer import CAMERA, Pacer, Waiting
 from media.relay.rewrite import Egress, Ingress, MediaPacket
 from media.rtp import vp8
 from media.rtp.packet import RtpHeader, parse_header
 
-Send = Callable[[bytearray, float], bool]
+
+class Outlet(Protocol):
+    """Where finished packets go: a transport's way out, or a tap."""
+
+    @property
+    def gate(self) -> Pacer:
+        """Says when a packet may leave."""
+
+    def send(self, packet: bytearray, number_at: int, now: float) -> bool:
+        """Send at once; False when it was dropped. The buffer is the caller's again afterwards.
+
+        ``number_at`` is where a transport-wide number is to be written, -1 for none.
+        """
+
+    def hold(self, item: Waiting, now: float) -> None:
+        """Keep a packet that may not leave yet; `deliver` or `resend` is called when it may."""
 
 
 class Subscription:
     """One consumer as the plane sees it.
 
-    :param send: takes the finished packet and now; False when it was dropped. It must not keep the buffer.
+    :param outlet: where its packets go.
     :param switched: told when another layer is forwarded from now on.
+    :param starved: told when frames were left out, so that a key frame is needed.
     :param rtx: (payload type, ssrc, first sequence number) for retransmissions, None without RTX.
     """
 
@@ -33,6 +51,11 @@ class Subscription:
         "clock_rate",
         "current",
         "egress",
+        "gate",
+        "held",
+        "hold",
+        "numbered",
+        "priority",
         "refused",
         "retransmitted",
         "rtx_payload_type",
@@ -40,23 +63,33 @@ class Subscription:
         "rtx_ssrc",
         "send",
         "started_at",
+        "starved",
         "switched",
         "target",
         "timeline",
+        "waits",
     )
 
     def __init__(
         self,
         egress: Egress,
         clock_rate: int,
-        send: Send,
+        outlet: Outlet,
         switched: Callable[[], None],
+        starved: Callable[[], None],
         rtx: tuple[int, int, int] | None,
     ) -> None:
         self.egress = egress
         self.clock_rate = clock_rate
-        self.send = send
+        self.gate = outlet.gate
+        self.send = outlet.send
+        self.hold = outlet.hold
         self.switched = switched
+        self.starved = starved
+        self.numbered = 0  # id under which the receiver knows transport-wide numbers, 0 = it does not
+        self.waits = True  # False for voices: they leave at once, whatever the pace
+        self.priority = CAMERA  # of what waits
+        self.held = 0  # packets that wait
         self.rtx_payload_type, self.rtx_ssrc, self.rtx_sequence = rtx or (-1, -1, 0)
         self.budget = RetransmissionBudget()
         self.current: Layer | None = None  # forwarded now
@@ -162,23 +195,45 @@ def _note_keyframe(layer: Layer, ingress: Ingress, packet: MediaPacket) -> None:
 def forward(layer: Layer, packet: MediaPacket, now: float) -> None:
     """Give one packet to every subscription that is on this layer, or may begin with this packet."""
     send_time = rewrite.abs_send_time(now)
+    # a key frame's late first packet is no start: what follows it has passed already
+    starts = packet.keyframe and packet.sequence >= layer.reception.highest
     for subscription in layer.subscribers:
-        if subscription.current is not layer:
-            # a key frame's late first packet is no start: what follows it has passed already
-            if (
-                subscription.target is not layer
-                or not packet.keyframe
-                or packet.sequence < layer.reception.highest
-            ):
-                continue
-            _switch(subscription, layer, packet, now)
-        egress = subscription.egress
-        if rewrite.rewrite(packet, egress, layer, send_time) >= 0:
-            data = packet.data
-            if egress.removed_extensions and packet.extension_profile:
-                data = rewrite.without_extensions(data, parse_header(data), egress.removed_extensions)
-            if not subscription.send(data, now):
-                subscription.refused += 1
+        if now < subscription.gate.open_at and subscription.waits:
+            if starts or subscription.current is layer or subscription.held:
+                subscription.hold(Waiting(subscription, layer, packet, starts, -1, len(packet.data)), now)
+            continue
+        deliver(subscription, layer, packet, starts, send_time, now)
+
+
+def deliver(
+    subscription: Subscription, layer: Layer, packet: MediaPacket, starts: bool, send_time: int, now: float
+) -> None:
+    """Give one packet to one subscription; it gets its numbers here, however long it waited.
+
+    :param starts: the subscription may begin, or change its layer, with this packet.
+    """
+    if subscription.current is not layer:
+        if not starts or subscription.target is not layer:
+            return
+        _switch(subscription, layer, packet, now)
+    egress = subscription.egress
+    if rewrite.rewrite(packet, egress, layer, send_time) < 0:
+        return
+    data = packet.data
+    if egress.removed_extensions and packet.extension_profile:
+        data = rewrite.without_extensions(data, parse_header(data), egress.removed_extensions)
+    if not subscription.send(data, packet.number_at if subscription.numbered else -1, now):
+        subscription.refused += 1
+
+
+def cut(subscription: Subscription) -> None:
+    """Frames were left out before they had numbers: go on with the next key frame."""
+    current = subscription.current
+    target = subscription.target = subscription.target or current
+    if current is not None and current is not target:
+        current.unsubscribe(subscription)
+    subscription.current = None
+    subscription.starved()
 
 
 def _switch(subscription: Subscription, layer: Layer, packet: MediaPacket, now: float) -> None:
@@ -215,25 +270,74 @@ def _by_reports(subscription: Subscription, layer: Layer, timestamp: int) -> int
 
 
 def retransmit(subscription: Subscription, sequences: Iterable[int], now: float) -> int:
-    """Answer a NACK by RTX from the layers' histories; returns how many packets were sent."""
-    sent_table = subscription.egress.sent
-    if sent_table is None or subscription.rtx_ssrc < 0:
-        return 0
+    """Answer a NACK by RTX from the layers' histories, at the line's pace; returns how many can be."""
     count = 0
     for sequence in sequences:
-        entry = sent_table[sequence & (RELAY_SENT_PACKETS - 1)]
-        if entry is None or entry[0] != sequence or not subscription.budget.allows(sequence, now):
+        found = _sent(subscription, sequence)
+        if found is None or not subscription.budget.allows(sequence, now):
             continue
-        layer = entry[5]
-        packet = layer.history.get(entry[1]) if isinstance(layer, Layer) else None
-        if packet is not None:
-            _resend(subscription, packet, entry, now)
-            count += 1
+        if now < subscription.gate.open_at:
+            size = len(found[0].data) + 2
+            subscription.hold(Waiting(subscription, None, None, False, sequence, size), now)
+        else:
+            _resend(subscription, *found, now)
+        count += 1
     subscription.retransmitted += count
     return count
 
 
-def _resend(subscription: Subscription, packet: MediaPacket, entry: rewrite.Sent, now: float) -> None:
+def resend(subscription: Subscription, sequence: int, now: float) -> int:
+    """Send one packet again by RTX if it is still there; returns its size in bytes, or 0."""
+    found = _sent(subscription, sequence)
+    return _resend(subscription, *found, now) if found is not None else 0
+
+
+def pad(subscriptions: Iterable[Subscription], least: int, now: float) -> int:
+    """Send at least so many bytes that carry nothing new; returns how many, 0 when no track has RTX.
+
+    The newest packets of a track that is being sent go again, which repairs what was lost without notice;
+    where nothing is being sent there is padding alone. By RTX, so that the media's numbers are left alone.
+    """
+    able = [one for one in subscriptions if one.rtx_ssrc >= 0 and one.numbered]
+    for subscription in able:
+        newest = subscription.egress.sequences.newest_out
+        sent = back = 0
+        while sent < least and (size := resend(subscription, newest - back & 0xFFFF, now)):
+            sent += size
+            back = (back + 1) % PADDING_HISTORY_PACKETS
+        if sent:
+            return sent
+    return _pad_empty(able[0], least, now) if able else 0
+
+
+def _pad_empty(subscription: Subscription, least: int, now: float) -> int:
+    sent = 0
+    while sent < least:
+        subscription.rtx_sequence = (subscription.rtx_sequence + 1) & 0xFFFF
+        packet, number_at = rtx.padding(
+            subscription.rtx_payload_type,
+            subscription.rtx_ssrc,
+            subscription.rtx_sequence,
+            subscription.egress.last_timestamp or 0,
+            subscription.numbered,
+        )
+        subscription.send(packet, number_at, now)
+        sent += len(packet)
+    return sent
+
+
+def _sent(subscription: Subscription, sequence: int) -> tuple[MediaPacket, rewrite.Sent] | None:
+    """A packet that left with this number, and its numbers, while both are remembered."""
+    table = subscription.egress.sent
+    entry = table[sequence & (RELAY_SENT_PACKETS - 1)] if table is not None else None
+    if entry is None or entry[0] != sequence:
+        return None
+    layer = entry[5]
+    packet = layer.history.get(entry[1]) if isinstance(layer, Layer) else None
+    return None if packet is None else (packet, entry)
+
+
+def _resend(subscription: Subscription, packet: MediaPacket, entry: rewrite.Sent, now: float) -> int:
     sequence, _, timestamp, picture_id, tl0, _ = entry
     egress = subscription.egress
     send_time = rewrite.abs_send_time(now)
@@ -249,5 +353,6 @@ def _resend(subscription: Subscription, packet: MediaPacket, entry: rewrite.Sent
         subscription.rtx_ssrc,
         subscription.rtx_sequence,
     )
-    if not subscription.send(again, now):
+    if not subscription.send(again, packet.number_at if subscription.numbered else -1, now):
         subscription.refused += 1
+    return len(again)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from media.limits import LAYER_SILENT_S, STILL_LAYER_SILENT_S
 from media.ortc import Codec, ProducerMapping, RtpParameters
-from media.ortc.capabilities import ABS_SEND_TIME, AUDIO_LEVEL, MID, REPAIRED_RID, RID
+from media.ortc.capabilities import ABS_SEND_TIME, AUDIO_LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_CC
 from media.relay import plane
 from media.relay.layer import Layer
 from media.relay.rewrite import Ingress
@@ -275,5 +275,5 @@ def _ingress(parameters: RtpParameters, consumable: RtpParameters, mapping: Prod
             rtx[payload_type] = apt
     sent = {extension.id for extension in consumable.header_extensions}
     extensions = {theirs: ours for theirs, ours in mapping.extension_ids.items() if ours in sent}
-    send_time = next((e.id for e in consumable.header_extensions if e.uri == ABS_SEND_TIME), 0)
-    return Ingress(media, rtx, extensions, send_time, forwarded.name)
+    send_time, number = _ids(consumable, ABS_SEND_TIME, TRANSPORT_CC)
+    return Ingress(media, rtx, extensions, send_time, forwarded.name, number)

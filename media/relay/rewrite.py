@@ -8,7 +8,8 @@ Two halves, each a function over a small table:
   TL0PICIDX and send time are overwritten in place. The packet's own values stand beside it in
   `MediaPacket`, so one buffer serves every consumer and, from the history, every retransmission.
 
-Nothing changes a packet's length: what is taken out of the header extension becomes its padding.
+Consumers share a packet's length: what is taken out of the header extension becomes its padding. Only where
+a producer's packets have no place for a transport-wide number `normalize` makes one, once for all consumers.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from media.limits import RELAY_SENT_PACKETS
 from media.relay.layers import TemporalFilter
 from media.relay.numbering import NumberMap
 from media.rtp import h264, vp8
-from media.rtp.packet import ONE_BYTE_PROFILE, RtpHeader, iter_extensions
+from media.rtp.packet import (
+    FIXED_HEADER,
+    ONE_BYTE_PROFILE,
+    TWO_BYTE_PROFILE,
+    RtpHeader,
+    iter_extensions,
+    parse_header,
+)
 
 _SEQ_TS_SSRC = Struct("!HII")
 _SENT_MASK = RELAY_SENT_PACKETS - 1
@@ -35,10 +43,11 @@ class Ingress:
     :param rtx_payload_types: its RTX payload types to its media payload types.
     :param extension_ids: its extension ids to the router's; those absent are blanked.
     :param send_time_id: the router's id of abs-send-time.
+    :param number_id: the router's id of transport-wide numbers, 0 to do without.
     :param codec: lower-case codec name.
     """
 
-    __slots__ = ("codec", "extension_ids", "payload_types", "rtx_payload_types", "send_time_id")
+    __slots__ = ("codec", "extension_ids", "number_id", "payload_types", "rtx_payload_types", "send_time_id")
 
     def __init__(
         self,
@@ -47,7 +56,9 @@ class Ingress:
         extension_ids: dict[int, int],
         send_time_id: int,
         codec: str,
+        number_id: int = 0,
     ) -> None:
+        self.number_id = number_id
         self.payload_types = payload_types
         self.rtx_payload_types = rtx_payload_types
         self.extension_ids = extension_ids
@@ -63,6 +74,7 @@ class MediaPacket:
         "extension_profile",
         "keyframe",
         "layer_sync",
+        "number_at",
         "payload_end",
         "payload_start",
         "picture_id",
@@ -95,6 +107,7 @@ class MediaPacket:
     tl0_picture_index: int
     tl0_picture_index_at: int
     send_time_at: int
+    number_at: int  # of the transport-wide number
 
 
 def normalize(
@@ -110,6 +123,10 @@ def normalize(
     if payload_type is None:
         return None
     data[1] = data[1] & 0x80 | payload_type
+    send_time_at, number_at = _renumber_extensions(data, header, ingress)
+    if number_at < 0 and ingress.number_id:
+        data, number_at = _with_number(data, header, ingress.number_id)
+        header = parse_header(data)
     packet = MediaPacket()
     packet.data = data
     packet.sequence = sequence
@@ -118,7 +135,8 @@ def normalize(
     packet.extension_profile = header.extension_profile
     packet.payload_start = header.payload_start
     packet.payload_end = header.payload_end
-    packet.send_time_at = _renumber_extensions(data, header, ingress) if header.extension_profile else -1
+    packet.send_time_at = send_time_at
+    packet.number_at = number_at
     packet.keyframe = packet.starts_frame = True
     packet.layer_sync = False
     packet.temporal_layer = packet.picture_id_bits = 0
@@ -147,11 +165,11 @@ def _read_vp8(packet: MediaPacket) -> None:
     packet.tl0_picture_index_at = descriptor.tl0_picture_index_at
 
 
-def _renumber_extensions(data: bytearray, header: RtpHeader, ingress: Ingress) -> int:
-    """Give every element the router's id or blank it; return where abs-send-time stands, or -1."""
+def _renumber_extensions(data: bytearray, header: RtpHeader, ingress: Ingress) -> tuple[int, int]:
+    """Give every element the router's id or blank it; where abs-send-time and number stand, or -1."""
     head = 1 if header.extension_profile == ONE_BYTE_PROFILE else 2
     ids = ingress.extension_ids
-    send_time_at = -1
+    send_time_at = number_at = -1
     for identifier, at, length in iter_extensions(data, header):
         ours = ids.get(identifier, 0)
         if not ours:
@@ -162,7 +180,30 @@ def _renumber_extensions(data: bytearray, header: RtpHeader, ingress: Ingress) -
             data[at - 2] = ours
         if ours == ingress.send_time_id and length == 3:
             send_time_at = at
-    return send_time_at
+        elif ours == ingress.number_id and length == 2:
+            number_at = at
+    return send_time_at, number_at
+
+
+def _with_number(data: bytearray, header: RtpHeader, identifier: int) -> tuple[bytearray, int]:
+    """The packet with a place for a transport-wide number (one word, two if it had no extension at all).
+
+    A header extension of another kind than RFC 8285's is left alone: (data, -1).
+    """
+    profile = header.extension_profile
+    if profile == 0:
+        at = FIXED_HEADER + 4 * (data[0] & 0x0F)
+        data[0] |= 0x10
+        block = bytes((0xBE, 0xDE, 0, 1, identifier << 4 | 1, 0, 0, 0))
+        return data[:at] + block + data[at:], at + 5
+    if profile != ONE_BYTE_PROFILE and profile & 0xFFF0 != TWO_BYTE_PROFILE:
+        return data, -1
+    at = header.extension_end
+    words = (at - header.extension_start) // 4 + 1
+    data[header.extension_start - 2 : header.extension_start] = words.to_bytes(2, "big")
+    if profile == ONE_BYTE_PROFILE:
+        return data[:at] + bytes((identifier << 4 | 1, 0, 0, 0)) + data[at:], at + 1
+    return data[:at] + bytes((identifier, 2, 0, 0)) + data[at:], at + 2
 
 
 class Egress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from media.rtp.packet import RtpHeader
+from media.rtp.packet import FIXED_HEADER, RtpHeader, RtpPacket
 
 
 def original_of_rtx(data: bytearray, header: RtpHeader, ssrc: int, payload_type: int) -> bytearray | None:
@@ -25,3 +25,12 @@ def as_rtx(data: bytearray, payload_start: int, payload_type: int, ssrc: int, se
     packet[2:4] = sequence.to_bytes(2, "big")
     packet[8:12] = ssrc.to_bytes(4, "big")
     return packet
+
+
+def padding(
+    payload_type: int, ssrc: int, sequence: int, timestamp: int, number_id: int
+) -> tuple[bytearray, int]:
+    """A packet of padding alone, as long as one can be, and where its transport-wide number stands."""
+    number = ((number_id, bytes(2)),)
+    packet = RtpPacket(payload_type, sequence, timestamp, ssrc, extensions=number, padding=255)
+    return packet.serialize(), FIXED_HEADER + 5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from media.relay.pacer import Pacer, Waiting
+
 if TYPE_CHECKING:
     from media.relay.consumer import Consumer
     from media.relay.router import Router
@@ -19,6 +21,21 @@ class PacketSink(Protocol):
         """No more packets come. Told once."""
 
 
+class _TapOutlet:
+    """Hands packets over at once; its gate is never closed."""
+
+    def __init__(self, sink: PacketSink) -> None:
+        self.gate = Pacer()
+        self._sink = sink
+
+    def send(self, packet: bytearray, number_at: int, now: float) -> bool:
+        self._sink.packet(bytes(packet), now)
+        return True
+
+    def hold(self, item: Waiting, now: float) -> None:
+        """Nothing waits for a sink."""
+
+
 class Tap:
     """The owner of a tap's consumer, in the place of a transport. Always connected."""
 
@@ -27,16 +44,13 @@ class Tap:
     def __init__(self, router: Router, sink: PacketSink) -> None:
         self._router = router
         self._sink = sink
+        self.outlet = _TapOutlet(sink)
 
     def now(self) -> float:
         return self._router.clock.monotonic()
 
     def wall(self) -> float:
         return self._router.clock.wall()
-
-    def send_media(self, packet: bytearray, now: float) -> bool:
-        self._sink.packet(bytes(packet), now)
-        return True
 
     def consumer_closed(self, consumer: Consumer) -> None:
         self._router.tap_closed(consumer)

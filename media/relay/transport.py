@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,16 @@ from media.relay.consuming import make_consumer
 from media.relay.data import DataConsumer, DataProducer
 from media.relay.data_streams import DataStreams
 from media.relay.demux import Demultiplexer
+from media.relay.downstream import Downstream
 from media.relay.errors import WRONG_KIND
+from media.relay.plane import Subscription
 from media.relay.producer import Producer
 from media.relay.reports import pack_receiver_reports, pack_sender_reports
 from media.relay.upstream import UpstreamFeedback
 from media.relay.wire import WireSocket
 from media.rtp import rtcp
 from media.rtp.packet import parse_header
+from media.rtp.twcc import TransportFeedback
 from media.transport.parameters import DtlsParameters
 
 if TYPE_CHECKING:
@@ -44,6 +48,8 @@ class WebRtcTransport:
         self.malformed = 0
         self.unrouted = 0
         self.receiver_estimate: int | None = None  # REMB, bits per second: read, not obeyed
+        self.wanted_bps: int | None = None
+        """Aim of probing as the owner sees it, bits per second; None: the sum of all tracks at their best."""
         self._reports_due = inf
         self._upstream = UpstreamFeedback()
         self._router = router
@@ -53,6 +59,7 @@ class WebRtcTransport:
         self._wire = socket.create_transport(self)
         self.id = self._wire.id
         self._data = DataStreams(router, self._wire)
+        self.outlet = Downstream(self._wire.send_rtp, router.wake, self._probe_sources)
 
     # -- setting up ----------------------------------------------------------------------------------------
 
@@ -174,6 +181,21 @@ class WebRtcTransport:
         if len(table) >= most:
             raise RemoteProtocolError(LIMIT_REACHED, f"at most {most} on one transport")
 
+    # -- bandwidth -----------------------------------------------------------------------------------------
+
+    def available_outgoing_bps(self, now: float) -> int | None:
+        """What the peer's line carries; None while it has not told, and for peers that never do."""
+        return self.outlet.available_bps(now)
+
+    def _wanted(self) -> float:
+        """What would be sent were there room: every track's best layer, or what an owner said."""
+        if self.wanted_bps is not None:
+            return self.wanted_bps
+        return sum(consumer.best_bps for consumer in self.consumers.values())
+
+    def _probe_sources(self) -> Iterator[Subscription]:
+        return (one.subscription for one in self.consumers.values() if one.kind == "video")
+
     # -- what the wire tells: TransportHandlers --------------------------------------------------------------
 
     def rtp_received(self, packet: bytearray, now: float) -> None:
@@ -217,6 +239,8 @@ class WebRtcTransport:
                 for ssrc, _ in part.entries:
                     if ssrc in self._by_ssrc:
                         self._by_ssrc[ssrc].keyframe_requested(now)
+            case TransportFeedback():
+                self.outlet.feedback_received(part, self._wanted(), now)
             case rtcp.Remb():
                 self.receiver_estimate = part.bitrate
             case _:
@@ -259,9 +283,6 @@ class WebRtcTransport:
     def send_feedback(self, packet: rtcp.RtcpPacket) -> bool:
         return self._wire.send_rtcp(rtcp.pack(packet))
 
-    def send_media(self, packet: bytearray, now: float) -> bool:
-        return self._wire.send_rtp(packet)
-
     def level_heard(self, producer: Producer, level: int, now: float) -> None:
         self._router.level_heard(producer, level, now)
 
@@ -298,9 +319,12 @@ class WebRtcTransport:
         """Send what is due; returns when to call again."""
         for feedback in self._upstream.take(self.local_ssrc, now):
             self.send_feedback(feedback)
+        due = self.outlet.due
+        if now >= due:
+            due = self.outlet.tick(now)
         if now >= self._reports_due:
             self._send_reports(now)
-        return min(self._reports_due, self._upstream.due)
+        return min(self._reports_due, self._upstream.due, due)
 
     def _send_reports(self, now: float) -> None:
         layers = [layer for producer in self.producers.values() for layer in producer.layers]
@@ -324,6 +348,7 @@ class WebRtcTransport:
             "malformed": self.malformed,
             "unrouted": self.unrouted,
             "receiverEstimate": self.receiver_estimate,
+            "outgoing": self.outlet.stats(self.now()),
             "producers": [producer.stats() for producer in self.producers.values()],
             "consumers": [consumer.stats() for consumer in self.consumers.values()],
         }

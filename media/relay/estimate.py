@@ -1,0 +1,244 @@
+"""How much a receiver's downlink carries: send-side estimation from transport-wide feedback.
+
+Google Congestion Control (draft-ietf-rmcat-gcc-02; Carlucci et al., MMSys 2016): an additive-increase,
+multiplicative-decrease controller driven by the delay gradient, and a loss-based one beside it. It meets the
+requirements of RFC 8836 and has the place that NADA has in RFC 8698. No I/O; ``now`` is the sender's clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal, NamedTuple
+
+from media.limits import (
+    ESTIMATE_MAX_BPS,
+    ESTIMATE_MIN_BPS,
+    ESTIMATE_SENT_PACKETS,
+    ESTIMATE_SETTLE_S,
+    ESTIMATE_SILENCE_S,
+    ESTIMATE_START_BPS,
+)
+from media.relay.gradient import DelayGradient
+from media.relay.loss import LossControl
+from media.rtp.numbers import Unwrapper
+from media.rtp.twcc import REFERENCE_BITS, REFERENCE_S, TICK_S, TransportFeedback
+
+_BACKOFF = 0.85  # of what arrived, on overuse
+_GROWTH = 1.08  # a second, while the capacity is not known
+_AHEAD = 1.5  # a target further ahead of what arrives is a guess: only a probe may make it
+_AHEAD_BPS = 10_000
+_ARRIVED_SHARE = 0.95  # what arrived without overuse has room
+_RATE_WINDOW_S = 0.6
+_CAPACITY_WEIGHT = 0.05
+_ADDED_PACKET_BITS = 9_600  # a packet more in each response time, near the capacity
+_RESPONSE_S = 0.1  # of the receiver's feedback and our detector, beside the round trip
+_SENT_MASK = ESTIMATE_SENT_PACKETS - 1
+
+State = Literal["hold", "increase", "decrease"]
+
+
+class Acknowledged(NamedTuple):
+    """One packet that arrived; times in seconds, each on its own side's clock."""
+
+    number: int  # as it was sent
+    sent_at: float
+    arrived_at: float
+    size: int  # bytes
+
+
+class BandwidthEstimator:
+    """Estimate of one transport's outgoing path.
+
+    `on_sent` for every packet, `on_feedback` for what the receiver says, `target_bps` at any time.
+    """
+
+    __slots__ = (
+        "_at",
+        "_capacity",
+        "_capacity_spread",
+        "_decreased_at",
+        "_expected",
+        "_feedback_at",
+        "_first_feedback_at",
+        "_gradient",
+        "_loss",
+        "_numbers",
+        "_rates",
+        "_references",
+        "_target",
+        "probing",
+        "rtt_s",
+        "sent",
+        "state",
+    )
+
+    def __init__(self, start_bps: int = ESTIMATE_START_BPS) -> None:
+        self._target = float(start_bps)
+        self._gradient = DelayGradient()
+        self._loss = LossControl()
+        self._numbers = Unwrapper(16)
+        self._references = Unwrapper(REFERENCE_BITS)
+        self._expected: int | None = None  # number after the newest one spoken of
+        self._rates: deque[tuple[float, int]] = deque()  # (last arrival, bytes) of each feedback
+        self._feedback_at: float | None = None
+        self._first_feedback_at = 0.0
+        self._at: float | None = None  # of the last change
+        self._decreased_at = 0.0
+        self._capacity: float | None = None  # of the line, learned on overuse; bits per second
+        self._capacity_spread = 0.0
+        self.probing: tuple[int, int] | None = None  # numbers of a probe: a bump in delay that we made
+        self.rtt_s = 0.2
+        self.state: State = "hold"
+        self.sent: list[tuple[int, float, int] | None] = [None] * ESTIMATE_SENT_PACKETS
+
+    def on_sent(self, sequence: int, size: int, now: float) -> None:
+        """A packet left with this number (only its low 16 bits are told of); ``size`` in bytes."""
+        self.sent[sequence & _SENT_MASK] = (sequence, now, size)
+
+    @property
+    def told(self) -> bool:
+        """Whether the receiver has ever said anything: before that the target is a guess."""
+        return self._feedback_at is not None
+
+    def settled(self, now: float) -> bool:
+        """Whether the target is to be kept to: enough was heard, or the line was seen to be full."""
+        return self.told and (now - self._first_feedback_at >= ESTIMATE_SETTLE_S or self._decreased_at > 0)
+
+    @property
+    def loss_fraction(self) -> float:
+        """0..1, over the last second."""
+        return self._loss.fraction
+
+    @property
+    def overusing(self) -> bool:
+        return self._gradient.signal == "overuse"
+
+    @property
+    def arriving_bps(self) -> float | None:
+        """What arrives at the receiver; None until two feedbacks have told."""
+        rates = self._rates
+        if len(rates) < 2 or rates[-1][0] - rates[0][0] < TICK_S:
+            return None
+        return 8 * (sum(size for _, size in rates) - rates[0][1]) / (rates[-1][0] - rates[0][0])
+
+    def target_bps(self, now: float) -> int:
+        """What may be sent, retransmissions and all; bits per second of UDP payload before protection."""
+        return round(self._target)
+
+    def on_feedback(self, feedback: TransportFeedback, now: float) -> list[Acknowledged]:
+        """Learn from one feedback; returns the packets that it newly says arrived."""
+        if self._feedback_at is None:
+            self._first_feedback_at = self._feedback_at = now
+        silent = now - self._feedback_at > ESTIMATE_SILENCE_S
+        self._feedback_at = now
+        base = self._numbers.unwrap(feedback.base_sequence)
+        acknowledged = self._acknowledge(feedback, base)
+        end = base + feedback.status_count
+        expected = 0 if self._expected is None else max(0, end - self._expected)
+        self._expected = end if self._expected is None else max(end, self._expected)
+        if silent:
+            self._after_silence(expected, len(acknowledged))
+        else:
+            self._loss.count(expected, expected - len(acknowledged) if expected else 0, now)
+        if acknowledged:
+            self._measure(acknowledged, now)
+        self._control(now)
+        return acknowledged
+
+    def probed(self, bps: float, now: float) -> None:
+        """A probe showed that so much goes through."""
+        if bps > self._target:
+            self._capacity = None
+            self._set(bps, now)
+
+    def _acknowledge(self, feedback: TransportFeedback, base: int) -> list[Acknowledged]:
+        reference = self._references.unwrap(feedback.reference_time) * REFERENCE_S
+        sent = self.sent
+        found: list[Acknowledged] = []
+        for offset, ticks in feedback.arrivals:
+            number = base + offset
+            entry = sent[number & _SENT_MASK]
+            if entry is not None and (entry[0] - number) & 0xFFFF == 0:
+                sent[number & _SENT_MASK] = None
+                found.append(Acknowledged(entry[0], entry[1], reference + ticks * TICK_S, entry[2]))
+        return found
+
+    def _measure(self, acknowledged: list[Acknowledged], now: float) -> None:
+        gradient = self._gradient
+        first, last = self.probing or (0, -1)
+        size = 0
+        for number, sent_at, arrived_at, octets in acknowledged:
+            size += octets
+            if not first <= number <= last:
+                gradient.packet(sent_at, arrived_at)
+        newest = acknowledged[-1]
+        self.rtt_s += 0.125 * (max(0.0, now - newest.sent_at) - self.rtt_s)
+        rates = self._rates
+        rates.append((newest.arrived_at, size))
+        while rates[0][0] < newest.arrived_at - _RATE_WINDOW_S:
+            rates.popleft()
+
+    def _after_silence(self, expected: int, arrived: int) -> None:
+        """Nothing was heard for a while. If much was lost meanwhile the line may be another one now."""
+        self._gradient.reset()
+        self._loss.reset()
+        self._rates.clear()
+        self._capacity = None
+        if expected > 2 * arrived:
+            self._target = max(self._target / 2, ESTIMATE_MIN_BPS)
+
+    # -- the controller ------------------------------------------------------------------------------------
+
+    def _control(self, now: float) -> None:
+        arriving = self.arriving_bps
+        lowered = self._loss.lower(self._target, arriving, self.rtt_s, now)
+        if self._gradient.signal == "overuse":
+            self._decrease(arriving, now)
+        elif self._gradient.signal == "underuse":
+            self.state = "hold"  # the queue drains; let it
+            self._at = now
+        else:
+            self._increase(arriving, now)
+        if lowered is not None and lowered < self._target:
+            self.state = "decrease"
+            self._decreased_at = now
+            self._set(lowered, now)
+
+    def _decrease(self, arriving: float | None, now: float) -> None:
+        if arriving is None or now - self._decreased_at < min(max(self.rtt_s, 0.01), 0.2) + _RESPONSE_S:
+            return
+        self._decreased_at = now
+        self.state = "decrease"
+        if arriving < self._target:
+            self._learn_capacity(arriving)
+        self._set(min(self._target, _BACKOFF * arriving), now)
+
+    def _increase(self, arriving: float | None, now: float) -> None:
+        self.state = "increase"
+        elapsed = min(now - self._at, 1.0) if self._at is not None else 0.0
+        self._at = now
+        if arriving is None or self._loss.holds:
+            return
+        if self._capacity is not None and arriving > self._capacity + 3 * self._capacity_spread:
+            self._capacity = None  # the line has become wider
+        if self._capacity is None:
+            grown = self._target * _GROWTH**elapsed
+        else:
+            grown = self._target + _ADDED_PACKET_BITS / (self.rtt_s + _RESPONSE_S) * elapsed
+        grown = min(grown, max(self._target, _AHEAD * arriving + _AHEAD_BPS))
+        self._set(max(grown, _ARRIVED_SHARE * arriving), now)
+
+    def _learn_capacity(self, arriving: float) -> None:
+        """Mean and spread of what arrived while the line was full (gcc-02 section 5.5)."""
+        if self._capacity is None:
+            self._capacity = arriving
+            self._capacity_spread = 0.1 * arriving
+            return
+        error = arriving - self._capacity
+        self._capacity += _CAPACITY_WEIGHT * error
+        spread = self._capacity_spread + _CAPACITY_WEIGHT * (abs(error) - self._capacity_spread)
+        self._capacity_spread = min(max(spread, 0.02 * self._capacity), 0.1 * self._capacity)
+
+    def _set(self, bps: float, now: float) -> None:
+        self._target = min(max(bps, ESTIMATE_MIN_BPS), ESTIMATE_MAX_BPS)
+        self._at = now

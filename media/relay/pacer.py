@@ -1,0 +1,135 @@
+"""When a packet may leave, and what waits meanwhile: media is spread, so that a key frame is no burst.
+
+Two virtual schedulers (the generic cell rate algorithm, ITU-T I.371) hold the rate: `PACE_FACTOR` times the
+target at any moment, `PACE_LONG_FACTOR` times over half a second and longer. Voices do not wait, and count.
+
+The drop rule. What waits is bounded by `PACE_QUEUE_S` of the target, though a key frame always has room.
+Beyond it, the lowest class that waits gives way: all that waits of the track in it that has waited longest is
+left out, and that track goes on with its next key frame, which is asked for. So frames are dropped whole, and
+the receiver sees no hole in the numbers: what waits has none yet. No I/O.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+from media.limits import (
+    PACE_BURST_S,
+    PACE_FACTOR,
+    PACE_LONG_FACTOR,
+    PACE_LONG_S,
+    PACE_QUEUE_BYTES,
+    PACE_QUEUE_PACKETS,
+    PACE_QUEUE_S,
+)
+
+if TYPE_CHECKING:
+    from media.relay.layer import Layer
+    from media.relay.plane import Subscription
+    from media.relay.rewrite import MediaPacket
+
+RETRANSMISSION, ULTRASOUND, SCREEN, SPEAKER, CAMERA = range(5)
+"""Classes of what waits, the most important first."""
+_SLOWER = PACE_FACTOR / PACE_LONG_FACTOR
+
+
+class Waiting(NamedTuple):
+    """One packet that waits: the one its layer shares, or the outgoing number of one to send again."""
+
+    subscription: Subscription
+    layer: Layer | None
+    packet: MediaPacket | None
+    starts: bool  # the subscription may begin with it
+    sequence: int  # to send again; -1 otherwise
+    size: int  # bytes
+
+
+class Pacer:
+    """One transport's schedule and queue. While something waits, `open_at` is inf: nothing overtakes."""
+
+    __slots__ = (
+        "_bytes",
+        "_fast",
+        "_most_bytes",
+        "_queues",
+        "_slow",
+        "count",
+        "dropped",
+        "open_at",
+        "opens_at",
+        "pace",
+    )
+
+    def __init__(self) -> None:
+        self._queues: tuple[deque[Waiting], ...] = tuple(deque() for _ in range(CAMERA + 1))
+        self._fast = self._slow = -inf  # when what was sent will have left, at each pace
+        self._bytes = 0
+        self._most_bytes = float(PACE_QUEUE_BYTES)
+        self.count = 0
+        self.dropped = 0
+        self.pace = 0.0  # seconds for a byte at the fast pace; 0 = no limit is known
+        self.open_at = -inf  # when a packet that comes now may leave
+        self.opens_at = -inf  # when the first one that waits may
+
+    def set_target(self, bps: float) -> None:
+        """The estimate, bits per second; from now on there is a pace."""
+        self.pace = 8 / (PACE_FACTOR * bps)
+        self._most_bytes = max(float(PACE_QUEUE_BYTES), bps * PACE_QUEUE_S / 8)
+
+    def may_send(self, now: float) -> bool:
+        """Whether a packet that comes now may leave now."""
+        return now >= self.open_at
+
+    def spend(self, size: int, now: float) -> None:
+        """A packet of ``size`` bytes left."""
+        took = size * self.pace
+        fast = self._fast = (self._fast if self._fast > now else now) + took
+        slow = self._slow = (self._slow if self._slow > now else now) + took * _SLOWER
+        fast -= PACE_BURST_S
+        slow -= PACE_LONG_S
+        self.opens_at = fast if fast > slow else slow
+        if not self.count:
+            self.open_at = self.opens_at
+
+    def push(self, item: Waiting) -> None:
+        subscription = item.subscription
+        self._queues[RETRANSMISSION if item.packet is None else subscription.priority].append(item)
+        self.count += 1
+        self._bytes += item.size
+        self.open_at = inf
+        subscription.held += 1
+
+    def pop(self) -> Waiting:
+        """The first packet of the most important class that waits; there must be one."""
+        queue = next(queue for queue in self._queues if queue)
+        return self._taken(queue.popleft())
+
+    def _taken(self, item: Waiting) -> Waiting:
+        self.count -= 1
+        self._bytes -= item.size
+        item.subscription.held -= 1
+        if not self.count:
+            self.open_at = self.opens_at
+        return item
+
+    @property
+    def overfull(self) -> bool:
+        return self.count > PACE_QUEUE_PACKETS or self._bytes > self._most_bytes
+
+    def shed(self) -> Iterator[Subscription]:
+        """Leave out what the drop rule says; the track that must begin again, if it is one."""
+        index = max(number for number, queue in enumerate(self._queues) if queue)
+        queue = self._queues[index]
+        victim = queue[0].subscription
+        kept = [item for item in queue if item.subscription is not victim]
+        self.dropped += len(queue) - len(kept)
+        for item in queue:
+            if item.subscription is victim:
+                self._taken(item)
+        queue.clear()
+        queue.extend(kept)
+        if index != RETRANSMISSION:
+            yield victim
