@@ -75,8 +75,9 @@ DATA_PRODUCERS_PER_PEER_MAX = 8
 CONSUMER_IDS_MAX = 256
 """Consumers named in one request."""
 
-DETACHED_PEER_S = 10.0
-"""How long a peer stays when its socket is lost: a change of network takes 2-8 s."""
+DETACHED_PEER_S = 30.0
+"""How long a peer stays when only its socket is lost: a change of network takes 2-8 s, a router's restart
+longer. One whose media is lost too is gone as soon as its consent has ended (15 s)."""
 
 IDLE_ROOM_S = 60.0
 """How long a room that nobody opened by name stays when the last peer has left."""

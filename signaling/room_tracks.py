@@ -283,6 +283,8 @@ class RoomTracks:
             return
         if state == "connected":
             self._deliver(self._state.media_started(peer_id, self._wall()))
+        if state in ("connected", "failed"):
+            self._state.path_changed(peer_id, transport.id, state)
         if state in ("connected", "failed", "closed"):
             self._tell(peer_id, "transportState", {"transportId": transport.id, "state": state})
 

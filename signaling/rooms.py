@@ -79,6 +79,12 @@ class Peer:
     producers: dict[str, ProducerInfo] = field(default_factory=dict)
     detached_at: float | None = None
     media_started: bool = False
+    paths: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def silent(self) -> bool:
+        """Media had come, and none of its transports has a path any more."""
+        return bool(self.paths) and not any(self.paths.values())
 
     def as_json(self) -> dict[str, Any]:
         """What the others know of it."""
@@ -178,12 +184,18 @@ class RoomState:
         return None
 
     def lost(self, now: float) -> list[str]:
-        """Peers whose socket has been gone for too long."""
+        """Peers whose socket has been gone for too long, or whose media went after it."""
         return [
             peer.id
             for peer in self.peers.values()
-            if peer.detached_at is not None and now - peer.detached_at >= DETACHED_PEER_S
+            if peer.detached_at is not None and (peer.silent or now - peer.detached_at >= DETACHED_PEER_S)
         ]
+
+    def path_changed(self, peer_id: str, transport_id: str, state: str) -> None:
+        """A transport is ``connected``, or it is ``failed``: without consent for its time."""
+        peer = self.peers.get(peer_id)
+        if peer is not None:
+            peer.paths[transport_id] = state == "connected"
 
     # -- tokens that were ended ----------------------------------------------------------------------------
 

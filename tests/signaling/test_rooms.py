@@ -97,6 +97,21 @@ def test_a_lost_peer_resumes_once_within_its_time() -> None:
     assert state.lost(20.0 + DETACHED_PEER_S) == ["a"]
 
 
+def test_a_lost_peer_whose_media_is_lost_too_is_gone_at_once() -> None:
+    state = room()
+    join(state, "a")
+    state.path_changed("a", "send", "connected")
+    state.path_changed("a", "recv", "connected")
+    state.path_changed("a", "send", "failed")
+    state.detach("a", 10.0)
+    assert state.lost(11.0) == []
+    state.path_changed("a", "recv", "failed")
+    assert state.lost(11.0) == ["a"]
+    state.path_changed("a", "recv", "connected")
+    assert state.lost(10.0 + DETACHED_PEER_S - 0.1) == []
+    state.path_changed("gone", "recv", "failed")
+
+
 def test_only_the_chair_removes_and_the_token_is_ended() -> None:
     state = room()
     join(state, "a")
