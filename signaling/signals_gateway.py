@@ -112,6 +112,7 @@ class Publisher(SignalSocket):
         self._gateway = gateway
         self.stream_id = ""
         self._session = PublishSession(self._clock.monotonic())
+        self._closing: Close | None = None
         self._log: StreamLog | None = None
         self._storing: set[asyncio.Task[None]] = set()
 
@@ -120,6 +121,8 @@ class Publisher(SignalSocket):
             outputs = await self._next()
             if self.end_fault is not None:
                 await self.refuse(self.end_fault)
+            elif self._closing is not None:
+                await self.close(self._closing.code, self._closing.reason)
             elif outputs is None:
                 return
             else:
@@ -150,8 +153,10 @@ class Publisher(SignalSocket):
                     self._store(output)
                 case Mark(code):
                     await self._mark(code)
-                case Close(code, reason):
-                    await self.close(code, reason)
+                case Close():
+                    # The last acknowledgement may say so, while `run` reads: that has to let go first.
+                    self._closing = output
+                    self._woken.set()
 
     async def _open_stream(self, token: str, descriptor: StreamDescriptor) -> list[Output]:
         try:

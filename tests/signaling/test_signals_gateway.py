@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -61,8 +63,10 @@ async def refusal(ws: ClientWebSocketResponse, close_code: int = 4400) -> str:
     return str(fields["code"])
 
 
-async def announce(web: Web, stream: StreamDescriptor, **token: Any) -> ClientWebSocketResponse:
-    ws = await web.http.ws_connect(f"{web.url}/signals/publish")
+async def announce(
+    web: Web, stream: StreamDescriptor, autoping: bool = True, **token: Any
+) -> ClientWebSocketResponse:
+    ws = await web.http.ws_connect(f"{web.url}/signals/publish", autoping=autoping)
     grant = token.pop("grant", DEVICE)
     name = token.pop("user_id", "ecg-1")
     await ws.send_str(wire.announce(web.signaling.token(name, grant, role="device", **token), stream))
@@ -116,6 +120,30 @@ async def test_frames_go_to_the_disk_and_to_viewers(web: Web) -> None:
     assert [one.sequence for one in stored] == [0, 1, 2]
     await web.signaling.service.close()
     assert web.signaling.listener.names()[:2] == ["SignalStarted", "SignalEnded"]
+
+
+async def test_the_end_waits_for_the_disk(web: Web, caplog: pytest.LogCaptureFixture) -> None:
+    """The last confirmation, which closes the socket, comes while the server waits for more messages."""
+    stream, disk = descriptor(), threading.Event()
+
+    def sync(_: int) -> None:
+        disk.wait(TIMEOUT_S)
+
+    web.signaling.store._sync = sync
+    device = await announce(web, stream, autoping=False)
+    assert (await text(device))["type"] == "accepted"
+    await device.send_bytes(frame(0, stream))
+    await device.send_str(wire.end())
+    await device.ping()
+    answer = await asyncio.wait_for(device.receive(), TIMEOUT_S)
+    assert answer.type is WSMsgType.PONG  # so the server has read the end, and has confirmed nothing
+    disk.set()
+    assert await text(device) == {"type": "ack", "sequence": 0}
+    assert await text(device) == {"type": "ended", "streamId": stream.stream_id}
+    closed = await asyncio.wait_for(device.receive(), TIMEOUT_S)
+    assert (closed.type, closed.data) == (WSMsgType.CLOSE, 1000)
+    await web.gateway.close()
+    assert [entry.message for entry in caplog.records if entry.levelno >= logging.ERROR] == []
 
 
 async def test_a_device_goes_on_where_it_stopped(web: Web) -> None:
