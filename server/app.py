@@ -44,6 +44,7 @@ from server.archive.recordings import RecordingCatalogue
 from server.auth.service import AuthService
 from server.config import Config
 from server.consults.service import ConsultService
+from server.consults.states import with_ring
 from server.errors import CONFIG_INVALID
 from server.keys import Keys
 from server.limits import MAX_BODY_BYTES
@@ -158,7 +159,7 @@ def _build_rooms(services: Services) -> None:
         return await services.auth.user_id(token, clock.wall())
 
     services.gateway = Gateway(services.rooms, user_of)
-    services.consults = ConsultService(services)
+    services.consults = ConsultService(services, with_ring(config.oncall.ring_seconds))
     services.dispatcher = Dispatcher(services)
     services.gateway.on_user_connected = services.consults.user_connected
     _measure_media(services)

@@ -22,9 +22,9 @@ T = TypeVar("T")
 ENVIRONMENT_PREFIX = "HUIZHEN_"
 
 
-def option(default: T, sentence: str) -> T:
-    """A field with its default and the sentence that explains it."""
-    return field(default=default, metadata={"sentence": sentence})
+def option(default: T, sentence: str, least: int | None = None) -> T:
+    """A field with its default, the sentence that explains it, and the least number it takes."""
+    return field(default=default, metadata={"sentence": sentence, "least": least})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,15 @@ class AuthConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class OnCallConfig:
+    """Ringing who is on call."""
+
+    ring_seconds: int = option(
+        60, "How long one expert is rung for an urgent request or a read before the next one is.", least=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """What is written down about running; never names, patients or tokens."""
 
@@ -127,6 +136,7 @@ class Config:
     turn: TurnConfig = field(default_factory=TurnConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
+    oncall: OnCallConfig = field(default_factory=OnCallConfig)
     log: LogConfig = field(default_factory=LogConfig)
     web: WebConfig = field(default_factory=WebConfig)
 
@@ -194,11 +204,14 @@ def _sections() -> dict[str, type[Any]]:
 def _with_values(config: Config, section: str, values: Mapping[str, Any]) -> Config:
     kind = _sections()[section]
     hints = get_type_hints(kind)
+    least = {entry.name: entry.metadata["least"] for entry in fields(kind)}
     checked: dict[str, Any] = {}
     for name, value in values.items():
         if name not in hints:
             raise LocalProtocolError(CONFIG_INVALID, f"[{section}] has no {name}")
         checked[name] = _checked(section, name, hints[name], value)
+        if least[name] is not None and checked[name] < least[name]:
+            raise LocalProtocolError(CONFIG_INVALID, f"[{section}] {name} is below {least[name]}")
     changed = replace(getattr(config, section), **checked)
     return replace(config, **{section: changed})
 

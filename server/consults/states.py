@@ -204,6 +204,11 @@ DURATIONS: Mapping[str, Duration] = {
 }
 
 
+def with_ring(seconds: float) -> Mapping[str, Duration]:
+    """`DURATIONS` with another length of a ring. A routine request waits for its answer as ever."""
+    return {**DURATIONS, "ring": Duration(seconds, seconds, DURATIONS["ring"].routine)}
+
+
 @dataclass(frozen=True, slots=True)
 class TimerRule:
     """One timer of a state.

@@ -50,6 +50,7 @@ def test_a_file_and_the_environment_above_it(tmp_path: Path) -> None:
         ('[http]\nport = "x"\n', "port"),
         ("[http]\nport = true\n", "port"),
         ("[media]\nannounced_addresses = [1]\n", "announced_addresses"),
+        ("[oncall]\nring_seconds = 0\n", "ring_seconds is below 1"),
         ("port = 1\n", "port"),
         ("[http\n", "huizhen.toml"),
     ],
