@@ -1,16 +1,17 @@
-"""What rooms tell:
+"""What rooms tell.
 
-recordings go into the catalogue, removals into the audit trail, everything to the consults.
+Who came is kept, recordings go into the catalogue, removals into the audit trail, everything to the consults.
 """
 
 from __future__ import annotations
 
 import logging
 
+from server.archive.participants import keep_participant
 from server.archive.recordings import consultation_of
 from server.auth.actor import Actor, ActorKind, system_actor
 from server.services import Services
-from signaling.events import PeerRemoved, RecordingStarted, RecordingStopped, RoomEvent
+from signaling.events import PeerJoined, PeerRemoved, RecordingStarted, RecordingStopped, RoomEvent
 from signaling.personal import Personal
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,9 @@ class RoomEvents:
     async def room_event(self, event: RoomEvent) -> None:
         self._services.metrics.room_events.labels(type(event).__name__).inc()
         match event:
+            case PeerJoined():
+                async with self._services.database.write() as session:
+                    await keep_participant(session, event)
             case RecordingStarted():
                 await self._recording_started(event)
             case RecordingStopped():

@@ -16,6 +16,7 @@ from server.api.context import RequestContext
 from server.api.models import ApiModel, Timestamp
 from server.api.routing import endpoint
 from server.archive.models import RecordingRow
+from server.archive.participants import Participant, participants_of
 from server.auth.tickets import check_ticket, make_ticket
 
 _CHUNK_FRAMES = 50  # 5 s of ECG: one read from the disk, one write to the socket
@@ -23,8 +24,16 @@ _CHUNK_FRAMES = 50  # 5 s of ECG: one read from the disk, one write to the socke
 _OPEN = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
 
 
+class ParticipantOut(ApiModel):
+    """Whose track it is: a person of the consult, a guest under the name they gave, a device."""
+
+    role: str
+    name: str
+    name_en: str
+
+
 class TrackOut(ApiModel):
-    """One producer's file as the manifest describes it, and where to fetch it."""
+    """One producer's file as the manifest describes it, whose it is, and where to fetch it."""
 
     model_config = _OPEN
 
@@ -35,6 +44,7 @@ class TrackOut(ApiModel):
     mime_type: str
     start_ms: float
     end_ms: float
+    participant: ParticipantOut | None = Field(description="null: from before participants were kept")
     url: str
 
 
@@ -82,6 +92,7 @@ async def get_recording(ctx: RequestContext, recording_id: str) -> RecordingOut:
     )
     ticket = _ticket(ctx, row)
     tracks = (await ctx.services.recordings.manifest(row))["tracks"] if row.manifest_path else []
+    people = await participants_of(ctx.session, row.room_id)
     streams = await asyncio.to_thread(ctx.services.signals.streams, row.room_id)
     return RecordingOut(
         id=row.id,
@@ -90,7 +101,7 @@ async def get_recording(ctx: RequestContext, recording_id: str) -> RecordingOut:
         started_at=row.started_at,
         ended_at=row.ended_at,
         duration_ms=row.duration_ms,
-        tracks=[_track_out(row, track, ticket) for track in tracks],
+        tracks=[_track_out(row, track, people.get(track["peerId"]), ticket) for track in tracks],
         signals=[_signal_out(row, stream, ticket) for stream in streams if stream.frames],
     )
 
@@ -154,9 +165,15 @@ def _ticket(ctx: RequestContext, row: RecordingRow) -> str:
     return make_ticket(ctx.services.keys.ticket_key, row.id, expires_at)
 
 
-def _track_out(row: RecordingRow, track: dict[str, Any], ticket: str) -> TrackOut:
+def _track_out(row: RecordingRow, track: dict[str, Any], who: Participant | None, ticket: str) -> TrackOut:
     url = f"/api/v1/recordings/{row.id}/files/{quote(track['file'])}?ticket={ticket}"
-    return TrackOut.model_validate({**track, "url": url})
+    return TrackOut.model_validate({**track, "participant": _participant_out(who), "url": url})
+
+
+def _participant_out(who: Participant | None) -> ParticipantOut | None:
+    if who is None:
+        return None
+    return ParticipantOut(role=who.role, name=who.name.reveal(), name_en=who.name_en.reveal())
 
 
 def _signal_out(row: RecordingRow, stream: StoredStream, ticket: str) -> SignalOut:

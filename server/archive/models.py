@@ -118,6 +118,31 @@ class RecordingRow(Base):
     manifest_path: Mapped[str] = mapped_column(Text)
 
 
+class Guest(Base):
+    """Somebody without an account who came by a guest link, under the name they gave."""
+
+    __tablename__ = "guests"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    display_name: Mapped[Personal[str]] = mapped_column(PersonalText)
+    came_at: Mapped[float]
+
+
+class RoomParticipant(Base):
+    """Who a peer of a room was: recordings know their tracks by peer ids only.
+
+    ``user_id`` is a practitioner's, a device's or a guest's.
+    """
+
+    __tablename__ = "room_participants"
+
+    room_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    peer_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(16))
+    joined_at: Mapped[float]
+
+
 class AuditEntry(Base):
     """One link of the append-only chain; see server/archive/audit.py for the hash."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.ids import new_id
-from server.archive.models import Organization
+from server.archive.models import Guest, Organization
 from server.auth.actor import Actor, ActorKind
 from server.consults.door import Entry
 from server.consults.effects import open_room
@@ -129,6 +129,7 @@ class Guests:
                 raise ActionRefused(GUEST_LINK_ENDED if state == "ended" else ROOM_NOT_OPEN)
             consult = await facts(tx.session, row)
             actor = Actor(guest_id, ActorKind.SYSTEM, None, frozenset(), Personal(display_name))
+            tx.session.add(Guest(id=guest_id, display_name=Personal(display_name), came_at=now))
             await self._audit(tx.session, actor, "guest_join", link)
         await open_room(row.id, consult.recording_consented)(self._work.services.rooms)
         room_id = room_of(row.id)

@@ -8,9 +8,11 @@ each other, so they stand in the order in which they happen.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -26,6 +28,9 @@ FINDINGS = "II、III、aVF 导联 ST 段抬高"
 CONCLUSION = "急性下壁心肌梗死可能"
 ADVICE = "立即转县医院导管室"
 DECISION = "同意，已联系救护车"
+GUEST = "家属张伟"
+RECORDED_WITHIN_S = 2.0
+"""How far a recording's length may be from what its users saw: the mark on, the consult ended."""
 
 
 @dataclass
@@ -36,6 +41,8 @@ class Story:
     pictures: Path | None = None
     expert: Person | None = None
     consultation: str = ""
+    recorded_from: float = 0.0
+    recorded_to: float = 0.0
 
     def picture(self, name: str, who: Person) -> None:
         """Keep what ``who`` sees, when pictures were asked for (``--pictures DIR``, for the README)."""
@@ -135,6 +142,9 @@ def test_4_both_see_and_hear_each_other(story: Story) -> None:
     story.village.get("enter-room").click()
     story.village.page.wait_for_url(f"**/room/{story.consultation}")
     for who in (story.village, story.chosen):
+        expect(who.get("recording-mark")).to_be_visible()
+    story.recorded_from = time.monotonic()
+    for who in (story.village, story.chosen):
         who.wait_for_media("camera", frames=20)
         who.wait_for_media("microphone")
 
@@ -144,7 +154,7 @@ def test_5_a_third_person_joins_from_a_phone_by_a_guest_link(story: Story) -> No
     link = story.village.get("guest-link-url").input_value()
     story.village.page.keyboard.press("Escape")
     story.phone.page.goto(link)
-    story.phone.get("guest-name").fill("家属张伟")
+    story.phone.get("guest-name").fill(GUEST)
     story.phone.get("guest-join").click()
     story.phone.wait_for_media("camera", frames=20, count=2)
     for who in (story.village, story.chosen):
@@ -219,6 +229,7 @@ def test_8_the_expert_ends_the_consult_and_signs_the_opinion(story: Story) -> No
     chosen = story.chosen
     expect(chosen.get("recording-mark")).to_be_visible()
     expect(story.village.get("recording-mark")).to_be_visible()
+    story.recorded_to = time.monotonic()
     chosen.get("end-consult").click()
     chosen.page.wait_for_url(f"**/c/{story.consultation}")
     chosen.get("opinion-findings").fill(FINDINGS)
@@ -251,9 +262,23 @@ def test_10_both_play_the_session_back(story: Story) -> None:
                 .some((video) => video.currentTime > 1
                     && video.getVideoPlaybackQuality().totalVideoFrames > 10)"""
         )
-        seconds = float(who.get("record-duration").get_attribute("data-seconds") or 0)
-        assert seconds > 5
     story.picture("record", story.village)
+    recording = _recording(story)
+    kept = recording["durationMs"] / 1000
+    assert kept == pytest.approx(story.recorded_to - story.recorded_from, abs=RECORDED_WITHIN_S)
+    for who in (story.village, story.chosen):
+        shown = float(who.get("record-duration").get_attribute("data-seconds") or 0)
+        assert shown == pytest.approx(kept, abs=0.1)
+    owners = {track["participant"]["name"] for track in recording["tracks"]}
+    assert {"李秀兰", GUEST} < owners
+    expect(story.village.get("record-owner").filter(has_text=GUEST)).to_have_count(1)
+
+
+def _recording(story: Story) -> dict[str, Any]:
+    rest = Rest(story.village.context, "village")
+    (listed,) = rest.call("GET", f"/consultations/{story.consultation}/recordings")
+    found: dict[str, Any] = rest.call("GET", f"/recordings/{listed['id']}")
+    return found
 
 
 def test_11_everyones_steps_stand_in_the_audit_trail(story: Story) -> None:
@@ -267,5 +292,5 @@ def test_11_everyones_steps_stand_in_the_audit_trail(story: Story) -> None:
 
 def test_12_no_patient_is_named_in_the_log(story: Story, server: ServerProcess) -> None:
     log = server.log_text()
-    for secret in ("张", "胸痛", FINDINGS, "huizhen-demo\n", "家属张伟"):
+    for secret in ("张", "胸痛", FINDINGS, "huizhen-demo\n", GUEST):
         assert secret not in log.split("READY", 1)[-1], f"{secret} stands in the log"

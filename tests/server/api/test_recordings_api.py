@@ -16,7 +16,8 @@ from media.signals import Frame, Lead, StreamDescriptor, decode
 from server.app import Server
 from server.archive.models import RecordingRow
 from server.auth.tickets import make_ticket
-from signaling.events import RecordingStarted, RecordingStopped
+from server.room_events import RoomEvents
+from signaling.events import PeerJoined, RecordingStarted, RecordingStopped
 from tests.server.running import Caller, CallerFactory
 
 WEBM = bytes(range(256)) * 8
@@ -110,6 +111,20 @@ async def test_a_recording_has_tracks_signals_and_times(recorded: Recorded) -> N
     assert signal["missing"] == []
     listed = await recorded.village.get(f"/consultations/{recorded.consultation_id}/recordings")
     assert [entry["id"] for entry in listed] == [recorded.recording_id]
+
+
+async def test_a_track_tells_whose_it_is(server: Server, recorded: Recorded) -> None:
+    async def owner() -> Any:
+        return (await recorded.village.get(f"/recordings/{recorded.recording_id}"))["tracks"][0][
+            "participant"
+        ]
+
+    assert await owner() is None
+    events = RoomEvents(server.services)
+    room_id = f"c-{recorded.consultation_id}"
+    await events.room_event(PeerJoined(room_id, "prc-cardio1", "expert", 1.0, "p-1"))
+    await events.room_event(PeerJoined(room_id, "prc-cardio1", "expert", 2.0, "p-1"))
+    assert await owner() == {"role": "expert", "name": "王建国", "nameEn": "Wang Jianguo"}
 
 
 async def test_a_track_is_fetched_without_a_header_and_in_ranges(recorded: Recorded) -> None:

@@ -3,7 +3,7 @@ import { FrameCutter } from './signalFile'
 import { chaptersOf, durationOf, follow, TransportClock, type Player, type RecordedTrack, type Recording } from './timeline'
 
 const track = (peerId: string, source: string, startMs: number, endMs: number): RecordedTrack => ({
-  trackId: `${peerId}-${source}`, peerId, source, kind: source === 'microphone' ? 'audio' : 'video', url: '', startMs, endMs,
+  trackId: `${peerId}-${source}`, peerId, participant: null, source, kind: source === 'microphone' ? 'audio' : 'video', url: '', startMs, endMs,
 })
 const recording = (change: Partial<Recording>): Recording => ({ id: 'r', startedAt: '', endedAt: '', durationMs: 60_000, tracks: [], signals: [], ...change })
 const ecg = { streamId: 's', kind: 'ecg', label: '', samplingRateHz: 500, leads: [], startMs: -4_000, endMs: 70_000, url: '' }

@@ -5,6 +5,8 @@ export interface RecordedTrack {
   peerId: string
   kind: 'audio' | 'video'
   source: string
+  /** Whose it is; null for a recording from before participants were kept. */
+  participant: { role: string; name: string; nameEn: string } | null
   url: string
   /** ms from the recording's start */
   startMs: number
