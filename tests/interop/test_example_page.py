@@ -44,6 +44,26 @@ RECEIVED = """
 }
 """
 
+# What this page decodes: the codec by the browser's own statistics, and that decoding went on.
+DECODED = """
+async () => {
+  const found = []
+  for (const connection of window.connections) {
+    for (const entry of (await connection.getStats()).values()) {
+      if (entry.type !== 'inbound-rtp' || entry.kind !== 'video' || !(entry.framesDecoded >= 20)) continue
+      found.push((await connection.getStats()).get(entry.codecId)?.mimeType)
+    }
+  }
+  return found.length ? found : false
+}
+"""
+KEEP_CONNECTIONS = """
+window.connections = []
+window.RTCPeerConnection = class extends window.RTCPeerConnection {
+  constructor(...options) { super(...options); window.connections.push(this) }
+}
+"""
+
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -64,10 +84,13 @@ async def chromium() -> AsyncIterator[Browser]:
             await browser.close()
 
 
-async def joined(browser: Browser, server: Server, user_id: str, **token: Any) -> tuple[Page, str]:
+async def joined(
+    browser: Browser, server: Server, user_id: str, codec: str = "", **token: Any
+) -> tuple[Page, str]:
     """A page in the room, and its peer id."""
     page = await (await browser.new_context()).new_page()
-    await page.goto(f"{server.url}/pages/index.html#token={server.token(user_id, **token)}")
+    await page.add_init_script(KEEP_CONNECTIONS)
+    await page.goto(f"{server.url}/pages/index.html#token={server.token(user_id, **token)}&codec={codec}")
     status = page.get_by_role("status")
     await status.filter(has_text="joined as").wait_for(timeout=TIMEOUT_MS)
     return page, (await status.inner_text()).removeprefix("joined as ")
@@ -76,6 +99,13 @@ async def joined(browser: Browser, server: Server, user_id: str, **token: Any) -
 async def sees(page: Page, peer: str) -> None:
     """Decoded frames and sound of this peer."""
     await page.wait_for_function(RECEIVED, arg=peer, timeout=TIMEOUT_MS)
+
+
+async def decoded_by(page: Page) -> list[str]:
+    """MIME types of the pictures that this page decodes."""
+    handle = await page.wait_for_function(DECODED, timeout=TIMEOUT_MS)
+    found: list[str] = await handle.json_value()
+    return found
 
 
 async def test_two_pages_see_and_hear_each_other(tmp_path: Path, pages: Path) -> None:
@@ -87,6 +117,15 @@ async def test_two_pages_see_and_hear_each_other(tmp_path: Path, pages: Path) ->
         await second.get_by_role("status").filter(has_text="released").wait_for(timeout=TIMEOUT_MS)
         gone = first.locator(f'[data-peer="{second_id}"]')
         await gone.first.wait_for(state="detached", timeout=TIMEOUT_MS)
+
+
+async def test_h264_and_vp8_side_by_side(tmp_path: Path, pages: Path) -> None:
+    async with running_server(tmp_path, pages) as server, chromium() as browser:
+        first, first_id = await joined(browser, server, "a", codec="H264")
+        second, second_id = await joined(browser, server, "b", codec="VP8")
+        await asyncio.gather(sees(first, second_id), sees(second, first_id))
+        assert await decoded_by(first) == ["video/VP8"]
+        assert await decoded_by(second) == ["video/H264"]
 
 
 async def test_the_page_and_pymediasoup_see_each_other(tmp_path: Path, pages: Path) -> None:
