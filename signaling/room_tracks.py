@@ -7,12 +7,13 @@ each tells its end here exactly once, and only here are the tables cleaned and t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from media.errors import Fault
 from media.relay.allocation import Decision
 from media.relay.layers import KEY_FRAMES
+from media.relay.samples import LineSample
 from signaling.access import RoomGrant, may_chat, may_publish
 from signaling.messages import Produce, ProduceData
 from signaling.peer_media import PeerMedia, found
@@ -23,6 +24,7 @@ from signaling.plane import (
     ProducerPort,
     TransportPort,
 )
+from signaling.room_quality import RoomQuality
 from signaling.rooms import Output, ProducerInfo, RoomState, Tell
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class RoomTracks:
         self._wall = wall
         self._media: dict[str, PeerMedia] = {}
         self._owners: dict[str, str] = {}
+        self.quality = RoomQuality(state, self._owners.get)
         self.router = plane.create_router(state.room_id, self)
 
     # -- peers ---------------------------------------------------------------------------------------------
@@ -114,6 +117,7 @@ class RoomTracks:
         return {
             "consumers": [self._consumer_json(consumer) for consumer in media.consumers.values()],
             "dataConsumers": [self._data_consumer_json(one) for one in media.data_consumers.values()],
+            "quality": self.quality.as_json(),
         }
 
     def _consume(self, peer_id: str, media: PeerMedia, producer_id: str, paused: bool) -> ConsumerPort | None:
@@ -276,6 +280,9 @@ class RoomTracks:
 
     def active_speaker(self, producer: ProducerPort | None) -> None:
         self._deliver(self._state.set_speaker(None if producer is None else self._owners.get(producer.id)))
+
+    def lines_sampled(self, samples: Mapping[str, LineSample], lateness_s: float) -> None:
+        self._deliver(self.quality.sampled(samples, lateness_s))
 
     def transport_state(self, transport: TransportPort, state: str) -> None:
         peer_id = self._owners.get(transport.id)

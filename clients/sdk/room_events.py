@@ -133,6 +133,35 @@ class ActiveSpeaker:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerQuality:
+    """How someone's line is: ``mos`` 1..4.5 of voice, ``score`` 1..5 of pictures, None without; and why."""
+
+    peer_id: str
+    mos: float | None
+    score: float | None
+    cause: str
+    values: Mapping[str, int]
+
+    @classmethod
+    def from_json(cls, json: Mapping[str, Any]) -> PeerQuality:
+        audio, video, cause = json["audio"], json["video"], json["cause"]
+        return cls(
+            str(json["peerId"]),
+            None if audio is None else float(audio["mos"]),
+            None if video is None else float(video["score"]),
+            str(cause["code"]),
+            {str(name): int(value) for name, value in cause["values"].items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class QualityChanged:
+    """Those whose line has changed."""
+
+    peers: tuple[PeerQuality, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DataStreamAdded:
     data_consumer_id: str
     peer_id: str
@@ -218,6 +247,7 @@ RoomEvent = (
     | ConsumerLayers
     | ConsumerReduced
     | ActiveSpeaker
+    | QualityChanged
     | DataStreamAdded
     | DataStreamClosed
     | DataReceived
@@ -269,6 +299,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], RoomEvent]] = {
         json.get("keyFramesOnly", False),
     ),
     "activeSpeaker": lambda json: ActiveSpeaker(json["peerId"]),
+    "quality": lambda json: QualityChanged(tuple(PeerQuality.from_json(peer) for peer in json["peers"])),
     "dataConsumerClosed": lambda json: DataStreamClosed(json["dataConsumerId"]),
     "transportState": lambda json: TransportState(json["transportId"], json["state"]),
     "chat": chat_from_json,

@@ -291,6 +291,21 @@ class Consumer:
                 round_trip = now - sent_at - short_seconds(block.delay_since_last_sr)
                 self._round_trip = max(0.0, round_trip)
 
+    @property
+    def round_trip_s(self) -> float | None:
+        return self._round_trip
+
+    @property
+    def jitter_s(self) -> float:
+        """As the receiver measured it."""
+        return self._last_block.jitter / self.subscription.clock_rate if self._last_block else 0.0
+
+    @property
+    def received_until(self) -> tuple[int, int]:
+        """(lost so far, highest sequence number) by the receiver's last report; zeros before the first."""
+        block = self._last_block
+        return (block.cumulative_lost, block.highest_sequence) if block else (0, 0)
+
     def tick(self, now: float) -> rtcp.SenderReport | None:
         """Called once in a report interval; returns the report to send, if there is anything to say."""
         self._rate.read(self.subscription.egress.octets, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from media.limits import NACK_MAX_AGE_S, NACK_MAX_MISSING, NACK_MAX_TRIES, NACK_MIN_RETRY_S
+from media.limits import FREEZE_S, NACK_MAX_AGE_S, NACK_MAX_MISSING, NACK_MAX_TRIES, NACK_MIN_RETRY_S
 from media.rtp.clocks import short_from_seconds
 from media.rtp.numbers import ts_diff
 from media.rtp.rtcp import ReportBlock
@@ -20,8 +20,13 @@ class Reception:
         "_clock_rate",
         "_expected_before",
         "_first",
+        "_frame_at",
+        "_frame_timestamp",
         "_received_before",
         "_transit",
+        "bursts",
+        "frames",
+        "frozen_s",
         "highest",
         "jitter",
         "last_sr",
@@ -42,19 +47,33 @@ class Reception:
         self.jitter = 0.0  # clock ticks
         self.last_sr = 0
         self.last_sr_at = 0.0
+        self.bursts = 0  # holes in the numbers, however long
+        self.frames = 0  # timestamps seen
+        self.frozen_s = 0.0  # in gaps between frames of `FREEZE_S` and longer
+        self._frame_timestamp = -1
+        self._frame_at = 0.0
 
     def received(self, sequence: int, timestamp: int, size: int, now: float) -> None:
         """One packet with its unwrapped sequence number; padding-only packets count too, as they have one."""
         if self._first is None:
             self._first = self.highest = sequence
         if sequence > self.highest:
+            self.bursts += sequence > self.highest + 1
             self.highest = sequence
+        if timestamp != self._frame_timestamp:
+            self._count_frame(timestamp, now)
         self.packets += 1
         self.octets += size
         transit = (round(now * self._clock_rate) - timestamp) & 0xFFFFFFFF
         if self._transit is not None:
             self.jitter += (abs(ts_diff(transit, self._transit)) - self.jitter) / 16
         self._transit = transit
+
+    def _count_frame(self, timestamp: int, now: float) -> None:
+        if self.frames and now - self._frame_at >= FREEZE_S:
+            self.frozen_s += now - self._frame_at
+        self._frame_timestamp, self._frame_at = timestamp, now
+        self.frames += 1
 
     def sender_report(self, ntp_middle: int, now: float) -> None:
         self.last_sr = ntp_middle

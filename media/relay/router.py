@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import floor, inf
 from typing import Any, Protocol
 
 from media.clock import Clock
 from media.errors import CLOSED, LocalProtocolError, RemoteProtocolError
-from media.limits import ALLOCATION_INTERVAL_S
+from media.limits import ALLOCATION_INTERVAL_S, QUALITY_INTERVAL_S
 from media.ortc import ROUTER_CAPABILITIES, can_consume, parse_rtp_capabilities, router_rtp_capabilities
 from media.relay.allocation import Decision
 from media.relay.allocator import Allocator
@@ -18,7 +18,9 @@ from media.relay.consumer import Consumer
 from media.relay.consuming import make_consumer
 from media.relay.data import DataConsumer, DataProducer
 from media.relay.errors import UNKNOWN_PRODUCER
+from media.relay.line import LineWatch
 from media.relay.producer import Producer
+from media.relay.samples import LineSample
 from media.relay.speaker import SpeakerWatch
 from media.relay.tap import PacketSink, Tap
 from media.relay.timer import RelayTimer
@@ -44,6 +46,9 @@ class RouterListener(Protocol):
 
     def active_speaker(self, producer: Producer | None) -> None:
         """Another microphone is the dominant one; None when the one that was is gone or muted."""
+
+    def lines_sampled(self, samples: Mapping[str, LineSample], lateness_s: float) -> None:
+        """How the lines were in the last seconds, by transport; and how late this server's own work came."""
 
     def producer_closed(self, producer: Producer) -> None: ...
     def data_consumer_closed(self, consumer: DataConsumer) -> None: ...
@@ -76,7 +81,9 @@ class Router:
         self.due = inf
         self.signals_bps = 0  # kept free on every receiver's line for what goes by TCP: the signals
         self._allocators: dict[str, Allocator] = {}
-        self._allocation_due = inf
+        self._lines: dict[str, LineWatch] = {}
+        self._allocation_due = self._lines_due = inf
+        self._lateness = 0.0  # the most, since the lines were sampled
         self._speakers = SpeakerWatch()
         self._taps: dict[str, Tap] = {}
         self._timer = timer
@@ -93,6 +100,7 @@ class Router:
         transport = WebRtcTransport(self, socket)
         self.transports[transport.id] = transport
         self._allocators[transport.id] = Allocator(transport.consumers, lambda _: None, self)
+        self._lines[transport.id] = LineWatch(transport.producers, transport.consumers)
         return transport
 
     def producer(self, producer_id: str) -> Producer:
@@ -156,6 +164,7 @@ class Router:
         """Called by a transport that is closed."""
         self.transports.pop(transport.id, None)
         self._allocators.pop(transport.id, None)
+        self._lines.pop(transport.id, None)
 
     def _require_open(self) -> None:
         if self.closed:
@@ -168,10 +177,14 @@ class Router:
         return self._allocators[transport_id]
 
     def consumer_made(self) -> None:
-        """Allocation begins with the first consumer; all transports are looked at together."""
+        """Allocation and sampling begin with the first consumer; all transports are looked at together."""
+        now = self.clock.monotonic()
         if self._allocation_due == inf:
-            self._plan_allocation(self.clock.monotonic())
+            self._plan_allocation(now)
             self.wake(self._allocation_due)
+        if self._lines_due == inf:
+            self._lines_due = now + QUALITY_INTERVAL_S
+            self.wake(self._lines_due)
 
     def _plan_allocation(self, now: float) -> None:
         self._allocation_due = (floor(now / ALLOCATION_INTERVAL_S) + 1) * ALLOCATION_INTERVAL_S
@@ -183,6 +196,17 @@ class Router:
         self._allocation_due = inf
         if busy:
             self._plan_allocation(now)
+
+    def _sample_lines(self, now: float) -> None:
+        samples = {
+            transport.id: self._lines[transport.id].sample(now, self._allocators[transport.id].available(now))
+            for transport in self.transports.values()
+            if transport.connected and (transport.producers or transport.consumers)
+        }
+        lateness, self._lateness = self._lateness, 0.0
+        self._lines_due = now + QUALITY_INTERVAL_S if samples else inf
+        if samples:
+            self.listener.lines_sampled(samples, lateness)
 
     def consumer_reduced(self, consumer: Consumer, decision: Decision) -> None:
         """Called by an allocator."""
@@ -217,6 +241,7 @@ class Router:
 
     def tick(self, now: float) -> float:
         """Do what is due; returns when to call again (monotonic seconds, inf when nothing is planned)."""
+        self._lateness = max(self._lateness, now - self.due)
         due = self.due = inf
         for transport in list(self.transports.values()):
             due = min(due, transport.tick(now))
@@ -226,7 +251,9 @@ class Router:
             self._allocate(now)
         if now >= self._speakers.due and self._speakers.tick(now):
             self.listener.active_speaker(self.producers.get(self._speakers.dominant or ""))
-        due = min(due, self._allocation_due, self._speakers.due)
+        if now >= self._lines_due:
+            self._sample_lines(now)
+        due = min(due, self._allocation_due, self._speakers.due, self._lines_due)
         self.due = inf if self.closed else min(due, self.due)  # what was woken meanwhile counts too
         return self.due
 

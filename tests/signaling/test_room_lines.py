@@ -7,11 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from clients.sdk.room_events import ActiveSpeaker, ConsumerReduced, read_event
+from clients.sdk.room_events import (
+    ActiveSpeaker,
+    ConsumerReduced,
+    PeerQuality,
+    QualityChanged,
+    read_event,
+)
 from media.relay.allocation import Decision, Step
 from media.relay.layers import KEY_FRAMES
+from media.relay.quality import Quality
+from media.relay.samples import LineSample, TrackIn, TrackOut
 from media.signals import Lead, StreamDescriptor
 from signaling.limits import SIGNALS_KEPT_FREE_MAX_BPS
+from signaling.room_quality import is_noticeable
 from tests.signaling.support import ROOM, Signaling, claims, running_signaling
 from tests.signaling.test_room_service import Person
 
@@ -80,3 +89,54 @@ async def test_who_speaks_is_told_to_everyone_once(lines: Signaling) -> None:
     second.channel.take()
     router.events.active_speaker(None)
     assert second.channel.take() == [("activeSpeaker", {"peerId": None})]
+
+
+async def test_quality_is_told_when_it_changes(lines: Signaling) -> None:
+    first, second = Person(lines, "a").join(), Person(lines, "b").join()
+    router = lines.plane.routers[ROOM]
+    first.channel.take(), second.channel.take()
+    up, down = first.reply["sendTransport"]["id"], second.reply["recvTransport"]["id"]
+    good = {up: LineSample((TrackIn("audio", "microphone"),)), down: LineSample((), (TrackOut("audio"),))}
+    router.events.lines_sampled(good, 0.0)
+    told = second.channel.take()
+    assert told == first.channel.take()
+    cause = {"code": "good", "values": {}}
+    assert told == [
+        (
+            "quality",
+            {
+                "peers": [
+                    {"peerId": peer.id, "audio": {"mos": 4.4}, "video": None, "cause": cause}
+                    for peer in (first, second)
+                ]
+            },
+        )
+    ]
+    router.events.lines_sampled(good, 0.0)
+    assert second.channel.take() == []
+    lossy = {**good, up: LineSample((TrackIn("audio", "microphone", loss=0.08),)), "gone": LineSample()}
+    router.events.lines_sampled(lossy, 0.0)
+    [(name, payload)] = second.channel.take()
+    event = read_event(name, payload)
+    assert event == QualityChanged((PeerQuality(first.id, 3.4, None, "uplink_loss", {"percent": 8}),))
+    late = Person(lines, "c").join()
+    assert [one["cause"]["code"] for one in late.reply["quality"]] == ["uplink_loss", "good"]
+    first.ask("leave")
+    router.events.lines_sampled(good, 0.0)
+    assert [one["peerId"] for one in Person(lines, "d").join().reply["quality"]] == [second.id]
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        (Quality(4.0, 3.0, "uplink_loss", {"percent": 10}), False),
+        (Quality(4.1, 3.2, "uplink_loss", {"percent": 12}), False),
+        (Quality(4.2, 3.0, "uplink_loss", {"percent": 10}), True),
+        (Quality(4.0, 3.3, "uplink_loss", {"percent": 10}), True),
+        (Quality(4.0, None, "uplink_loss", {"percent": 10}), True),
+        (Quality(4.0, 3.0, "uplink_loss", {"percent": 20}), True),
+        (Quality(4.0, 3.0, "good"), True),
+    ],
+)
+def test_what_is_worth_telling(after: Quality, told: bool) -> None:
+    assert is_noticeable(Quality(4.0, 3.0, "uplink_loss", {"percent": 10}), after) is told

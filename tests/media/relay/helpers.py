@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from media.clock import CountedClock
 from media.relay import Consumer, DataConsumer, Producer, Router, WebRtcTransport
 from media.relay.allocation import Decision
+from media.relay.samples import LineSample
 from media.relay.testing import FakeSocket, FakeWire
 from media.rtp import rtcp
 from media.rtp.clocks import ntp_from_unix
@@ -58,6 +59,9 @@ class Listener:
 
     def active_speaker(self, producer: Producer | None) -> None:
         self.events.append(("active_speaker", producer and producer.id))
+
+    def lines_sampled(self, samples: Mapping[str, LineSample], lateness_s: float) -> None:
+        self.events.append(("lines_sampled", samples, lateness_s))
 
     def producer_closed(self, producer: Producer) -> None:
         self.events.append(("producer_closed", producer.id))
