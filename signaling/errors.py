@@ -29,4 +29,14 @@ RECORDING_FAILED = ErrorCode("recording_failed", 500, "无法开始录制。", "
 UNSUPPORTED_MEDIA_TYPE = ErrorCode(
     "unsupported_media_type", 415, "不支持的内容类型。", "The content type is not supported."
 )
+METHOD_NOT_ALLOWED = ErrorCode(
+    "method_not_allowed", 405, "不支持该请求方法。", "The method is not allowed here."
+)
+NOT_ACCEPTABLE = ErrorCode("not_acceptable", 406, "无法提供所要求的内容类型。", "Only SDP can be answered.")
+PRECONDITION_REQUIRED = ErrorCode(
+    "precondition_required", 428, "缺少 If-Match 请求头。", "The header If-Match is missing."
+)
+STREAM_NOT_LIVE = ErrorCode(
+    "stream_not_live", 409, "该画面尚未开始传输。", "Nothing of this name is on the air yet."
+)
 PRECONDITION_FAILED = ErrorCode("precondition_failed", 412, "会话已变更。", "The session has changed.")

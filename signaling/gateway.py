@@ -29,6 +29,7 @@ from signaling.limits import (
 from signaling.service import RoomService
 from signaling.session import RoomSession
 from signaling.signals_gateway import SignalsGateway
+from signaling.whep_http import WhepGateway
 from signaling.whip_http import WhipGateway
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Gateway:
         self._stopped = False
         self._sio = self._make_server()
         self._signals = SignalsGateway(rooms)
-        self._whip = WhipGateway(rooms)
+        self._sdp = (WhipGateway(rooms), WhepGateway(rooms))
 
     def _make_server(self) -> Any:
         origins = self._rooms.config.allowed_origins
@@ -94,11 +95,12 @@ class Gateway:
     # -- for the application -------------------------------------------------------------------------------
 
     def attach(self, app: web.Application) -> None:
-        """Mount ``/socket.io``, ``/signals/*`` and ``/whip/*``; rooms start and close with ``app``."""
+        """Mount everything; rooms start and close with ``app``."""
         for method in ("GET", "POST", "OPTIONS"):
             app.router.add_route(method, "/socket.io/", self._engine_request)
         self._signals.attach(app)
-        self._whip.attach(app)
+        for endpoint in self._sdp:
+            endpoint.attach(app)
         app.cleanup_ctx.append(self._lifetime)
         # Long-lived sockets must end before the web server waits for its connections to end.
         app.on_shutdown.append(self._shutdown)
@@ -114,7 +116,8 @@ class Gateway:
 
     async def close(self) -> None:
         """Close the rooms, then what is mounted. Idempotent."""
-        await self._whip.close()
+        for endpoint in self._sdp:
+            await endpoint.close()
         await self._rooms.close()
         await self._signals.close()
         for connection in list(self._connections.values()):

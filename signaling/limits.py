@@ -112,8 +112,8 @@ SIGNAL_CLOSE_S = 2.0
 SIGNAL_HEARTBEAT_S = 10.0
 """WebSocket ping of signal sockets; a dead one is noticed within twice this."""
 
-WHIP_SESSIONS_MAX = 512
-"""Devices by WHIP on one process."""
+SDP_SESSIONS_MAX = 512
+"""Devices by WHIP on one process, and players by WHEP."""
 
 WHIP_SDP_BYTES_MAX = 64 * 1024
 """An offer with a camera and sound is below 8 KiB."""

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from media.errors import LIMIT_REACHED, NOT_FOUND, WRONG_STATE, RemoteProtocolError
 from media.ortc import parse_rtp_capabilities
+from media.rtp.renumber import WireNumbers
 from signaling.access import RoomGrant
 from signaling.errors import NOT_GRANTED
 from signaling.limits import DATA_PRODUCERS_PER_PEER_MAX
@@ -26,16 +27,18 @@ class PeerMedia:
     """Holds what one peer owns in the media plane; decides nothing.
 
     A transport is made for each direction that the grant allows, at once: a join is one round trip.
+
+    :param numbers: payload types and extension ids in which this peer receives, None for the router's.
     """
 
-    def __init__(self, router: RouterPort, grant: RoomGrant) -> None:
+    def __init__(self, router: RouterPort, grant: RoomGrant, numbers: WireNumbers | None = None) -> None:
         self._router = router
         self.send: TransportPort | None = None
         self.recv: TransportPort | None = None
         if grant.publish or grant.chat:
             self.send = router.create_transport()
         if grant.subscribe:
-            self.recv = router.create_transport()
+            self.recv = router.create_transport(numbers)
         self.capabilities: dict[str, Any] | None = None
         self.producers: dict[str, ProducerPort] = {}
         self.data_producers: dict[str, DataProducerPort] = {}
@@ -69,6 +72,12 @@ class PeerMedia:
         if self.send is None:
             raise RemoteProtocolError(NOT_FOUND, "sending transport")
         return self.send
+
+    def receiving_transport(self) -> TransportPort:
+        """:raises RemoteProtocolError: not_found, when nothing may be received."""
+        if self.recv is None:
+            raise RemoteProtocolError(NOT_FOUND, "receiving transport")
+        return self.recv
 
     def produce_data(self, message: ProduceData) -> DataProducerPort:
         """:raises RemoteProtocolError: limit_reached, not_found, and those of media."""

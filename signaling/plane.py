@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from media.relay.allocation import Decision
 from media.relay.samples import LineSample
+from media.rtp.renumber import WireNumbers
 from media.signals import StreamDescriptor
 
 
@@ -89,7 +90,10 @@ class TransportPort(Protocol):
 class RouterPort(Protocol):
     """The tracks of one room."""
 
-    def create_transport(self) -> TransportPort: ...
+    def create_transport(self, numbers: WireNumbers | None = None) -> TransportPort:
+        """:param numbers: those of a receiver that chose its own (WHEP)."""
+        ...
+
     def can_consume(self, producer_id: str, rtp_capabilities: dict[str, Any]) -> bool: ...
     def keep_free(self, bits_per_second: int) -> None:
         """On every receiver's line, for the signals."""

@@ -8,8 +8,22 @@ from typing import Any
 from media.clock import Clock
 from media.recording import Recorder
 from media.relay import RelayTimer, Router, WebRtcTransport, router_rtp_capabilities
-from media.transport import MediaSocket
+from media.rtp.renumber import WireNumbers
+from media.transport import MediaSocket, PeerTransport, TransportHandlers
 from signaling.plane import RecorderPort, RouterEvents, RouterPort
+
+
+class _RenumberingSocket:
+    """The media socket for one receiver that has numbers of its own."""
+
+    def __init__(self, socket: MediaSocket, numbers: WireNumbers) -> None:
+        self._socket = socket
+        self._numbers = numbers
+
+    def create_transport(self, handlers: TransportHandlers | None = None) -> PeerTransport:
+        transport = self._socket.create_transport(handlers)
+        transport.renumber = self._numbers.apply
+        return transport
 
 
 class RoomRouter:
@@ -19,8 +33,10 @@ class RoomRouter:
         self.router = router
         self._socket = socket
 
-    def create_transport(self) -> WebRtcTransport:
-        return self.router.create_transport(self._socket)
+    def create_transport(self, numbers: WireNumbers | None = None) -> WebRtcTransport:
+        if numbers is None:
+            return self.router.create_transport(self._socket)
+        return self.router.create_transport(_RenumberingSocket(self._socket, numbers))
 
     def can_consume(self, producer_id: str, rtp_capabilities: dict[str, Any]) -> bool:
         return self.router.can_consume(producer_id, rtp_capabilities)

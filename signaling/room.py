@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from media.clock import Clock
 from media.errors import WRONG_STATE, RemoteProtocolError
+from media.rtp.renumber import WireNumbers
 from media.signals import SignalFanout, StreamDescriptor
 from signaling.access import RoomClaims, RoomGrant
 from signaling.errors import RECORDING_NOT_ALLOWED, ROOM_CLOSED, TOKEN_REVOKED
@@ -132,18 +133,27 @@ class Room:
         if self.state.is_revoked(claims):
             raise RemoteProtocolError(TOKEN_REVOKED)
 
-    def add_peer(self, claims: RoomClaims, grant: RoomGrant, channel: Channel) -> Peer:
+    def add_peer(
+        self,
+        claims: RoomClaims,
+        grant: RoomGrant,
+        channel: Channel,
+        numbers: WireNumbers | None = None,
+        place: str = "",
+    ) -> Peer:
         """A new peer with its transports; whom it replaces goes first.
 
         :param grant: which transports it gets; at most the grant of ``claims``.
+        :param numbers: those in which it receives, None for the router's.
+        :param place: as `RoomState.admit` has it.
         :raises RemoteProtocolError: token_revoked, room_full.
         """
-        for replaced in self.state.admit(claims):
+        for replaced in self.state.admit(claims, place):
             self.leave(replaced, "replaced")
         peer_id = new_id("p")
-        self.tracks.add_peer(peer_id, grant)
+        self.tracks.add_peer(peer_id, grant, numbers)
         now, at = self._clock.monotonic(), self._clock.wall()
-        peer, outputs = self.state.join(peer_id, claims, secrets.token_urlsafe(24), now, at)
+        peer, outputs = self.state.join(peer_id, claims, secrets.token_urlsafe(24), now, at, place)
         self._channels[peer_id] = channel
         self.deliver(outputs)
         logger.info("room %s: %s joined as %s", self.id, peer_id, claims.role)

@@ -14,6 +14,7 @@ from media.errors import Fault
 from media.relay.allocation import Decision
 from media.relay.layers import KEY_FRAMES
 from media.relay.samples import LineSample
+from media.rtp.renumber import WireNumbers
 from signaling.access import RoomGrant, may_chat, may_publish
 from signaling.messages import Produce, ProduceData
 from signaling.peer_media import PeerMedia, found
@@ -62,9 +63,9 @@ class RoomTracks:
 
     # -- peers ---------------------------------------------------------------------------------------------
 
-    def add_peer(self, peer_id: str, grant: RoomGrant) -> PeerMedia:
-        """Make the transports of a new peer."""
-        media = PeerMedia(self.router, grant)
+    def add_peer(self, peer_id: str, grant: RoomGrant, numbers: WireNumbers | None = None) -> PeerMedia:
+        """Make the transports of a new peer; ``numbers`` as `PeerMedia` has them."""
+        media = PeerMedia(self.router, grant, numbers)
         for transport in media.transports():
             self._owners[transport.id] = peer_id
         self._media[peer_id] = media
@@ -110,6 +111,18 @@ class RoomTracks:
             for data_producer_id in other.data_producers:
                 self._consume_data(peer_id, media, data_producer_id)
         return self.received(peer_id)
+
+    def play(self, peer_id: str, producer_id: str, capabilities: dict[str, Any]) -> dict[str, Any]:
+        """Give this peer one track, running, and no later ones (WHEP): its ``rtpParameters``.
+
+        :raises RemoteProtocolError: not_found, cannot_consume.
+        """
+        media = self.of(peer_id)
+        consumer = media.receiving_transport().consume(producer_id, capabilities, paused=False)
+        media.consumers[consumer.id] = consumer
+        self._owners[consumer.id] = peer_id
+        parameters: dict[str, Any] = consumer.as_json()["rtpParameters"]
+        return parameters
 
     def received(self, peer_id: str) -> dict[str, Any]:
         """All that this peer gets now, as in the join reply."""

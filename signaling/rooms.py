@@ -69,7 +69,11 @@ class ProducerInfo:
 
 @dataclass(slots=True)
 class Peer:
-    """One presence in the room: a tab, a phone, a device."""
+    """One presence in the room: a tab, a phone, a device, a player.
+
+    :param place: what a user may be in the room as, side by side: ``""`` for a page, ``whip:STREAM``,
+        ``whep:SESSION``.
+    """
 
     id: str
     claims: RoomClaims
@@ -80,6 +84,7 @@ class Peer:
     detached_at: float | None = None
     media_started: bool = False
     paths: dict[str, bool] = field(default_factory=dict)
+    place: str = ""
 
     @property
     def silent(self) -> bool:
@@ -121,21 +126,22 @@ class RoomState:
         except KeyError:
             raise RemoteProtocolError(NOT_FOUND, "peer") from None
 
-    def admit(self, claims: RoomClaims) -> list[str]:
-        """Whether these claims may join now, and the peers that they replace.
+    def admit(self, claims: RoomClaims, place: str = "") -> list[str]:
+        """Whether these claims may join now, and the peers that they replace, of the same user and place.
 
         :raises RemoteProtocolError: token_revoked, room_full.
         """
         if self.is_revoked(claims):
             raise RemoteProtocolError(TOKEN_REVOKED)
-        replaced = self._replaced_by(claims)
+        replaced = self._replaced_by(claims, place)
         if len(self.peers) - len(replaced) >= self.settings.max_peers:
             raise RemoteProtocolError(ROOM_FULL)
         return replaced
 
-    def _replaced_by(self, claims: RoomClaims) -> list[str]:
+    def _replaced_by(self, claims: RoomClaims, place: str) -> list[str]:
         """A reload brings the same token or left a closed socket; else the oldest beyond the bound goes."""
-        mine = [peer for peer in self.peers.values() if peer.claims.user_id == claims.user_id]
+        who = (claims.user_id, place)
+        mine = [peer for peer in self.peers.values() if (peer.claims.user_id, peer.place) == who]
         replaced = [
             peer.id
             for peer in mine
@@ -145,10 +151,11 @@ class RoomState:
         return replaced + others[: max(0, len(others) + 1 - PEERS_PER_USER_MAX)]
 
     def join(
-        self, peer_id: str, claims: RoomClaims, resume_token: str, now: float, at: float
+        self, peer_id: str, claims: RoomClaims, resume_token: str, now: float, at: float, place: str = ""
     ) -> tuple[Peer, list[Output]]:
         """Add a peer that `admit` let in."""
         peer = Peer(peer_id, claims, at, resume_token, TokenBucket(CHAT_PER_SECOND, CHAT_BURST, now))
+        peer.place = place
         outputs: list[Output] = [
             Tell(self._everyone(), "peerJoined", {"peer": peer.as_json()}),
             PeerJoined(self.room_id, claims.user_id, claims.role, at, peer_id),

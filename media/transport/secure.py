@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -104,6 +105,8 @@ class SecureTransport:
         """Name of the negotiated protection profile once connected."""
         self.failure = ""
         """Why the state is failed."""
+        self.renumber: Callable[[bytes | bytearray | memoryview], bytearray] | None = None
+        """Brings each RTP packet into the peer's own numbers before it is protected."""
         self.dtls_parameters = DtlsParameters("auto", (("sha-256", certificate.fingerprint),))
         self._certificate = certificate
         self._clock = clock
@@ -146,6 +149,8 @@ class SecureTransport:
         if protect is None:
             self.counters.packets_dropped += 1
             return False
+        if self.renumber is not None:
+            packet = self.renumber(packet)
         return self._sent(protect.rtp(packet))
 
     def send_rtcp(self, packet: bytes | bytearray | memoryview) -> bool:

@@ -1,4 +1,4 @@
-"""Error codes of WHIP offers."""
+"""Error codes of WHIP and WHEP offers and fragments."""
 
 from __future__ import annotations
 
@@ -9,4 +9,7 @@ WHIP_OFFER_MALFORMED = ErrorCode(
 )
 WHIP_OFFER_UNUSABLE = ErrorCode(
     "whip_offer_unusable", 422, "服务器无法接受该媒体描述。", "The SDP offer cannot be accepted."
+)
+WHIP_FRAGMENT_MALFORMED = ErrorCode(
+    "whip_fragment_malformed", 400, "SDP 片段格式不正确。", "The SDP fragment cannot be read."
 )

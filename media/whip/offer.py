@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -21,7 +21,7 @@ MediaKind = Literal["audio", "video"]
 _ROLE_OF_OFFERER: dict[str, DtlsRole] = {"actpass": "client", "active": "client", "passive": "server"}
 _RTPMAP = re.compile(r"(\d{1,3}) ([A-Za-z0-9_.-]+)/(\d{1,7})(?:/(\d{1,2}))?")
 _RID = re.compile(r"([A-Za-z0-9_-]{1,16}) send(?: .*)?")
-_MID = re.compile(r"[A-Za-z0-9_-]{1,16}")
+MID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,16}")
 _SSRC_MAX = 2**32 - 1
 
 
@@ -36,13 +36,17 @@ class WhipPart:
 
 @dataclass(frozen=True, slots=True)
 class OfferedSection:
-    """One ``m=`` section in the order of the offer; ``part`` is None when it is refused."""
+    """One ``m=`` section in the order of the offer; ``part`` is None when it is refused.
+
+    :param offered: it is not switched off by port 0 (RFC 3264 section 5.1).
+    """
 
     kind: str
     mid: str
     protocol: str
     formats: tuple[str, ...]
     part: WhipPart | None
+    offered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,33 +80,35 @@ def parse_offer(sdp: str, capabilities: dict[str, Any]) -> WhipOffer:
         raise RemoteProtocolError(WHIP_OFFER_MALFORMED, "a mid stands twice")
     if not parts:
         raise RemoteProtocolError(WHIP_OFFER_UNUSABLE, "no section with a codec that is forwarded")
-    _check_bundle(session, parts)
+    _check_tracks(sections, parts)
+    check_bundle(session, [part.mid for part in parts])
     first = next(section for section, read in zip(media, sections, strict=True) if read.part is not None)
     ice = IceParameters.from_json(
         {
-            "usernameFragment": _either(session, first, "ice-ufrag"),
-            "password": _either(session, first, "ice-pwd"),
+            "usernameFragment": attribute(session, first, "ice-ufrag"),
+            "password": attribute(session, first, "ice-pwd"),
         }
     )
-    return WhipOffer(ice.username_fragment, ice.password, _dtls(session, first), parts, sections)
+    return WhipOffer(ice.username_fragment, ice.password, dtls_of(session, first), parts, sections)
 
 
 def _read_section(session: Section, section: Section, index: int, router: RtpCapabilities) -> OfferedSection:
     mid = section.get("mid") or str(index)
-    if not _MID.fullmatch(mid):
+    if not MID_PATTERN.fullmatch(mid):
         raise RemoteProtocolError(WHIP_OFFER_MALFORMED, "mid")
     part = None
-    if section.kind in ("audio", "video") and section.port != 0 and "RTP/SAVPF" in section.protocol:
+    if section.kind in ("audio", "video") and section.port_usable and "RTP/SAVPF" in section.protocol:
         part = _read_part(session, section, mid, router)
-    return OfferedSection(section.kind, mid, section.protocol, section.formats, part)
+    offered = section.port_usable
+    return OfferedSection(section.kind, mid, section.protocol, section.formats, part, offered)
 
 
 def _read_part(session: Section, section: Section, mid: str, router: RtpCapabilities) -> WhipPart | None:
-    if not {"sendonly", "sendrecv"} & _directions(session, section):
+    if not {"sendonly", "sendrecv"} & directions(session, section):
         raise RemoteProtocolError(WHIP_OFFER_UNUSABLE, "WHIP publishes: sections must be sendonly")
     if section.get("rtcp-mux") is None:
         raise RemoteProtocolError(WHIP_OFFER_UNUSABLE, "rtcp-mux is required")
-    codecs = _choose(_codecs(section), router)
+    codecs = _choose(offered_codecs(section), router)
     if not codecs:
         return None
     kind = cast(MediaKind, section.kind)
@@ -110,14 +116,14 @@ def _read_part(session: Section, section: Section, mid: str, router: RtpCapabili
     rtp_parameters = {
         "mid": mid,
         "codecs": [codec.as_json() for codec in codecs],
-        "headerExtensions": _extensions(section, kind, router),
+        "headerExtensions": extension_ids(section, kind, router),
         "encodings": encodings,
         "rtcp": {"cname": cname, "reducedSize": section.get("rtcp-rsize") is not None},
     }
     return WhipPart(kind, mid, rtp_parameters)
 
 
-def _directions(session: Section, section: Section) -> set[str]:
+def directions(session: Section, section: Section) -> set[str]:
     """Direction flags of the section, else of the session, else sendrecv (RFC 8866 section 6.7)."""
     names = {"sendonly", "recvonly", "sendrecv", "inactive"}
     for part in (section, session):
@@ -127,7 +133,7 @@ def _directions(session: Section, section: Section) -> set[str]:
     return {"sendrecv"}
 
 
-def _codecs(section: Section) -> list[Codec]:
+def offered_codecs(section: Section) -> list[Codec]:
     """The section's codecs, most wanted first."""
     described: dict[str, Codec] = {}
     for value in section.all("rtpmap"):
@@ -191,7 +197,7 @@ def _choose(offered: list[Codec], router: RtpCapabilities) -> list[Codec]:
     return []
 
 
-def _extensions(section: Section, kind: MediaKind, router: RtpCapabilities) -> list[dict[str, Any]]:
+def extension_ids(section: Section, kind: str, router: RtpCapabilities) -> list[dict[str, Any]]:
     """The offered header extensions that the router reads."""
     known = {e.uri for e in router.header_extensions if e.kind == kind and e.direction != "sendonly"}
     found = []
@@ -252,16 +258,29 @@ def _ssrc(text: str) -> int:
     return int(text)
 
 
-def _check_bundle(session: Section, parts: tuple[WhipPart, ...]) -> None:
-    """RFC 9725 section 4.4.1: one bundle group holds everything; a single section needs none."""
+def _check_tracks(sections: tuple[OfferedSection, ...], parts: tuple[WhipPart, ...]) -> None:
+    """RFC 9725 sections 4.4.2 and 4.4.3: one track of a kind, and none of them refused alone."""
+    kinds = [part.kind for part in parts]
+    if len(set(kinds)) != len(kinds):
+        raise RemoteProtocolError(WHIP_OFFER_UNUSABLE, "more than one track of a kind")
+    if any(s.part is None and s.kind in ("audio", "video") and s.offered for s in sections):
+        raise RemoteProtocolError(WHIP_OFFER_UNUSABLE, "a section without a codec that is forwarded")
+
+
+def check_bundle(session: Section, mids: Sequence[str]) -> None:
+    """RFC 9725 section 4.4.1: one bundle group holds the sections ``mids``; a single one needs none.
+
+    :raises RemoteProtocolError: whip_offer_unusable.
+    """
     groups = [value.split()[1:] for value in session.all("group") if value.startswith("BUNDLE ")]
     bundled = {mid for group in groups for mid in group}
-    if len(parts) > 1 and (len(groups) != 1 or not {part.mid for part in parts} <= bundled):
+    if len(mids) > 1 and (len(groups) != 1 or not set(mids) <= bundled):
         raise RemoteProtocolError(WHIP_OFFER_UNUSABLE, "all sections must be in one bundle group")
 
 
-def _dtls(session: Section, section: Section) -> DtlsParameters:
-    role = _ROLE_OF_OFFERER.get(_either(session, section, "setup"))
+def dtls_of(session: Section, section: Section) -> DtlsParameters:
+    """The offerer's DTLS role, if we answer as RFC 9725 section 4.4.4 asks, and its fingerprints."""
+    role = _ROLE_OF_OFFERER.get(attribute(session, section, "setup"))
     if role is None:
         raise RemoteProtocolError(WHIP_OFFER_UNUSABLE, "setup")
     entries = [*section.all("fingerprint")] or [*session.all("fingerprint")]
@@ -271,7 +290,7 @@ def _dtls(session: Section, section: Section) -> DtlsParameters:
     return DtlsParameters.from_json({"role": role, "fingerprints": fingerprints})
 
 
-def _either(session: Section, section: Section, name: str) -> str:
+def attribute(session: Section, section: Section, name: str) -> str:
     """An attribute of the section, or of the session when the section has none."""
     value = section.get(name) or session.get(name)
     if value is None:

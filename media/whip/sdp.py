@@ -29,6 +29,11 @@ class Section:
     formats: tuple[str, ...]
     attributes: tuple[tuple[str, str], ...]
 
+    @property
+    def port_usable(self) -> bool:
+        """Offered, not switched off: a bundled section may have port 0 and say so (RFC 9143 section 6)."""
+        return self.port != 0 or self.get("bundle-only") is not None
+
     def get(self, name: str) -> str | None:
         """Value of the first attribute of this name."""
         return next(self.all(name), None)

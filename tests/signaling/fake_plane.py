@@ -9,6 +9,7 @@ from typing import Any
 
 from media.errors import MALFORMED, WRONG_STATE, RemoteProtocolError
 from media.ortc import router_rtp_capabilities
+from media.rtp.renumber import WireNumbers
 from media.signals import StreamDescriptor
 from signaling.plane import ProducerPort, RecorderPort, RouterEvents, RouterPort, TransportPort
 
@@ -23,6 +24,18 @@ CANDIDATE = {
     "type": "host",
 }
 FINGERPRINT = {"algorithm": "sha-256", "value": ":".join(["AB"] * 32)}
+
+
+def rtp_parameters(kind: str) -> dict[str, Any]:
+    """A consumer's, in the router's first codec of this kind."""
+    codec = next(codec for codec in CAPABILITIES["codecs"] if codec["kind"] == kind)
+    return {
+        "mid": "0",
+        "codecs": [{**codec, "payloadType": codec["preferredPayloadType"]}],
+        "headerExtensions": [],
+        "encodings": [{"ssrc": 1234}],
+        "rtcp": {"cname": "c", "reducedSize": True},
+    }
 
 
 class FakeProducer:
@@ -80,7 +93,7 @@ class FakeConsumer:
             "producerId": producer.id,
             "kind": producer.kind,
             "type": "simple",
-            "rtpParameters": {},
+            "rtpParameters": rtp_parameters(producer.kind),
             "paused": self.paused,
             "producerPaused": producer.paused,
             "source": producer.source,
@@ -214,7 +227,7 @@ class FakeRouter:
     def consumers_of(self, producer_id: str) -> list[FakeConsumer]:
         return [consumer for consumer in self.consumers.values() if consumer.producer_id == producer_id]
 
-    def create_transport(self) -> TransportPort:
+    def create_transport(self, numbers: WireNumbers | None = None) -> TransportPort:
         transport = FakeTransport(self)
         self.transports.append(transport)
         return transport

@@ -124,9 +124,67 @@ async def test_patch_options_and_methods(web: Web) -> None:
     assert fresh.headers["ETag"] != response.headers["ETag"]
     assert "a=ice-ufrag:new" in await fresh.text()
     options = await web.http.options(f"{web.url}/whip/dev-us-1")
-    assert options.status == 204
+    assert options.status == 200
     assert options.headers["Accept-Post"] == "application/sdp"
-    assert (await web.http.get(session)).status == 405
+    assert options.headers["Access-Control-Allow-Origin"] == "*"
+    assert "If-Match" in options.headers["Access-Control-Allow-Headers"]
+    assert "Link" in options.headers["Access-Control-Expose-Headers"]
+
+
+async def test_a_resource_has_no_representation_and_takes_no_other_method(web: Web) -> None:
+    response = await post(web)
+    endpoint, session = f"{web.url}/whip/dev-us-1", web.url + response.headers["Location"]
+    for url in (endpoint, session):
+        seen = await web.http.get(url)
+        assert (seen.status, await seen.read()) == (204, b"")
+        refused = await web.http.put(url, data=b"x")
+        assert await code(refused) == (405, "method_not_allowed")
+    assert refused.headers["Allow"] == "DELETE, GET, OPTIONS, PATCH"
+    assert (await web.http.patch(endpoint, data=b"x")).headers["Allow"] == "GET, OPTIONS, POST"
+    assert (await web.http.get(session + "x")).status == 404
+
+
+async def test_a_patch_must_say_which_ice_session_it_means(web: Web) -> None:
+    response = await post(web)
+    session, etag = web.url + response.headers["Location"], response.headers["ETag"]
+    restart = b"a=ice-ufrag:abcd\r\na=ice-pwd:" + b"p" * 22 + b"\r\n"
+
+    async def patch(data: bytes, **headers: str) -> ClientResponse:
+        sent = {"Content-Type": "application/trickle-ice-sdpfrag"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return await web.http.patch(session, data=data, headers=sent)
+
+    assert await code(await patch(restart)) == (428, "precondition_required")
+    assert await code(await patch(b"rubbish", If_Match=etag)) == (400, "whip_fragment_malformed")
+    assert await code(await patch(b"\xff", If_Match=etag)) == (400, "malformed")
+    nothing = await patch(b"a=end-of-candidates\r\n", If_Match="*")
+    assert await code(nothing) == (400, "malformed")
+    fresh = await patch(restart, If_Match="*")
+    assert (fresh.status, fresh.content_type) == (200, "application/trickle-ice-sdpfrag")
+    assert "a=ice-lite" in await fresh.text()
+    # The old tag is stale from now on, the new one is good; candidates of a foreign transport do not matter.
+    trickle = restart + b"m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
+    trickle += b"a=candidate:1 1 sctp 1 host.example 9 typ host tcptype active\r\na=end-of-candidates\r\n"
+    assert (await patch(trickle, If_Match=etag)).status == 412
+    good = await patch(trickle, If_Match=fresh.headers["ETag"])
+    assert (good.status, "ETag" in good.headers) == (204, False)
+    # A tag says nothing to DELETE.
+    assert (await web.http.delete(session, headers={"If-Match": '"stale"'})).status == 200
+
+
+async def test_who_accepts_no_sdp_gets_none(web: Web) -> None:
+    assert await code(await post(web, Accept="application/json")) == (406, "not_acceptable")
+    for good in ("*/*", "application/*;q=0.5", "text/html, application/sdp"):
+        assert (await post(web, Accept=good)).status == 201
+
+
+async def test_two_streams_of_one_user_stand_side_by_side(web: Web) -> None:
+    first, second = await post(web), await post(web, stream="dev-us-2")
+    snapshot = web.signaling.service.snapshot(ROOM)
+    assert snapshot is not None
+    assert len(snapshot.peers) == 2
+    for response in (first, second):
+        assert (await web.http.delete(web.url + response.headers["Location"])).status == 200
 
 
 async def test_a_session_ends_only_by_its_owner(web: Web) -> None:

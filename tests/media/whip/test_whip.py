@@ -198,6 +198,27 @@ def test_what_cannot_be_used_is_refused_with_a_code(old: str, new: str, code: st
     assert caught.value.code.status in (400, 413, 422)
 
 
+def section(kind: str, mid: str, codec: str) -> str:
+    """One more section of a bundled offer."""
+    lines = ["m=" + kind + " 9 UDP/TLS/RTP/SAVPF 120", "c=IN IP4 0.0.0.0", f"a=mid:{mid}", "a=sendonly"]
+    return "\r\n".join([*lines, "a=rtcp-mux", f"a=rtpmap:120 {codec}", ""])
+
+
+def test_more_than_one_track_of_a_kind_is_refused() -> None:
+    two = SIMULCAST.rstrip("\r\n").replace("a=group:BUNDLE 0", "a=group:BUNDLE 0 1") + "\r\n"
+    with pytest.raises(RemoteProtocolError) as caught:
+        parse_offer(two + section("video", "1", "VP8/90000"), CAPABILITIES)
+    assert (caught.value.code.status, caught.value.detail) == (422, "more than one track of a kind")
+
+
+def test_a_section_that_cannot_be_forwarded_refuses_the_whole_offer() -> None:
+    two = SIMULCAST.rstrip("\r\n").replace("a=group:BUNDLE 0", "a=group:BUNDLE 0 1") + "\r\n"
+    with pytest.raises(RemoteProtocolError) as caught:
+        parse_offer(two + section("audio", "1", "G722/8000"), CAPABILITIES)
+    assert caught.value.code.status == 422
+    parse_offer(two + section("audio", "1", "opus/48000/2"), CAPABILITIES)
+
+
 def test_two_tracks_without_a_bundle_are_refused() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         parse_offer(ffmpeg("active").replace("a=group:BUNDLE 0 1\r\n", ""), CAPABILITIES)
