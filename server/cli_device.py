@@ -16,12 +16,19 @@ from server.run import run
 
 device_app = typer.Typer(help="Gateways at the clinic.", no_args_is_help=True)
 
-ServerOption = Annotated[str, typer.Option(help="Base address of the server, http://host:port.")]
+ServerOption = Annotated[str, typer.Option(help="Base address of the server, https://host:port.")]
 TokenOption = Annotated[
     str | None, typer.Option("--token", help="The device's token; it then waits for a consult.")
 ]
 RoomTokenOption = Annotated[str | None, typer.Option(help="A room token, to send at once.")]
 LoopOption = Annotated[bool, typer.Option(help="Begin anew at the end of the record.")]
+CaOption = Annotated[
+    Path | None,
+    typer.Option("--ca", help="PEM file with the certificate (authority or self-signed) to trust."),
+]
+InsecureOption = Annotated[
+    bool, typer.Option("--insecure/--no-insecure", help="Take any certificate; for a trial only.")
+]
 LanguageOption = Annotated[str, typer.Option(help="zh or en.")]
 
 _QUIET = LogConfig(level="warning")
@@ -38,6 +45,8 @@ def device_ecg(
         "outbox"
     ),
     lang: LanguageOption = "zh",
+    ca: CaOption = None,
+    insecure: InsecureOption = False,
 ) -> None:
     """Send a 12-lead ECG; every sample is kept until the server has it."""
     configure_logging(_QUIET)
@@ -49,6 +58,8 @@ def device_ecg(
         loop=loop,
         outbox=outbox,
         lang=lang,
+        ca=ca,
+        insecure=insecure,
     )
     sys.exit(run(ecg.run(options)))
 
@@ -61,10 +72,19 @@ def device_ultrasound(
     file: Annotated[Path | None, typer.Option(help="DICOM cine; a real ultrasound cine if none.")] = None,
     loop: LoopOption = False,
     lang: LanguageOption = "zh",
+    ca: CaOption = None,
+    insecure: InsecureOption = False,
 ) -> None:
     """Publish an ultrasound cine as a video track, by WHIP."""
     configure_logging(_QUIET)
     options = ultrasound.UltrasoundOptions(
-        server=server, device_token=token, room_token=room_token, file=file, loop=loop, lang=lang
+        server=server,
+        device_token=token,
+        room_token=room_token,
+        file=file,
+        loop=loop,
+        lang=lang,
+        ca=ca,
+        insecure=insecure,
     )
     sys.exit(run(ultrasound.run(options)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 import random
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from clients.device.policy import Verdict, judge, reconnect_delay
 from clients.sdk.errors import ConnectionLost, RequestRefused
 from clients.sdk.signaling_socket import SignalingSocket
+from clients.sdk.trust import Trust, is_untrusted
 
 logger = logging.getLogger(__name__)
 
@@ -47,31 +49,45 @@ class Released:
 Change = Assignment | Released
 
 
+class Reach(enum.Enum):
+    """Whether the server is reached, and if not, whether its certificate is why."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    UNTRUSTED = "untrusted"
+
+
 async def watch_assignments(
-    server: str, token: str, deliver: Callable[[Change], None], connected: Callable[[bool], None]
+    server: str,
+    token: str,
+    trust: Trust,
+    deliver: Callable[[Change], None],
+    reached: Callable[[Reach], None],
 ) -> None:
     """Stay connected for ever and tell every change.
 
-    :param connected: told True when the server is reached and False when it is lost.
+    :param reached: told whenever the server is reached or lost.
     :raises RequestRefused: the server does not take the device's token.
     """
     attempt = 0
     while True:
         lost = asyncio.Event()
-        socket = SignalingSocket("/events", lambda event, data: _tell(event, data, deliver), lost.set)
+        socket = SignalingSocket("/events", lambda event, data: _tell(event, data, deliver), lost.set, trust)
+        reach = Reach.OFFLINE
         try:
             await socket.connect(server, {"token": token})
             attempt = 0
-            connected(True)
+            reached(Reach.ONLINE)
             await lost.wait()
         except RequestRefused as refusal:
             if judge(refusal.code, refusal.blame) is not Verdict.RETRY:
                 raise
         except ConnectionLost as problem:
             logger.debug("not reachable: %s", problem)
+            reach = Reach.UNTRUSTED if is_untrusted(problem) else Reach.OFFLINE
         finally:
             await socket.close()
-        connected(False)
+        reached(reach)
         await asyncio.sleep(reconnect_delay(attempt, random.random()))
         attempt += 1
 

@@ -22,8 +22,10 @@ from clients.device.faults import DeviceFault
 from clients.device.outbox import Outbox
 from clients.device.status import StatusLine
 from clients.device.supervisor import Supervisor, until_stopped
+from clients.device.trust import trust_of
 from clients.device.uplink import State
 from clients.device.waveform_source import Block, blocks
+from clients.sdk.trust import Trust
 from media.clock import Clock, SystemClock
 from media.errors import LocalProtocolError, RemoteProtocolError
 from media.signals.descriptor import StreamDescriptor
@@ -51,6 +53,8 @@ class EcgOptions:
     :param outbox: directory for what is not confirmed yet.
     :param lang: ``zh`` or ``en``.
     :param stream_id: UUID for a new stream; a random one when None.
+    :param ca: PEM file of the one authority, or self-signed certificate, to trust; the machine's when None.
+    :param insecure: take any certificate.
     """
 
     server: str
@@ -61,6 +65,8 @@ class EcgOptions:
     outbox: Path = Path("outbox")
     lang: str = "zh"
     stream_id: str | None = None
+    ca: Path | None = None
+    insecure: bool = False
 
 
 async def run(options: EcgOptions, clock: Clock | None = None, sleep: Sleep = asyncio.sleep) -> int:
@@ -74,16 +80,16 @@ async def run(options: EcgOptions, clock: Clock | None = None, sleep: Sleep = as
 
 async def _run(options: EcgOptions, clock: Clock, sleep: Sleep, status: StatusLine) -> None:
     waveform = load(options.file)
+    trust = trust_of(options.ca, options.insecure)
 
     def session(assignment: Assignment) -> EcgSession:
-        can_wait = options.room_token is None
-        return EcgSession(options, assignment, waveform, status, clock, sleep, can_wait)
+        return EcgSession(options, trust, assignment, waveform, status, clock, sleep)
 
     with _locked(options.outbox):
         if options.room_token is not None:
             await session(room_of_token(options.room_token)).run()
         elif options.device_token is not None:
-            await Supervisor(options.server, options.device_token, session, status).run()
+            await Supervisor(options.server, options.device_token, trust, session, status).run()
         else:
             raise DeviceFault(faults.EXIT_USAGE, faults.NO_TOKEN)
 
@@ -123,12 +129,12 @@ class EcgSession:
     def __init__(
         self,
         options: EcgOptions,
+        trust: Trust,
         assignment: Assignment,
         waveform: Waveform,
         status: StatusLine,
         clock: Clock,
         sleep: Sleep,
-        can_wait: bool,
     ) -> None:
         self._waveform = waveform
         self._loop = options.loop
@@ -139,7 +145,8 @@ class EcgSession:
         descriptor = waveform.descriptor(options.stream_id or str(uuid.uuid4()), "ECG")
         self._outbox = _outbox(options.outbox / _safe(assignment.room_id), descriptor, clock)
         url = options.server.rstrip("/") + assignment.signals_path
-        self._stream = EcgStream(url, assignment.token, self._outbox, can_wait, self._show)
+        can_wait = options.room_token is None
+        self._stream = EcgStream(url, assignment.token, self._outbox, can_wait, trust, self._show)
 
     async def run(self) -> None:
         """See `clients.device.supervisor.Session`."""
@@ -214,7 +221,8 @@ class EcgSession:
         texts = {State.STREAMING: faults.SENDING, State.ANNOUNCED: faults.CONNECTING}
         waiting = self._status.count(self._outbox.waiting, faults.UNCONFIRMED)
         confirmed = self._status.count(self._stream.uplink.progress.confirmed + 1, faults.CONFIRMED)
-        self._status.show(texts.get(state, faults.OFFLINE), f"{confirmed} · {waiting}")
+        offline = faults.UNTRUSTED if self._stream.untrusted else faults.OFFLINE
+        self._status.show(texts.get(state, offline), f"{confirmed} · {waiting}")
 
 
 def _outbox(directory: Path, descriptor: StreamDescriptor, clock: Clock) -> Outbox:

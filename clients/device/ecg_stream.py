@@ -15,6 +15,7 @@ from clients.device.outbox import Outbox
 from clients.device.policy import Verdict, judge, reconnect_delay
 from clients.device.supervisor import refused
 from clients.device.uplink import State, Uplink
+from clients.sdk.trust import Trust, is_untrusted
 from media.errors import RemoteProtocolError
 from media.limits import SIGNAL_MAX_TEXT_BYTES
 
@@ -31,16 +32,26 @@ class EcgStream:
     """One stream's way. `run` owns the connection; the measuring side appends to the outbox and calls `wake`.
 
     :param can_wait: whether somebody will bring a new token when this one is refused.
+    :param trust: which certificates are taken for the server's.
     :param changed: told when the state or a count changed.
     """
 
     def __init__(
-        self, url: str, token: str, outbox: Outbox, can_wait: bool, changed: Callable[[State], None]
+        self,
+        url: str,
+        token: str,
+        outbox: Outbox,
+        can_wait: bool,
+        trust: Trust,
+        changed: Callable[[State], None],
     ) -> None:
         self.uplink = Uplink(outbox.descriptor, outbox)
+        self.untrusted = False
+        """Whether the last try failed because of the server's certificate."""
         self._url = url
         self._token = token
         self._can_wait = can_wait
+        self._trust = trust
         self._changed = changed
         self._awake = asyncio.Event()
         self._renewed = asyncio.Event()
@@ -65,7 +76,7 @@ class EcgStream:
         :raises DeviceFault: the server refused in a way that trying again does not mend.
         """
         attempt = 0
-        async with aiohttp.ClientSession() as http:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self._trust)) as http:
             while True:
                 self._renewed.clear()
                 if await self._connect(http):
@@ -80,6 +91,7 @@ class EcgStream:
 
     async def _connect(self, http: aiohttp.ClientSession) -> bool:
         """One connection, until it ends; whether the server had accepted the stream on it."""
+        self.untrusted = False
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 socket = await http.ws_connect(
@@ -89,6 +101,7 @@ class EcgStream:
                 return await self._converse(socket)
         except (aiohttp.ClientError, OSError, TimeoutError, RemoteProtocolError) as problem:
             logger.debug("signal connection: %s", type(problem).__name__)
+            self.untrusted = is_untrusted(problem)
             return False
 
     async def _converse(self, socket: aiohttp.ClientWebSocketResponse) -> bool:

@@ -51,6 +51,8 @@ NO_TOKEN = Text(
 BAD_ROOM_TOKEN = Text("会诊室令牌无法读取。", "The room token cannot be read.")
 FILE_MISSING = Text("找不到文件：", "There is no such file:")
 FILE_UNREADABLE = Text("无法读取该文件：", "The file cannot be read:")
+CA_OR_INSECURE = Text("--ca 与 --insecure 只能选一个。", "Give --ca or --insecure, not both.")
+CA_UNREADABLE = Text("无法读取证书文件：", "The certificate file cannot be read:")
 OUTBOX_BUSY = Text("另一个设备程序正在使用此缓存目录：", "Another gateway uses this outbox directory:")
 OUTBOX_FAILED = Text("设备缓存目录无法写入：", "The outbox cannot be written:")
 OUTBOX_FULL = Text(
@@ -64,6 +66,10 @@ REFUSED = Text("服务器拒绝：", "The server refused:")
 
 WAITING = Text("在线，等待会诊", "online, waiting for a consult")
 OFFLINE = Text("离线，正在重连", "offline, connecting again")
+UNTRUSTED = Text(
+    "离线：服务器证书不受信任（用 --ca 给出证书文件；试用时可用 --insecure）",
+    "offline: the server's certificate is not trusted (give its file with --ca; --insecure for a trial)",
+)
 CONNECTING = Text("正在连接", "connecting")
 SENDING = Text("正在发送", "sending")
 ENDED = Text("已结束", "ended")

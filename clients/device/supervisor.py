@@ -10,12 +10,20 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from clients.device import faults
-from clients.device.assignment import Assignment, Change, Released, watch_assignments
+from clients.device.assignment import Assignment, Change, Reach, Released, watch_assignments
 from clients.device.faults import DeviceFault
 from clients.device.status import StatusLine
 from clients.sdk.errors import RequestRefused
+from clients.sdk.trust import Trust
 
 logger = logging.getLogger(__name__)
+
+
+_WAITING = {
+    Reach.ONLINE: faults.WAITING,
+    Reach.OFFLINE: faults.OFFLINE,
+    Reach.UNTRUSTED: faults.UNTRUSTED,
+}
 
 
 class Session(Protocol):
@@ -34,14 +42,21 @@ class Session(Protocol):
 class Supervisor:
     """Starts, renews and ends sessions as assignments come.
 
+    :param trust: which certificates are taken for the server's.
     :param start: makes the session of an assignment.
     """
 
     def __init__(
-        self, server: str, token: str, start: Callable[[Assignment], Session], status: StatusLine
+        self,
+        server: str,
+        token: str,
+        trust: Trust,
+        start: Callable[[Assignment], Session],
+        status: StatusLine,
     ) -> None:
         self._server = server
         self._token = token
+        self._trust = trust
         self._start = start
         self._status = status
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
@@ -56,7 +71,9 @@ class Supervisor:
         """
         handling = asyncio.create_task(self._handle())
         try:
-            await watch_assignments(self._server, self._token, self._changes.put_nowait, self._connected)
+            await watch_assignments(
+                self._server, self._token, self._trust, self._changes.put_nowait, self._reached
+            )
         except RequestRefused as refusal:
             raise refused(refusal.code, refusal.zh, refusal.en) from refusal
         finally:
@@ -105,9 +122,9 @@ class Supervisor:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def _connected(self, is_connected: bool) -> None:
+    def _reached(self, reach: Reach) -> None:
         if self._session is None:
-            self._status.show(faults.WAITING if is_connected else faults.OFFLINE)
+            self._status.show(_WAITING[reach])
 
 
 def refused(code: str, zh: str, en: str) -> DeviceFault:

@@ -17,8 +17,10 @@ from clients.device.faults import DeviceFault
 from clients.device.policy import Verdict, judge, reconnect_delay
 from clients.device.status import StatusLine
 from clients.device.supervisor import Supervisor, refused, until_stopped
+from clients.device.trust import trust_of
 from clients.sdk.errors import ConnectionLost, RequestRefused
 from clients.sdk.media_source import Vp8Source
+from clients.sdk.trust import Trust, is_untrusted
 from clients.sdk.whip import WhipPublisher
 from media.errors import RemoteProtocolError
 
@@ -39,6 +41,8 @@ class UltrasoundOptions:
     :param file: a DICOM multi-frame object; the real cine in pydicom's wheel when None.
     :param loop: begin anew at the end.
     :param lang: ``zh`` or ``en``.
+    :param ca: PEM file of the one authority, or self-signed certificate, to trust; the machine's when None.
+    :param insecure: take any certificate.
     """
 
     server: str
@@ -48,6 +52,8 @@ class UltrasoundOptions:
     file: Path | None = None
     loop: bool = False
     lang: str = "zh"
+    ca: Path | None = None
+    insecure: bool = False
 
 
 async def run(options: UltrasoundOptions) -> int:
@@ -58,14 +64,15 @@ async def run(options: UltrasoundOptions) -> int:
 
 async def _run(options: UltrasoundOptions, status: StatusLine) -> None:
     cine = load(options.file)
+    trust = trust_of(options.ca, options.insecure)
 
     def session(assignment: Assignment) -> UltrasoundSession:
-        return UltrasoundSession(options, assignment, cine, status)
+        return UltrasoundSession(options, trust, assignment, cine, status)
 
     if options.room_token is not None:
         await session(room_of_token(options.room_token)).run()
     elif options.device_token is not None:
-        await Supervisor(options.server, options.device_token, session, status).run()
+        await Supervisor(options.server, options.device_token, trust, session, status).run()
     else:
         raise DeviceFault(faults.EXIT_USAGE, faults.NO_TOKEN)
 
@@ -90,11 +97,17 @@ class UltrasoundSession:
     """Publishes into one room, again after every cut. A live picture needs no outbox."""
 
     def __init__(
-        self, options: UltrasoundOptions, assignment: Assignment, cine: Cine, status: StatusLine
+        self,
+        options: UltrasoundOptions,
+        trust: Trust,
+        assignment: Assignment,
+        cine: Cine,
+        status: StatusLine,
     ) -> None:
         path = options.whip_path or assignment.whip_path or DEFAULT_WHIP_PATH
         self._url = options.server.rstrip("/") + path
         self._token = assignment.token
+        self._trust = trust
         self._can_wait = options.room_token is None
         self._loop = options.loop
         self._cine = cine
@@ -108,17 +121,19 @@ class UltrasoundSession:
         while not self._stop.is_set():
             self._renewed.clear()
             self._status.show(faults.CONNECTING)
+            offline = faults.OFFLINE
             try:
                 if await self._publish():
                     break
                 attempt = 0
             except ConnectionLost as problem:
                 logger.debug("not published: %s", problem)
+                offline = faults.UNTRUSTED if is_untrusted(problem) else faults.OFFLINE
             except RequestRefused as refusal:
                 if judge(refusal.code, refusal.blame) is Verdict.OVER:
                     break
                 await self._bear(refusal)
-            self._status.show(faults.OFFLINE)
+            self._status.show(offline)
             await self._pause(reconnect_delay(attempt, random.random()))
             attempt += 1
         self._status.show(faults.ENDED)
@@ -133,7 +148,7 @@ class UltrasoundSession:
     async def _publish(self) -> bool:
         """One publication; True when it ended as it should, False when the line was lost."""
         source = Vp8Source(self._cine.picture, 1 / self._cine.frame_s, BITRATE)
-        publisher = await WhipPublisher.publish(self._url, self._token, [source])
+        publisher = await WhipPublisher.publish(self._url, self._token, [source], ssl_verify=self._trust)
         try:
             self._status.show(faults.SENDING)
             with contextlib.suppress(TimeoutError):

@@ -10,6 +10,7 @@ import aiohttp
 
 from clients.sdk.errors import ConnectionLost, RequestRefused
 from clients.sdk.limits import REPLY_BYTES, REQUEST_TIMEOUT_S
+from clients.sdk.trust import Trust
 
 Json = dict[str, Any]
 
@@ -20,9 +21,10 @@ class ApiClient:
     Every method raises `RequestRefused` with the problem document's code, or `ConnectionLost`.
 
     :param base_url: ``https://host:port`` of the server, without a path.
+    :param ssl_verify: here and in all of this package: `clients.sdk.trust.Trust`.
     """
 
-    def __init__(self, base_url: str, access_token: str = "", ssl_verify: bool = True) -> None:
+    def __init__(self, base_url: str, access_token: str = "", ssl_verify: Trust = True) -> None:
         self.base_url = base_url.rstrip("/")
         self.access_token = access_token
         self.practitioner: Json = {}

@@ -9,6 +9,7 @@ from typing import Any
 
 from clients.sdk.limits import CONNECT_TIMEOUT_S, EVENT_QUEUE
 from clients.sdk.signaling_socket import SignalingSocket
+from clients.sdk.trust import Trust
 
 NAMESPACE = "/events"
 
@@ -24,14 +25,14 @@ class AccountEvent:
 class EventStream:
     """Events of one account; made by `connect`. On each connect the server repeats what is running."""
 
-    def __init__(self, ssl_verify: bool = True) -> None:
+    def __init__(self, ssl_verify: Trust = True) -> None:
         self._events: asyncio.Queue[AccountEvent] = asyncio.Queue(EVENT_QUEUE)
         self._socket = SignalingSocket(
             NAMESPACE, self._received, lambda: self._received("lost", {}), ssl_verify
         )
 
     @classmethod
-    async def connect(cls, url: str, access_token: str, ssl_verify: bool = True) -> EventStream:
+    async def connect(cls, url: str, access_token: str, ssl_verify: Trust = True) -> EventStream:
         """Connect with an account's or a device's token.
 
         :raises RequestRefused: token_invalid, token_expired.

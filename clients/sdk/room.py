@@ -12,13 +12,14 @@ from clients.sdk.media_session import SendMedia
 from clients.sdk.media_source import EncodedSource
 from clients.sdk.room_connection import RoomConnection
 from clients.sdk.track_sender import TrackSender
+from clients.sdk.trust import Trust
 from media.clock import Clock, SystemClock
 
 
 class RoomSession(RoomConnection):
     """A joined participant; made by `join`, ended by `leave` or `close`."""
 
-    def __init__(self, url: str, token: str, clock: Clock, receive: bool, ssl_verify: bool) -> None:
+    def __init__(self, url: str, token: str, clock: Clock, receive: bool, ssl_verify: Trust) -> None:
         super().__init__(url, token, clock, receive, ssl_verify)
         self._next_mid = 0
         self._next_stream_id = 0
@@ -31,7 +32,7 @@ class RoomSession(RoomConnection):
         *,
         clock: Clock | None = None,
         receive: bool = True,
-        ssl_verify: bool = True,
+        ssl_verify: Trust = True,
     ) -> RoomSession:
         """Connect to ``url`` (http or https), join the token's room and connect media.
 

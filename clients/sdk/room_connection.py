@@ -26,6 +26,7 @@ from clients.sdk.room_events import (
 )
 from clients.sdk.signaling_socket import SignalingSocket
 from clients.sdk.track_sender import TrackSender
+from clients.sdk.trust import Trust
 from media.clock import Clock
 from media.errors import Fault, RemoteProtocolError
 from media.transport import DtlsCertificate, IceParameters
@@ -52,7 +53,7 @@ class RoomConnection:
     or `wait_for`.
     """
 
-    def __init__(self, url: str, token: str, clock: Clock, receive: bool, ssl_verify: bool) -> None:
+    def __init__(self, url: str, token: str, clock: Clock, receive: bool, ssl_verify: Trust) -> None:
         self.peer_id = ""
         self.role = ""
         self.grants: dict[str, Any] = {}

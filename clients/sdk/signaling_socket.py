@@ -9,6 +9,7 @@ import socketio
 
 from clients.sdk.errors import ConnectionLost, RequestRefused
 from clients.sdk.limits import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S
+from clients.sdk.trust import Trust
 
 
 class SignalingSocket:
@@ -23,7 +24,7 @@ class SignalingSocket:
         namespace: str,
         on_event: Callable[[str, Any], None],
         on_lost: Callable[[], None],
-        ssl_verify: bool = True,
+        ssl_verify: Trust = True,
     ) -> None:
         self._namespace = namespace
         self._on_event = on_event
@@ -31,7 +32,7 @@ class SignalingSocket:
         self._closing = False
         self._refusal: object = None
         self._client: Any = socketio.AsyncClient(
-            reconnection=False, handle_sigint=False, ssl_verify=ssl_verify
+            reconnection=False, handle_sigint=False, websocket_extra_options={"ssl": ssl_verify}
         )
         self._client.on("*", self._received, namespace=namespace)
         self._client.on("disconnect", self._disconnected, namespace=namespace)

@@ -12,6 +12,7 @@ import aiohttp
 
 from clients.sdk.errors import ConnectionLost, RequestRefused
 from clients.sdk.limits import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S
+from clients.sdk.trust import Trust
 from media.limits import SIGNAL_MAX_FRAME_BYTES
 from media.signals import wire
 from media.signals.descriptor import StreamDescriptor
@@ -29,7 +30,7 @@ class _Socket:
         self._socket = socket
 
     @classmethod
-    async def connect(cls, url: str, path: str, ssl_verify: bool) -> _Socket:
+    async def connect(cls, url: str, path: str, ssl_verify: Trust) -> _Socket:
         http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=ssl_verify))
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -91,7 +92,7 @@ class SignalPublisher:
 
     @classmethod
     async def connect(
-        cls, url: str, room_token: str, descriptor: StreamDescriptor, ssl_verify: bool = True
+        cls, url: str, room_token: str, descriptor: StreamDescriptor, ssl_verify: Trust = True
     ) -> SignalPublisher:
         """Announce a stream.
 
@@ -181,7 +182,7 @@ class SignalViewer:
         self._announced: list[SignalStream] = []
 
     @classmethod
-    async def connect(cls, url: str, room_token: str, ssl_verify: bool = True) -> SignalViewer:
+    async def connect(cls, url: str, room_token: str, ssl_verify: Trust = True) -> SignalViewer:
         """Begin to watch.
 
         :raises RequestRefused: not_granted, the token codes.

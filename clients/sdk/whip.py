@@ -13,6 +13,7 @@ from clients.sdk.errors import ConnectionLost, RequestRefused
 from clients.sdk.limits import CONNECT_TIMEOUT_S, SDP_ANSWER_BYTES
 from clients.sdk.media_source import EncodedSource
 from clients.sdk.track_sender import TrackSender
+from clients.sdk.trust import Trust
 from clients.sdk.whip_offer import build_offer, parse_answer
 from media.clock import Clock, SystemClock
 from media.errors import RemoteProtocolError
@@ -23,7 +24,7 @@ from media.transport import ClientTransport
 class WhipPublisher:
     """Sends tracks to a WHIP endpoint; made by `publish`, ended by `close`."""
 
-    def __init__(self, clock: Clock, sources: Sequence[EncodedSource], ssl_verify: bool) -> None:
+    def __init__(self, clock: Clock, sources: Sequence[EncodedSource], ssl_verify: Trust) -> None:
         self.lost = asyncio.Event()
         """Set when the media connection failed or was closed by the server; publish anew."""
         self.transport = ClientTransport(clock, self)
@@ -42,7 +43,7 @@ class WhipPublisher:
         sources: Sequence[EncodedSource],
         *,
         clock: Clock | None = None,
-        ssl_verify: bool = True,
+        ssl_verify: Trust = True,
     ) -> WhipPublisher:
         """Publish ``sources`` at the endpoint ``url`` with ``token`` as bearer.
 

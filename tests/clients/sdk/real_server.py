@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -61,8 +62,8 @@ class RealServer:
 
 
 @asynccontextmanager
-async def running_server(directory: Path) -> AsyncIterator[RealServer]:
-    """Everything below the clinical application, on 127.0.0.1."""
+async def running_server(directory: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[RealServer]:
+    """Everything below the clinical application, on 127.0.0.1; by HTTPS alone when ``tls`` is given."""
     clock = SystemClock()
     socket = await MediaSocket.open(MediaSocketConfig(listen_ip="127.0.0.1"), clock)
     store = SignalStore(directory / "signals", clock)
@@ -74,12 +75,12 @@ async def running_server(directory: Path) -> AsyncIterator[RealServer]:
     gateway.attach(app)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     rooms.open_room(ROOM, RoomSettings(record_allowed=True))
     host, port = runner.addresses[0][:2]
     try:
-        yield RealServer(f"http://{host}:{port}", rooms, gateway, socket)
+        yield RealServer(f"{'https' if tls else 'http'}://{host}:{port}", rooms, gateway, socket)
     finally:
         await runner.cleanup()
         await rooms.close()
