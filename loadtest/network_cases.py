@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from loadtest.impair_line import Conditions
 
-Who = Literal["expert", "village"]
+Who = Literal["expert", "village", "guest"]
+"""Both doctors are Chromium pages; the guest (a family member) is on the sdk."""
 
 FREEZE_AT_LOSS_3_MS = 500
 CONCEALED_AT_LOSS_10_PERCENT = 2.0
@@ -23,6 +24,8 @@ REJOIN_AFTER_CUT_S = 3.0
 MEASURE_SECONDS = 20.0
 THIN_SECONDS = 15.0
 """How long the thin part of a step lasts."""
+SHRINK_SECONDS = 10.0
+"""How long each step of a shrinking line lasts: time to give up something and to show it."""
 CUT_SECONDS = 10.0
 WATCH_RECOVERY_SECONDS = 20.0
 """Twice what a recovery may take, so that a slow one is measured and not only missed."""
@@ -94,6 +97,13 @@ def _step(name: str, who: Who, wide: float, thin: float) -> Case:
     return Case(name, who, steps, THIN_SECONDS + WATCH_RECOVERY_SECONDS, THIN_SECONDS)
 
 
+def _shrink(name: str, who: Who, rates: Sequence[float]) -> Case:
+    """Each rate for `SHRINK_SECONDS`, then a good line again."""
+    steps = [(number * SHRINK_SECONDS, line(rate=rate)) for number, rate in enumerate(rates)]
+    restored = len(rates) * SHRINK_SECONDS
+    return Case(name, who, (*steps, (restored, GOOD)), restored + WATCH_RECOVERY_SECONDS, restored)
+
+
 def _address(name: str, who: Who) -> Case:
     return Case(name, who, ((0.0, GOOD),), WATCH_RECOVERY_SECONDS, 0.0, address_change=True)
 
@@ -114,6 +124,7 @@ CASES: tuple[Case, ...] = (
     _steady("rate-300", line(rate=300)),
     _step("step-300", "expert", wide=4000, thin=300),
     _step("step-1000", "expert", wide=4000, thin=1000),
+    _shrink("shrink", "expert", (4000, 2000, 1000, 600, 300)),
     _cut("cut-10s", "expert"),
     _address("address-change", "expert"),
     _steady("village-loss-3", line(loss=3), "village"),
@@ -122,6 +133,8 @@ CASES: tuple[Case, ...] = (
     _steady("village-rate-300", line(rate=300), "village"),
     _cut("village-cut-10s", "village"),
     _address("village-address-change", "village"),
+    _steady("guest-loss-10", line(loss=10), "guest"),
+    _steady("guest-rate-300", line(rate=300), "guest"),
 )
 
 
@@ -153,6 +166,11 @@ def shortfalls(name: str, figures: dict[str, Any]) -> list[str]:
         checks.append(("ecg_gaps", 0))
     if name.startswith("step-"):
         checks.append(("recovered_after_s", RECOVERED_AFTER_STEP_UP_S))
+    if name == "shrink":
+        checks.append(("audio_concealed_percent", AUDIO_WHOLE_CONCEALED_PERCENT))
+        checks.append(("ecg_gaps", 0))
+    if name.startswith("guest-"):
+        checks.append(("longest_freeze_ms", FREEZE_AT_LOSS_3_MS))
     if name.endswith("address-change"):
         checks.append(("media_back_after_s", RECONNECT_AFTER_ADDRESS_CHANGE_S))
     if name.endswith("cut-10s"):
@@ -164,6 +182,8 @@ def shortfalls(name: str, figures: dict[str, Any]) -> list[str]:
     ]
     if figures.get("same_identity") is False:
         found.append(f"{name}: came back as another peer")
+    if figures.get("clinical_order_kept") is False:
+        found.append(f"{name}: the ultrasound was lowered before the camera")
     return found
 
 

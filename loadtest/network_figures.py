@@ -108,6 +108,36 @@ def full_again(sample: Sample, baseline: Sample, source: str = "camera") -> bool
     return bool(same_height and enough)
 
 
+def by_step(samples: Sequence[Sample], begins_ms: Sequence[float]) -> list[dict[str, Any]]:
+    """The figures of each step of a line; a step without two samples is left out."""
+    found = []
+    for begin, end in zip(begins_ms, [*begins_ms[1:], float("inf")], strict=True):
+        within = [sample for sample in samples if begin <= sample["at"] < end]
+        if len(within) >= 2:
+            found.append({"at_s": round((begin - begins_ms[0]) / 1000, 1), **of_window(within, begin)})
+    return found
+
+
+def clinical_order_kept(steps: Sequence[Mapping[str, Any]], baseline: Sample) -> bool:
+    """Whether the ultrasound was never lowered while the camera was not.
+
+    Lowered: at a step's end fewer lines than in ``baseline``, or less than `FULL_RATE_SHARE` of its rate.
+    """
+    return all(_lowered(step, "camera", baseline) for step in steps if _lowered(step, "ultrasound", baseline))
+
+
+def _lowered(step: Mapping[str, Any], source: str, baseline: Sample) -> bool:
+    then = inbound(baseline, source)
+    now = step.get(source)
+    if not then:
+        return False
+    if now is None:
+        return True
+    fewer_lines = (now["height_at_end"] or 0) < then.get("frameHeight", 0)
+    slower = now["frames_per_second"] < FULL_RATE_SHARE * then.get("framesPerSecond", 0)
+    return bool(fewer_lines or slower)
+
+
 def media_back(samples: Sequence[Sample], since_ms: float) -> float | None:
     """Seconds from ``since_ms`` until a remote picture was shown and sound had come; None if not seen.
 

@@ -22,7 +22,7 @@ from loadtest.network_cases import GOOD
 from loadtest.network_watch import Watch
 from loadtest.server_process import ServerProcess
 
-PEERS = ("expert", "village", "bystander")
+PEERS = ("expert", "village", "guest")
 _OPEN_MS = 45_000
 _KEPT_LINES = 2000
 # The sdk guest has a tile too, but no picture.
@@ -32,14 +32,14 @@ _PIN_CAMERA = """() => {
 }"""
 
 
-class Bystander:
-    """An sdk participant on a clean line: whoever else's line is bad, it must not notice."""
+class Guest:
+    """An sdk participant: must not notice another's bad line, nor others that its own is bad."""
 
     def __init__(self, network: Network, url: str, token: str) -> None:
-        command = network.inside("bystander", sys.executable, "-m", "loadtest.network_peer", url, token)
+        command = network.inside("guest", sys.executable, "-m", "loadtest.network_peer", url, token)
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._lines: deque[dict[str, Any]] = deque(maxlen=_KEPT_LINES)
-        self._reader = threading.Thread(target=self._read, name="bystander", daemon=True)
+        self._reader = threading.Thread(target=self._read, name="guest", daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
@@ -82,7 +82,7 @@ class Room:
     consultation: str
     contexts: dict[str, BrowserContext]
     watches: dict[str, Watch]
-    bystander: Bystander
+    guest: Guest
     chromium: str
 
     def open(self, name: str) -> Watch:
@@ -122,14 +122,14 @@ def running_room(directory: Path, seed: int) -> Iterator[Room]:
         village = person(browsers["village"], server.url, "village")
         rest = Rest(village, "village")
         consultation, expert = start_consult(browsers["expert"], server.url, rest, ("ecg", "ultrasound"))
-        bystander = Bystander(network, server.url, _guest_token(rest, consultation))
-        stack.callback(bystander.close)
+        guest = Guest(network, server.url, _guest_token(rest, consultation))
+        stack.callback(guest.close)
         room = Room(
             network,
             consultation,
             {"expert": expert, "village": village},
             {},
-            bystander,
+            guest,
             browsers["expert"].version,
         )
         for name in ("village", "expert"):

@@ -18,7 +18,15 @@ from playwright.sync_api import Error as PageError
 
 from loadtest.impair_check import measure
 from loadtest.network_cases import GOOD, MEASURE_SECONDS, Case, shortfalls
-from loadtest.network_figures import Sample, full_again, inbound, media_back, of_window
+from loadtest.network_figures import (
+    Sample,
+    by_step,
+    clinical_order_kept,
+    full_again,
+    inbound,
+    media_back,
+    of_window,
+)
 from loadtest.network_room import Room, running_room
 from loadtest.report import Report, machine
 
@@ -39,7 +47,7 @@ def run(report: Report, cases: Sequence[Case], progress: Progress, seconds: floa
         tempfile.TemporaryDirectory(prefix="huizhen-network-") as directory,
         running_room(Path(directory), SEED) as room,
     ):
-        cost = measure(room.network, "bystander")
+        cost = measure(room.network, "guest")
         report.conditions |= machine() | {
             "chromium": room.chromium,
             "bridge": asdict(cost) | {"kbps": 10_000},
@@ -88,8 +96,12 @@ def _one(room: Room, case: Case, progress: Progress, seconds: float) -> dict[str
         figures["recovered_after_s"] = _recovered(samples, baseline, restored)
         figures["media_back_after_s"] = media_back(samples, restored)
         figures["same_identity"] = _identity(room, case) == identity
+    if len(case.steps) > 2:
+        steps = by_step(samples, [(began + at) * 1000 for at, _ in case.steps])
+        figures["by_step"] = steps
+        figures["clinical_order_kept"] = clinical_order_kept(steps, baseline)
     figures["given_up"] = room.watches["expert"].given_up(began, ended)
-    figures["bystander_camera"] = room.bystander.between(began, ended)
+    figures["guest_camera"] = room.guest.between(began, ended)
     figures["baseline"] = _short(baseline)
     figures["line_packets"] = _packets(before, after)
     figures["page_opened_anew_before"] = opened_anew
@@ -98,7 +110,7 @@ def _one(room: Room, case: Case, progress: Progress, seconds: float) -> dict[str
 
 
 def _identity(room: Room, case: Case) -> str | None:
-    joins = room.watches[case.line].peer_ids
+    joins = room.watches[case.line].peer_ids if case.line in room.watches else []
     return joins[-1][1] if joins else None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadtest.network_cases import CASES, chosen, shortfalls
-from loadtest.network_figures import full_again, media_back, of_window
+from loadtest.network_figures import by_step, clinical_order_kept, full_again, media_back, of_window
 
 
 def sample(
@@ -85,6 +85,37 @@ def test_full_quality_needs_resolution_and_rate() -> None:
     assert full_again(sample(1, height=540, rate=18), before)
     assert not full_again(sample(1, height=270, rate=20), before)
     assert not full_again(sample(1, height=540, rate=8), before)
+
+
+def stepped(camera: tuple[int, float], ultrasound: tuple[int, float]) -> dict[str, Any]:
+    return {
+        name: {"height_at_end": height, "frames_per_second": rate}
+        for name, (height, rate) in (("camera", camera), ("ultrasound", ultrasound))
+    }
+
+
+@pytest.mark.parametrize(
+    ("steps", "kept"),
+    [
+        ([stepped((540, 20), (480, 30))], True),
+        ([stepped((270, 20), (480, 30)), stepped((135, 5), (480, 10))], True),
+        ([stepped((540, 20), (480, 12))], False),
+        ([stepped((540, 20), (240, 30)), stepped((135, 20), (240, 30))], False),
+        ([{"camera": {"height_at_end": 540, "frames_per_second": 20}}], False),
+    ],
+)
+def test_the_camera_is_lowered_before_the_ultrasound(steps: list[dict[str, Any]], kept: bool) -> None:
+    baseline = sample(0)
+    baseline["inbound"].append({"source": "ultrasound", "frameHeight": 480, "framesPerSecond": 30})
+    assert clinical_order_kept(steps, baseline) is kept
+
+
+def test_each_step_has_its_own_figures() -> None:
+    samples = [sample(at, bytesReceived=at * (1 if at <= 10_000 else 2)) for at in range(0, 20_001, 1000)]
+    first, second = by_step(samples, [0, 10_000])
+    assert (first["at_s"], second["at_s"]) == (0, 10)
+    assert first["camera"]["kbps"] == 8
+    assert second["camera"]["kbps"] > 16
 
 
 def test_media_is_back_with_picture_and_sound_after_what_was_on_its_way() -> None:

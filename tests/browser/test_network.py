@@ -1,0 +1,68 @@
+"""A consult over real bad lines, in short: `python -m loadtest network` does all of them and at length.
+
+Two cores shared with everything else that a test run does: what is asserted here is what must hold even so.
+The thresholds themselves are the scenario's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from loadtest import network_scenario
+from loadtest.network_cases import chosen
+from loadtest.report import Report
+
+pytestmark = [pytest.mark.browser, pytest.mark.network]
+
+CASES = "loss-10,rate-300,cut-10s,address-change"
+SECONDS = 8.0
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    report = Report("network")
+    network_scenario.run(report, chosen(CASES), lambda _: None, SECONDS)
+    return report
+
+
+def case(report: Report, name: str) -> dict[str, Any]:
+    (found,) = [one for one in report.figures["cases"] if one["case"] == name]
+    return dict(found)
+
+
+def test_the_lines_were_really_bad_and_the_bridge_was_not(report: Report) -> None:
+    assert report.conditions["bridge"]["lost"] == 0
+    assert report.conditions["bridge"]["p50_ms"] < 2
+    lossy = case(report, "loss-10")["line_packets"]["down"]
+    assert 0.05 < lossy["lost"] / lossy["sent"] < 0.15
+    assert case(report, "cut-10s")["line_packets"]["down"]["cut"] > 0
+
+
+def test_at_10_percent_loss_picture_and_sound_go_on(report: Report) -> None:
+    found = case(report, "loss-10")
+    assert found["longest_freeze_ms"] < 2000
+    assert found["audio_concealed_percent"] < 15
+    assert found["camera"]["retransmitted"] > 0
+
+
+def test_at_300_kbits_the_ecg_is_whole(report: Report) -> None:
+    found = case(report, "rate-300")
+    assert found["ecg_gaps"] == 0
+    assert found["ecg_samples_per_second"] > 700
+
+
+def test_one_bad_line_lowers_nobody_else(report: Report) -> None:
+    for found in report.figures["cases"]:
+        assert found["guest_camera"]["frames_per_second"] > 10, found["case"]
+
+
+def test_after_a_cut_the_same_person_is_back(report: Report) -> None:
+    found = case(report, "cut-10s")
+    assert found["media_back_after_s"] is not None
+    assert found["same_identity"]
+
+
+def test_media_follows_to_another_address(report: Report) -> None:
+    assert case(report, "address-change")["media_back_after_s"] is not None
