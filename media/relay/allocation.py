@@ -187,6 +187,8 @@ def _continued(demand: Demand, before: Decision | None) -> int:
         return len(demand.steps) - 1
     if before is None or before.step is None:
         return PAUSED
+    if before.state == "full":
+        return len(demand.steps) - 1  # also when its steps are measured anew
     was = before.step
     for index, step in enumerate(demand.steps):
         if (step.spatial, step.temporal) == (was.spatial, was.temporal):

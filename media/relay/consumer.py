@@ -203,14 +203,6 @@ class Consumer:
         self.choose_layer(self._owner.now())
         return True
 
-    @property
-    def best_bps(self) -> int:
-        """What the track would take were there room for all of it; bits per second."""
-        if not self.wanted:
-            return 0
-        layers = self.producer.layers[: self._preferred + 1]
-        return max(layer.rate.bits_per_second for layer in layers)
-
     def _aim_temporal(self) -> None:
         temporal = self.subscription.egress.temporal
         temporal.target = min(self._preferred_temporal, self._most_temporal)

@@ -29,6 +29,7 @@ _AHEAD = 1.5  # a target further ahead of what arrives is a guess: only a probe 
 _AHEAD_BPS = 10_000
 _ARRIVED_SHARE = 0.95  # what arrived without overuse has room
 _RATE_WINDOW_S = 0.6
+_BUSY_WINDOW_S = 0.15  # the shortest over which a rate is taken
 _CAPACITY_WEIGHT = 0.05
 _ADDED_PACKET_BITS = 9_600  # a packet more in each response time, near the capacity
 _RESPONSE_S = 0.1  # of the receiver's feedback and our detector, beside the round trip
@@ -121,6 +122,23 @@ class BandwidthEstimator:
             return None
         return 8 * (sum(size for _, size in rates) - rates[0][1]) / (rates[-1][0] - rates[0][0])
 
+    def _busy_bps(self) -> float | None:
+        """What arrives at the fullest: over the last few feedbacks alone when that is more.
+
+        After a quiet time, the key frame that fills the line says what it carries, and the average does not.
+        """
+        average = self.arriving_bps
+        if average is None:
+            return None
+        best = average
+        newest = self._rates[-1][0]
+        size = 0
+        for at, octets in reversed(self._rates):
+            if newest - at >= _BUSY_WINDOW_S:
+                best = max(best, 8 * size / (newest - at))
+            size += octets
+        return best
+
     def target_bps(self, now: float) -> int:
         """What may be sent, retransmissions and all; bits per second of UDP payload before protection."""
         return round(self._target)
@@ -193,7 +211,7 @@ class BandwidthEstimator:
         arriving = self.arriving_bps
         lowered = self._loss.lower(self._target, arriving, self.rtt_s, now)
         if self._gradient.signal == "overuse":
-            self._decrease(arriving, now)
+            self._decrease(self._busy_bps(), now)
         elif self._gradient.signal == "underuse":
             self.state = "hold"  # the queue drains; let it
             self._at = now

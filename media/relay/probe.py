@@ -21,8 +21,8 @@ from media.limits import (
 from media.relay.estimate import Acknowledged
 
 _FACTOR = 2.0  # of the target
-_WANTED_MARGIN = 1.2  # a probe need not find more than this over what is wanted
-_WORTH = 1.05  # probing stops when the target is this much above what is wanted
+_WANTED_MARGIN = 1.5  # a probe need not find more than this over what is wanted
+_WORTH = 1.4  # probing stops when the target is this much above what is wanted: an allocator wants headroom
 _LEAST_BYTES = 5 * 1100
 _SHARE_HEARD = 0.8  # of the cluster's bytes must be told of
 _FULL_SHARE = 0.95  # of the rate at which a cluster arrived that filled the line
@@ -104,13 +104,15 @@ class Prober:
 
     def heard(self, acknowledged: Iterable[Acknowledged], target: float, now: float) -> float | None:
         """Take what arrived; the rate that was shown to go through, once that is known."""
-        if not self.pending or self.sending:
+        if not self.pending:
             return None
         newest = -1
         for one in acknowledged:
             if self.first <= one.number <= self.last:
                 self._heard.append((one.arrived_at, one.size))
             newest = max(newest, one.number)
+        if self.sending:
+            return None
         if newest >= self.last or now - self._ended_at > _ANSWER_S:
             return self._judge(target, now)
         return None

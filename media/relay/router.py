@@ -99,7 +99,9 @@ class Router:
         self._require_open()
         transport = WebRtcTransport(self, socket)
         self.transports[transport.id] = transport
-        self._allocators[transport.id] = Allocator(transport.consumers, lambda _: None, self)
+        allocator = Allocator(transport.consumers, transport.available_outgoing_bps, self)
+        transport.wanted_bps = lambda: allocator.wanted_bps
+        self._allocators[transport.id] = allocator
         self._lines[transport.id] = LineWatch(transport.producers, transport.consumers)
         return transport
 

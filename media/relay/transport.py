@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +48,8 @@ class WebRtcTransport:
         self.malformed = 0
         self.unrouted = 0
         self.receiver_estimate: int | None = None  # REMB, bits per second: read, not obeyed
-        self.wanted_bps: int | None = None
-        """Aim of probing as the owner sees it, bits per second; None: the sum of all tracks at their best."""
+        self.wanted_bps: Callable[[], float] = lambda: 0
+        """Aim of probing, bits per second: what would be sent were there room. Told by the owner."""
         self._reports_due = inf
         self._upstream = UpstreamFeedback()
         self._router = router
@@ -187,12 +187,6 @@ class WebRtcTransport:
         """What the peer's line carries; None while it has not told, and for peers that never do."""
         return self.outlet.available_bps(now)
 
-    def _wanted(self) -> float:
-        """What would be sent were there room: every track's best layer, or what an owner said."""
-        if self.wanted_bps is not None:
-            return self.wanted_bps
-        return sum(consumer.best_bps for consumer in self.consumers.values())
-
     def _probe_sources(self) -> Iterator[Subscription]:
         return (one.subscription for one in self.consumers.values() if one.kind == "video")
 
@@ -240,7 +234,7 @@ class WebRtcTransport:
                     if ssrc in self._by_ssrc:
                         self._by_ssrc[ssrc].keyframe_requested(now)
             case TransportFeedback():
-                self.outlet.feedback_received(part, self._wanted(), now)
+                self.outlet.feedback_received(part, self.wanted_bps(), now)
             case rtcp.Remb():
                 self.receiver_estimate = part.bitrate
             case _:
