@@ -17,12 +17,14 @@ from signaling.access import Identity, RoomGrant, mint_room_token
 from signaling.errors import TOKEN_INVALID
 from signaling.events import RoomEvent
 from signaling.gateway import Gateway
+from signaling.ice_servers import TurnServer
 from signaling.personal import Personal
 from signaling.rooms import RoomSettings
 from signaling.service import RoomService, SignalingConfig
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"  # not a secret: tests only
 ROOM = "c-interop"
+LOOPBACK = MediaSocketConfig("127.0.0.1", 0, ("127.0.0.1",))
 EVERYTHING = RoomGrant(
     ROOM,
     publish=frozenset({"microphone", "camera", "screen", "ultrasound"}),
@@ -54,13 +56,19 @@ async def _no_accounts(_token: str) -> str:
 
 
 @asynccontextmanager
-async def running_server(directory: Path, pages: Path | None = None) -> AsyncIterator[Server]:
+async def running_server(
+    directory: Path,
+    pages: Path | None = None,
+    media: MediaSocketConfig = LOOPBACK,
+    turn: TurnServer | None = None,
+) -> AsyncIterator[Server]:
     """A server on 127.0.0.1 and any ports; ``pages`` is served below ``/pages/``."""
     clock = SystemClock()
-    socket = await MediaSocket.open(MediaSocketConfig("127.0.0.1", 0, ("127.0.0.1",)), clock)
+    socket = await MediaSocket.open(media, clock)
     store = SignalStore(directory / "signals", clock)
     server = Server(None, "", directory / "recordings")  # type: ignore[arg-type]
-    server.service = RoomService(SignalingConfig(), socket, clock, [SECRET], server, store, server.recordings)
+    config = SignalingConfig(turn=turn)
+    server.service = RoomService(config, socket, clock, [SECRET], server, store, server.recordings)
     server.service.open_room(ROOM, RoomSettings(record_allowed=True))
     app = web.Application()
     Gateway(server.service, _no_accounts).attach(app)
