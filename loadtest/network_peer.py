@@ -1,7 +1,7 @@
-"""A participant on the sdk in a namespace of its own: ``python -m loadtest.network_peer URL TOKEN``.
+"""A participant on the sdk in a namespace of its own: ``python -m loadtest.network_peer URL``.
 
-Receives everything, publishes nothing, and prints each half second one JSON line of what came in so far:
-``{"at": UNIX_SECONDS, "SOURCE": {"packets", "octets", "lost", "frames", "height"}}``. Ends with its stdin.
+The room token is the first line of stdin: a command line can be read by everybody. Receives everything, publishes nothing, and prints each half second one JSON line of what came in so far:
+``{"at": UNIX_SECONDS, "SOURCE": {"packets", "octets", "lost", "frames", "height"}}``. Ends when stdin ends.
 """
 
 from __future__ import annotations
@@ -42,4 +42,4 @@ async def main(url: str, token: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2]))
+    asyncio.run(main(sys.argv[1], sys.stdin.readline().strip()))

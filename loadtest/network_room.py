@@ -36,8 +36,10 @@ class Guest:
     """An sdk participant: must not notice another's bad line, nor others that its own is bad."""
 
     def __init__(self, network: Network, url: str, token: str) -> None:
-        command = network.inside("guest", sys.executable, "-m", "loadtest.network_peer", url, token)
+        command = network.inside("guest", sys.executable, "-m", "loadtest.network_peer", url)
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdin is not None
+        print(token, file=self._process.stdin, flush=True)
         self._lines: deque[dict[str, Any]] = deque(maxlen=_KEPT_LINES)
         self._reader = threading.Thread(target=self._read, name="guest", daemon=True)
         self._reader.start()

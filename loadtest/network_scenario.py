@@ -7,6 +7,7 @@ taken on the expert's page; the family member's line stays clean and shows wheth
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -105,6 +106,7 @@ def _one(room: Room, case: Case, progress: Progress, seconds: float) -> dict[str
     figures["baseline"] = _short(baseline)
     figures["line_packets"] = _packets(before, after)
     figures["page_opened_anew_before"] = opened_anew
+    figures["load_average_1_min"] = round(os.getloadavg()[0], 1)
     progress(f"{case.name}: {_sentence(figures)}")
     return {"case": case.name, "conditions": case.conditions() | {"seconds": length}, **figures}
 
