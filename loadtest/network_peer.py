@@ -1,6 +1,7 @@
 """A participant on the sdk in a namespace of its own: ``python -m loadtest.network_peer URL``.
 
-The room token is the first line of stdin: a command line can be read by everybody. Receives everything, publishes nothing, and prints each half second one JSON line of what came in so far:
+The room token is the first line of stdin: a command line can be read by everybody. Receives everything,
+publishes nothing, and prints each half second one JSON line of what came in so far:
 ``{"at": UNIX_SECONDS, "SOURCE": {"packets", "octets", "lost", "frames", "height"}}``. Ends when stdin ends.
 """
 
