@@ -6,22 +6,26 @@ from typing import Any
 
 from clients.sdk.track_sender import MID_URI
 
-_FEEDBACK = [{"type": "nack", "parameter": ""}, {"type": "nack", "parameter": "pli"}]
+_TRANSPORT_CC = {"type": "transport-cc", "parameter": ""}
+_FEEDBACK = [{"type": "nack", "parameter": ""}, {"type": "nack", "parameter": "pli"}, _TRANSPORT_CC]
+NUMBER_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+_EXTENSIONS = ((MID_URI, 1), (NUMBER_URI, 5))
 
 
 def rtp_capabilities() -> dict[str, Any]:
-    """Opus, VP8 and H.264 constrained baseline, with RTX; mid as the only header extension."""
+    """Opus, VP8 and H.264 constrained baseline, with RTX; mid and transport-wide numbers as extensions."""
     return {
         "codecs": [
-            _codec("audio", "audio/opus", 100, 48_000, {"useinbandfec": 1}, channels=2),
+            _codec("audio", "audio/opus", 100, 48_000, {"useinbandfec": 1}, [_TRANSPORT_CC], channels=2),
             _codec("video", "video/VP8", 101, 90_000, {}, _FEEDBACK),
             _codec("video", "video/rtx", 102, 90_000, {"apt": 101}),
             _codec("video", "video/H264", 103, 90_000, _H264, _FEEDBACK),
             _codec("video", "video/rtx", 104, 90_000, {"apt": 103}),
         ],
         "headerExtensions": [
-            {"kind": kind, "uri": MID_URI, "preferredId": 1, "direction": "sendrecv"}
+            {"kind": kind, "uri": uri, "preferredId": number, "direction": "sendrecv"}
             for kind in ("audio", "video")
+            for uri, number in _EXTENSIONS
         ],
     }
 

@@ -10,8 +10,9 @@ from clients.sdk.media_sink import MediaSink
 from clients.sdk.track_sender import TrackSender
 from media.clock import Clock
 from media.errors import RemoteProtocolError
+from media.rtp.arrivals import Arrivals
 from media.rtp.packet import RtpPacket
-from media.rtp.rtcp import RtcpPacket, SenderReport, pack_compound, parse_compound
+from media.rtp.rtcp import RtcpPacket, SenderReport, pack, pack_compound, parse_compound
 from media.transport import (
     ClientTransport,
     DtlsCertificate,
@@ -22,6 +23,9 @@ from media.transport import (
 
 FEEDBACK_INTERVAL_S = 0.2
 """Between rounds of reports and requests for lost packets."""
+ARRIVALS_INTERVAL_S = 0.1
+"""Between two lists of what arrived when, from which the server estimates our line."""
+_RECEIVER_SSRC = 1
 
 
 class SendMedia:
@@ -76,6 +80,7 @@ class ReceiveMedia:
         self._clock = clock
         self._data = data
         self._by_ssrc: dict[int, MediaSink] = {}
+        self._arrivals = Arrivals()
         self._feedback = asyncio.create_task(self._send_feedback(), name="media feedback")
 
     def add(self, sink: MediaSink) -> None:
@@ -100,10 +105,17 @@ class ReceiveMedia:
         if sink is None:
             self.unknown_packets += 1
             return
+        if sink.number_id:
+            self._note_arrival(parsed, sink.number_id, now)
         before = sink.missing
         sink.rtp_received(parsed, now)
         if sink.missing > before:
             self._tell(sink, now)
+
+    def _note_arrival(self, packet: RtpPacket, number_id: int, now: float) -> None:
+        for identifier, value in packet.extensions:
+            if identifier == number_id and len(value) == 2:
+                self._arrivals.add(int.from_bytes(value, "big"), now)
 
     def rtcp_received(self, packet: bytes, now: float) -> None:
         for item in _parse(packet):
@@ -123,9 +135,15 @@ class ReceiveMedia:
         await self.transport.close()
 
     async def _send_feedback(self) -> None:
+        due = 0.0
         while True:
-            await asyncio.sleep(FEEDBACK_INTERVAL_S)
+            await asyncio.sleep(ARRIVALS_INTERVAL_S)
             now = self._clock.monotonic()
+            for told in self._arrivals.take(_RECEIVER_SSRC, next(iter(self._by_ssrc), 0), now):
+                self.transport.send_rtcp(pack(told))
+            if now < due:
+                continue
+            due = now + FEEDBACK_INTERVAL_S - ARRIVALS_INTERVAL_S / 2
             for sink in set(self._by_ssrc.values()):
                 self._tell(sink, now)
 

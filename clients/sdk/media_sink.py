@@ -12,6 +12,7 @@ import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
+from clients.sdk.capabilities import NUMBER_URI
 from clients.sdk.limits import CONNECT_TIMEOUT_S, KEPT_BYTES, KEPT_FRAMES, MAX_MISSING_PACKETS, NACK_TRIES
 from clients.sdk.media_source import SAMPLE_RATE, Picture
 from media.clock import Clock
@@ -59,6 +60,10 @@ class MediaSink:
         self.mime_type = str(codec["mimeType"])
         self.ssrc = int(encoding["ssrc"])
         self.rtx_ssrc: int | None = encoding.get("rtx", {}).get("ssrc")
+        self.number_id: int = next(
+            (int(e["id"]) for e in parameters.get("headerExtensions", ()) if e["uri"] == NUMBER_URI), 0
+        )
+        """Under which its packets carry transport-wide numbers; 0 = they do not."""
         self.paused = bool(consumer.get("producerPaused", False))
         self.stats = SinkStats()
         self.first_frame = asyncio.Event()

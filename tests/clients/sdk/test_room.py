@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -62,6 +63,22 @@ async def test_two_people_see_and_hear_each_other(server: RealServer) -> None:
     await one.leave()
     assert (await two.wait_for(PeerLeft)).reason == "left"
     await two.close()
+    await two.close()
+
+
+async def test_the_server_learns_how_much_our_line_carries(server: RealServer) -> None:
+    one, two = await village(server), await expert(server)
+    await one.publish(Vp8Source(moving_picture(), frames_per_second=30), "camera")
+    sink = await two.wait_for_sink(lambda sink: sink.kind == "video")
+    room = server.rooms.room_for(server.rooms.verify(server.token("wang")))
+
+    def known() -> list[object]:
+        return [line.stats()["outgoing"]["available"] for line in room.tracks.of(two.peer_id).transports()]
+
+    async with asyncio.timeout(10):
+        while not any(known()):
+            await sink.wait_frames(5)
+    await one.close()
     await two.close()
 
 
