@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,8 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write the report to t
 @app.callback()
 def scenarios() -> None:
     """Measure the server under load."""
+    # An orderly end also when killed: a scenario leaves no server, browser or namespace behind.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 @app.command()
