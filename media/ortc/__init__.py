@@ -1,6 +1,6 @@
 """Capabilities and negotiation: codec match, payload types, header extensions. No I/O."""
 
-from media.ortc.capabilities import ROUTER_CAPABILITIES, router_rtp_capabilities
+from media.ortc.capabilities import PLAIN_CAPABILITIES, ROUTER_CAPABILITIES, router_rtp_capabilities
 from media.ortc.model import (
     Codec,
     Encoding,
@@ -20,6 +20,7 @@ from media.ortc.negotiate import (
 )
 
 __all__ = [
+    "PLAIN_CAPABILITIES",
     "ROUTER_CAPABILITIES",
     "Codec",
     "ConsumerIdentity",

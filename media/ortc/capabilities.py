@@ -6,6 +6,7 @@ offered only where the relay answers it; an offer that is not kept starves the s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from media.ortc.model import Codec, HeaderExtensionCapability, RtcpFeedback, RtpCapabilities
@@ -38,6 +39,7 @@ ROUTER_CAPABILITIES = RtpCapabilities(
             (("minptime", 10), ("useinbandfec", 1)),
             (RtcpFeedback("transport-cc"),),
         ),
+        Codec("audio/red", 63, 48_000, 2),  # after Opus: who does not ask for it does not send it
         Codec("video/VP8", 101, 90_000, feedback=_VIDEO_FEEDBACK),
         Codec("video/rtx", 102, 90_000, parameters=(("apt", 101),)),
         Codec("video/H264", 103, 90_000, parameters=_H264, feedback=_VIDEO_FEEDBACK),
@@ -56,6 +58,12 @@ ROUTER_CAPABILITIES = RtpCapabilities(
         HeaderExtensionCapability("video", VIDEO_ORIENTATION, 11),
     ),
 )
+
+
+PLAIN_CAPABILITIES = replace(
+    ROUTER_CAPABILITIES, codecs=tuple(codec for codec in ROUTER_CAPABILITIES.codecs if not codec.is_red)
+)
+"""The same for a receiver that takes every codec as it is: a recorder."""
 
 
 def router_rtp_capabilities() -> dict[str, Any]:

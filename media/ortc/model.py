@@ -61,6 +61,16 @@ class Codec:
     def is_rtx(self) -> bool:
         return self.name == "rtx"
 
+    @property
+    def is_red(self) -> bool:
+        """Redundant audio (RFC 2198): a packing of another codec, like RTX."""
+        return self.name == "red"
+
+    @property
+    def is_media(self) -> bool:
+        """A codec of the media itself, not a way to pack another."""
+        return not self.is_rtx and not self.is_red
+
     def parameter(self, name: str) -> int | str | None:
         return next((value for key, value in self.parameters if key == name), None)
 
@@ -160,8 +170,13 @@ class RtpParameters:
 
     @property
     def media_codec(self) -> Codec:
-        """The codec of the media itself: the first that is not a retransmission format."""
-        return next(codec for codec in self.codecs if not codec.is_rtx)
+        """The codec of the media itself: the first that is neither retransmission nor redundancy."""
+        return next(codec for codec in self.codecs if codec.is_media)
+
+    @property
+    def red_codec(self) -> Codec | None:
+        """The redundancy that the media codec may come in."""
+        return next((codec for codec in self.codecs if codec.is_red), None)
 
     def as_json(self) -> dict[str, Any]:
         """mediasoup's ``RtpParameters``."""
@@ -287,7 +302,7 @@ def _parse_encoding(reader: Reader) -> Encoding:
 
 def _check_parameters(parameters: RtpParameters, reader: Reader) -> None:
     payload_types = [codec.payload_type for codec in parameters.codecs]
-    media = {codec.payload_type for codec in parameters.codecs if not codec.is_rtx}
+    media = {codec.payload_type for codec in parameters.codecs if codec.is_media}
     extension_ids = [extension.id for extension in parameters.header_extensions]
     ssrcs = [e.ssrc for e in parameters.encodings] + [e.rtx_ssrc for e in parameters.encodings]
     known = [ssrc for ssrc in ssrcs if ssrc is not None]

@@ -82,7 +82,7 @@ def map_producer(parameters: RtpParameters, router: RtpCapabilities = ROUTER_CAP
 def consumable_parameters(
     parameters: RtpParameters, router: RtpCapabilities = ROUTER_CAPABILITIES
 ) -> RtpParameters:
-    """The producer in the router's numbers: its first media codec, RTX when the router has it.
+    """The producer in the router's numbers: its first media codec, RTX and RED when the router has it.
 
     Encodings keep what describes them and lose the producer's SSRCs and rids.
     """
@@ -91,6 +91,11 @@ def consumable_parameters(
     if ours is None:
         raise RemoteProtocolError(UNSUPPORTED_CODEC, media.mime_type)
     codecs = [replace(ours, parameters=_announced_parameters(media))]
+    red = next(
+        (c for c in router.codecs if c.is_red and codecs_match(c, parameters.red_codec or media)), None
+    )
+    if red is not None:
+        codecs.append(replace(red, parameters=(("", f"{ours.payload_type}/{ours.payload_type}"),)))
     rtx = _router_rtx(ours, router)
     if rtx is not None:
         codecs.append(rtx)
@@ -148,6 +153,9 @@ def consumer_parameters(
     rtx = tuple(c for c in consumable.codecs if c.is_rtx)
     if not (_NACK in media.feedback and _NACK in theirs.feedback and _takes_rtx(theirs, capabilities)):
         rtx = ()  # retransmission is by RTX only, so without it there is no point in asking
+    red = tuple(
+        c for c in consumable.codecs if c.is_red and any(codecs_match(c, t) for t in capabilities.codecs)
+    )
     known = {(e.uri, e.preferred_id) for e in capabilities.header_extensions if e.kind in ("", media.kind)}
     extensions = tuple(e for e in consumable.header_extensions if (e.uri, e.id) in known)
     unusable = _unusable_feedback({e.uri for e in extensions}, bool(rtx), theirs)
@@ -163,7 +171,7 @@ def consumer_parameters(
         scalability_mode=mode,
     )
     return RtpParameters(
-        identity.mid, (media, *rtx), extensions, (encoding,), identity.cname, True, identity.msid
+        identity.mid, (media, *red, *rtx), extensions, (encoding,), identity.cname, True, identity.msid
     )
 
 

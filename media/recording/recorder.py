@@ -104,7 +104,7 @@ class Recorder:
         number = len(self._tracks) + len(self._ended) + 1
         if number > RECORD_MAX_TRACKS:
             raise LocalProtocolError(LIMIT_REACHED, f"{RECORD_MAX_TRACKS} tracks")
-        codec = producer.rtp_parameters["codecs"][0]
+        codec = next(c for c in producer.rtp_parameters["codecs"] if c["mimeType"].lower() != "audio/red")
         try:
             info = TrackInfo.of(f"t{number}", peer_label, source or producer.source, codec)
         except KeyError:

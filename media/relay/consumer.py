@@ -67,6 +67,8 @@ class Consumer:
             rtx = (rtx_codec.payload_type, encoding.rtx_ssrc, first_sequences[1])
         known = {extension.id for extension in parameters.header_extensions}
         removed = frozenset(e.id for e in producer.consumable.header_extensions) - known
+        unpacks = producer.consumable.red_codec is not None and parameters.red_codec is None
+        plain_type = parameters.media_codec.payload_type if unpacks else None
         self.id = identifier
         self.producer = producer
         self.parameters = parameters
@@ -74,7 +76,13 @@ class Consumer:
         self.paused = paused
         self.closed = False
         self.subscription = Subscription(
-            Egress(self.ssrc, first_sequences[0], rtx is not None, removed),
+            Egress(
+                self.ssrc,
+                first_sequences[0],
+                rtx is not None,
+                removed,
+                -1 if plain_type is None else plain_type,
+            ),
             producer.codec.clock_rate,
             owner.outlet,
             self._tell_layers,

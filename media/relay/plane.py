@@ -16,7 +16,7 @@ from media.relay.layer import Layer
 from media.relay.layers import continued_timestamp
 from media.relay.pacer import CAMERA, Pacer, Waiting
 from media.relay.rewrite import Egress, Ingress, MediaPacket
-from media.rtp import vp8
+from media.rtp import red, vp8
 from media.rtp.packet import RtpHeader, parse_header
 
 
@@ -222,6 +222,8 @@ def deliver(
     data = packet.data
     if egress.removed_extensions and packet.extension_profile:
         data = rewrite.without_extensions(data, parse_header(data), egress.removed_extensions)
+    if egress.plain_type >= 0 and packet.primary_at >= 0:
+        data = red.plain(data, packet.payload_start, packet.primary_at, egress.plain_type)
     if not subscription.send(data, packet.number_at if subscription.numbered else -1, now):
         subscription.refused += 1
 

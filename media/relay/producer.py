@@ -267,7 +267,10 @@ def _ids(parameters: RtpParameters, *uris: str) -> tuple[int, ...]:
 def _ingress(parameters: RtpParameters, consumable: RtpParameters, mapping: ProducerMapping) -> Ingress:
     forwarded = consumable.media_codec
     by_type: dict[int, Codec] = {c.payload_type: c for c in parameters.codecs if c.payload_type is not None}
-    media = {theirs: ours for theirs, ours in mapping.payload_types.items() if ours == forwarded.payload_type}
+    red = consumable.red_codec
+    red_type = red.payload_type if red is not None and red.payload_type is not None else -1
+    kept = (forwarded.payload_type, red_type)
+    media = {theirs: ours for theirs, ours in mapping.payload_types.items() if ours in kept}
     rtx: dict[int, int] = {}
     for payload_type, codec in by_type.items():
         apt = codec.parameter("apt")
@@ -276,4 +279,4 @@ def _ingress(parameters: RtpParameters, consumable: RtpParameters, mapping: Prod
     sent = {extension.id for extension in consumable.header_extensions}
     extensions = {theirs: ours for theirs, ours in mapping.extension_ids.items() if ours in sent}
     send_time, number = _ids(consumable, ABS_SEND_TIME, TRANSPORT_CC)
-    return Ingress(media, rtx, extensions, send_time, forwarded.name, number)
+    return Ingress(media, rtx, extensions, send_time, forwarded.name, number, red_type)

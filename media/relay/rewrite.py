@@ -19,7 +19,7 @@ from struct import Struct
 from media.limits import RELAY_SENT_PACKETS
 from media.relay.layers import TemporalFilter
 from media.relay.numbering import NumberMap
-from media.rtp import h264, vp8
+from media.rtp import h264, red, vp8
 from media.rtp.packet import (
     FIXED_HEADER,
     ONE_BYTE_PROFILE,
@@ -45,9 +45,19 @@ class Ingress:
     :param send_time_id: the router's id of abs-send-time.
     :param number_id: the router's id of transport-wide numbers, 0 to do without.
     :param codec: lower-case codec name.
+    :param red_type: the router's payload type of redundant audio, -1 where the producer sends none.
     """
 
-    __slots__ = ("codec", "extension_ids", "number_id", "payload_types", "rtx_payload_types", "send_time_id")
+    __slots__ = (
+        "block_types",
+        "codec",
+        "extension_ids",
+        "number_id",
+        "payload_types",
+        "red_type",
+        "rtx_payload_types",
+        "send_time_id",
+    )
 
     def __init__(
         self,
@@ -57,8 +67,11 @@ class Ingress:
         send_time_id: int,
         codec: str,
         number_id: int = 0,
+        red_type: int = -1,
     ) -> None:
         self.number_id = number_id
+        self.red_type = red_type
+        self.block_types = {theirs: ours for theirs, ours in payload_types.items() if ours != red_type}
         self.payload_types = payload_types
         self.rtx_payload_types = rtx_payload_types
         self.extension_ids = extension_ids
@@ -80,6 +93,7 @@ class MediaPacket:
         "picture_id",
         "picture_id_at",
         "picture_id_bits",
+        "primary_at",
         "received_at",
         "send_time_at",
         "sequence",
@@ -106,6 +120,7 @@ class MediaPacket:
     picture_id_at: int
     tl0_picture_index: int
     tl0_picture_index_at: int
+    primary_at: int  # of redundant audio: where its newest block is
     send_time_at: int
     number_at: int  # of the transport-wide number
 
@@ -142,6 +157,10 @@ def normalize(
     packet.temporal_layer = packet.picture_id_bits = 0
     packet.picture_id = packet.picture_id_at = -1
     packet.tl0_picture_index = packet.tl0_picture_index_at = -1
+    packet.primary_at = -1
+    if payload_type == ingress.red_type:
+        types = ingress.block_types
+        packet.primary_at = red.renumber(data, header.payload_start, header.payload_end, types)
     if ingress.codec == "vp8":
         _read_vp8(packet)
     elif ingress.codec == "h264":
@@ -212,6 +231,7 @@ class Egress:
     :param first_sequence: where the outgoing sequence numbers begin.
     :param remember: whether sent numbers are kept for retransmission.
     :param removed_extensions: the router's ids this receiver does not know.
+    :param plain_type: of redundant audio the newest block alone goes, as this payload type; -1 = as it came.
     """
 
     __slots__ = (
@@ -220,6 +240,7 @@ class Egress:
         "octets",
         "packets",
         "pictures",
+        "plain_type",
         "removed_extensions",
         "sent",
         "sequences",
@@ -236,6 +257,7 @@ class Egress:
         first_sequence: int,
         remember: bool = False,
         removed_extensions: frozenset[int] = frozenset(),
+        plain_type: int = -1,
     ) -> None:
         self.ssrc = ssrc
         self.sequences = NumberMap(first_sequence)
@@ -247,6 +269,7 @@ class Egress:
         self.last_timestamp: int | None = None  # newest outgoing; None before the first packet
         self.last_sent_at = 0.0
         self.removed_extensions = removed_extensions
+        self.plain_type = plain_type
         self.sent: list[Sent | None] | None = [None] * RELAY_SENT_PACKETS if remember else None
         self.packets = 0
         self.octets = 0

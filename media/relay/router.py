@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from media.clock import Clock
 from media.errors import CLOSED, LocalProtocolError, RemoteProtocolError
 from media.limits import ALLOCATION_INTERVAL_S, QUALITY_INTERVAL_S
-from media.ortc import ROUTER_CAPABILITIES, can_consume, parse_rtp_capabilities, router_rtp_capabilities
+from media.ortc import PLAIN_CAPABILITIES, can_consume, parse_rtp_capabilities, router_rtp_capabilities
 from media.relay.allocation import Decision
 from media.relay.allocator import Allocator
 from media.relay.consumer import Consumer
@@ -131,6 +131,8 @@ class Router:
     def tap(self, producer_id: str, sink: PacketSink, rtp_capabilities: object = None) -> Consumer:
         """Hand a producer's packets, rewritten as for a receiver, to ``sink``; runs at once.
 
+        Redundant audio comes as plain Opus, unless ``rtp_capabilities`` name it.
+
         There is no retransmission to a tap, as nothing is lost on the way. Close the consumer to end it.
 
         :raises RemoteProtocolError: unknown_producer, cannot_consume, malformed_rtp_capabilities.
@@ -138,7 +140,7 @@ class Router:
         self._require_open()
         producer = self.producer(producer_id)
         capabilities = (
-            ROUTER_CAPABILITIES if rtp_capabilities is None else parse_rtp_capabilities(rtp_capabilities)
+            PLAIN_CAPABILITIES if rtp_capabilities is None else parse_rtp_capabilities(rtp_capabilities)
         )
         tap = Tap(self, sink)
         consumer = make_consumer(self, tap, producer, capabilities, "0", paused=False)

@@ -182,7 +182,7 @@ def _choose(offered: list[Codec], router: RtpCapabilities) -> list[Codec]:
     """The first codec that the router forwards, with its RTX and the feedback that the router answers."""
     for codec in offered:
         known = next((c for c in router.codecs if not c.is_rtx and codecs_match(codec, c)), None)
-        if known is None or codec.is_rtx:
+        if known is None or not codec.is_media:
             continue
         chosen = Codec(
             codec.mime_type,

@@ -131,7 +131,7 @@ class _Table:
         found = False
         for ours in self.router.codecs:
             theirs = next((c for c in offered if not c.is_rtx and codecs_match(c, ours)), None)
-            if ours.is_rtx or theirs is None:
+            if not ours.is_media or theirs is None:
                 continue
             found = True
             feedback = tuple(item for item in theirs.feedback if item in ours.feedback)
