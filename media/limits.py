@@ -60,6 +60,8 @@ TCP_LINGER_S = 2.0  # for a closed transport's last words to leave: a slow line'
 TCP_READ_BYTES = 65_536  # of one connection in one turn of the loop: about 50 packets
 TCP_SEND_BUFFER_BYTES = 131_072  # media waiting on one connection: a key frame of 50-150 kB; then dropped
 TCP_NOTSENT_BYTES = 16_384  # left to the kernel unsent: what is in there nobody can drop any more
+ECHO_MESSAGES_MAX = 100  # of one connectivity test: a round trip a fifth of a second for 20 s
+ECHO_BYTES_MAX = 1024  # of one of its messages: one packet
 
 # --- transport: STUN and ICE -----------------------------------------------------------------------
 MAX_STUN_ATTRIBUTES = 32  # in one message: browsers send fewer than ten
@@ -130,6 +132,8 @@ PROBE_MOST_BYTES = 60_000  # of one probe: 24 ms at 20 Mbit/s
 PADDING_HISTORY_PACKETS = 32  # the newest packets of a track that a probe sends again
 PROBE_INTERVAL_S = 2.0  # between probes while more is wanted; doubled when they find nothing
 PROBE_MAX_INTERVAL_S = 2.5  # so that a line that has become wide again is found within 10 s
+REMB_INTERVAL_S = 1.0  # between two caps told to a publisher that grow; a lower one is told at once
+REMB_SSRCS = 32  # named in one cap: two for each layer of a camera, a screen and an ultrasound, and room
 REPORT_INTERVAL_S = 1.0  # RTCP reports; RFC 3550's 5 s is too slow for loss-based rate control
 RTCP_PACKET_BYTES = 1100  # a compound stays below every path's MTU with SRTCP's 14-30 bytes
 REPORTS_PER_PACKET = 31  # the count field of RR has five bits

@@ -20,6 +20,7 @@ from aiohttp import web
 
 import server.api.audit
 import server.api.auth
+import server.api.connectivity
 import server.api.consultations
 import server.api.devices
 import server.api.guest
@@ -68,6 +69,7 @@ API_MODULES: tuple[ModuleType, ...] = (
     server.api.schedules,
     server.api.recordings,
     server.api.audit,
+    server.api.connectivity,
     server.api.service,
 )
 

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from media.errors import Fault, LocalProtocolError, RemoteProtocolError
 from signaling.connections import Connection
+from signaling.connectivity import ConnectivityGateway
 from signaling.errors import INTERNAL, TOKEN_MISSING, UNKNOWN_EVENT
 from signaling.gateway_packets import REQUEST, RequestPacket, event_packet
 from signaling.limits import (
@@ -69,6 +70,7 @@ class Gateway:
         self._sio = self._make_server()
         self._signals = SignalsGateway(rooms)
         self._sdp = (WhipGateway(rooms), WhepGateway(rooms))
+        self.connectivity = ConnectivityGateway(rooms, authenticate_account)
 
     def _make_server(self) -> Any:
         origins = self._rooms.config.allowed_origins
@@ -99,7 +101,7 @@ class Gateway:
         for method in ("GET", "POST", "OPTIONS"):
             app.router.add_route(method, "/socket.io/", self._engine_request)
         self._signals.attach(app)
-        for endpoint in self._sdp:
+        for endpoint in (*self._sdp, self.connectivity):
             endpoint.attach(app)
         app.cleanup_ctx.append(self._lifetime)
         # Long-lived sockets must end before the web server waits for its connections to end.
@@ -116,7 +118,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Close the rooms, then what is mounted. Idempotent."""
-        for endpoint in self._sdp:
+        for endpoint in (*self._sdp, self.connectivity):
             await endpoint.close()
         await self._rooms.close()
         await self._signals.close()

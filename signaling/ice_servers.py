@@ -1,6 +1,6 @@
 """Which STUN and TURN servers a client is told of, with TURN credentials that end by themselves.
 
-Credentials are made as coturn's ``use-auth-secret`` and the expired draft-uberti-behave-turn-rest have it. The
+Credentials are made as coturn's ``use-auth-secret`` and draft-uberti-behave-turn-rest (expired) have it: the
 user name is the time of their end and a word of ours, the password its HMAC-SHA-1 under a secret shared with
 the TURN server. Nothing is stored, and a leaked pair is worth nothing tomorrow. No clock is read here.
 """

@@ -112,6 +112,24 @@ SIGNAL_CLOSE_S = 2.0
 SIGNAL_HEARTBEAT_S = 10.0
 """WebSocket ping of signal sockets; a dead one is noticed within twice this."""
 
+CONNECTIVITY_S = 20.0
+"""How long one connectivity test lasts: ICE gives up after 15 s."""
+
+CONNECTIVITY_PER_USER_MAX = 8
+"""Tests of one user at once: UDP, TCP and three TURN URLs, with room."""
+
+CONNECTIVITY_TESTS_MAX = 256
+"""Tests of one process at once: each is a transport that others may need."""
+
+CONNECTIVITY_PER_SECOND = 0.5
+"""New tests of one user; a page runs five and waits for a person to ask again."""
+
+CONNECTIVITY_BURST = 12.0
+"""Two runs of the page one after the other."""
+
+CONNECTIVITY_USERS_MAX = 4096
+"""Users whose rate is remembered; the longest idle is forgotten first."""
+
 SDP_SESSIONS_MAX = 512
 """Devices by WHIP on one process, and players by WHEP."""
 

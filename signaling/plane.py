@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from media.relay.allocation import Decision
 from media.relay.samples import LineSample
 from media.rtp.renumber import WireNumbers
 from media.signals import StreamDescriptor
+from media.transport.parameters import IceCandidate
 
 
 class ProducerPort(Protocol):
@@ -126,11 +127,26 @@ class RecorderPort(Protocol):
         ...
 
 
+class EchoPort(Protocol):
+    """A transport that sends data messages back (`media.transport.EchoTransport`)."""
+
+    def as_json(self) -> dict[str, Any]: ...
+    def connect(self, dtls_parameters: object) -> None: ...
+    def report(self) -> dict[str, Any]: ...
+    def close(self) -> None: ...
+
+
 class MediaPlane(Protocol):
     """Makes routers and recorders."""
 
     @property
     def router_rtp_capabilities(self) -> dict[str, Any]: ...
+    @property
+    def candidates(self) -> tuple[IceCandidate, ...]:
+        """Where every transport is told to be."""
+        ...
+
+    def create_echo(self, protocol: Literal["udp", "tcp"]) -> EchoPort: ...
     def create_router(self, room_id: str, events: RouterEvents) -> RouterPort: ...
     def create_recorder(
         self, router: RouterPort, directory: Path, room_id: str, recording_id: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from media.clock import Clock
 from media.recording import Recorder
 from media.relay import RelayTimer, Router, WebRtcTransport, router_rtp_capabilities
 from media.rtp.renumber import WireNumbers
-from media.transport import MediaSocket, PeerTransport, TransportHandlers
+from media.transport import EchoTransport, IceCandidate, MediaSocket, PeerTransport, TransportHandlers
 from signaling.plane import RecorderPort, RouterEvents, RouterPort
 
 
@@ -60,6 +60,13 @@ class RealPlane:
     @property
     def router_rtp_capabilities(self) -> dict[str, Any]:
         return self._capabilities
+
+    @property
+    def candidates(self) -> tuple[IceCandidate, ...]:
+        return self._socket.candidates
+
+    def create_echo(self, protocol: Literal["udp", "tcp"]) -> EchoTransport:
+        return EchoTransport(self._socket, protocol, self._clock)
 
     def create_router(self, room_id: str, events: RouterEvents) -> RouterPort:
         return RoomRouter(Router(room_id, self._clock, events, self._timer), self._socket)

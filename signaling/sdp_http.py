@@ -105,11 +105,11 @@ class SdpGateway:
         """Mount the endpoint."""
         endpoint, session = f"/{self.name}/{{stream}}", f"/{self.name}/{{stream}}/{{session}}"
         handlers = {
-            endpoint: {"POST": self._post, "OPTIONS": _options, "GET": _nothing},
+            endpoint: {"POST": self._post, "OPTIONS": options, "GET": _nothing},
             session: {
                 "PATCH": self._patch,
                 "DELETE": self._delete,
-                "OPTIONS": _options,
+                "OPTIONS": options,
                 "GET": self._get_session,
             },
         }
@@ -203,7 +203,8 @@ def _new_etag() -> str:
     return f'"{secrets.token_hex(8)}"'
 
 
-async def _options(_request: web.Request) -> web.Response:
+async def options(_request: web.Request) -> web.Response:
+    """CORS, and what may be posted (W3C LDP section 7.1)."""
     return web.Response(status=200, headers={**_ACCEPT, **_CORS})
 
 

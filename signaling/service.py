@@ -9,19 +9,19 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from media.clock import Clock
 from media.errors import NOT_FOUND, LocalProtocolError, RemoteProtocolError
 from media.signals import SignalStore
-from media.transport import MediaSocket
+from media.transport import IceCandidate, MediaSocket
 from signaling.access import RoomClaims, verify_room_token
 from signaling.errors import ROOM_CLOSED, TOO_MANY_ROOMS
 from signaling.event_queue import EventQueue
 from signaling.events import RoomEvent, RoomListener
 from signaling.ice_servers import IceServer, IceServers, TurnServer
 from signaling.limits import CLOSED_ROOMS_REMEMBERED, IDLE_ROOM_S, ROOMS_MAX, SWEEP_S
-from signaling.plane import MediaPlane
+from signaling.plane import EchoPort, MediaPlane
 from signaling.real_plane import RealPlane
 from signaling.room import Room, RoomContext
 from signaling.rooms import RoomSettings
@@ -120,6 +120,18 @@ class RoomService:
         :param word: its peer or session id, for the TURN server's log.
         """
         return self._ice_servers.for_client(word, self.clock.wall())
+
+    @property
+    def candidates(self) -> tuple[IceCandidate, ...]:
+        """Where media is reached."""
+        return self._plane.candidates
+
+    def create_echo(self, protocol: Literal["udp", "tcp"]) -> EchoPort:
+        """A transport that sends data messages back; the caller closes it.
+
+        :raises LocalProtocolError: limit_reached.
+        """
+        return self._plane.create_echo(protocol)
 
     # -- life ----------------------------------------------------------------------------------------------
 

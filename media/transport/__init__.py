@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from media.transport.certificate import DtlsCertificate
 from media.transport.client import ClientTransport
+from media.transport.echo import EchoTransport
 from media.transport.media_config import MediaSocketConfig
 from media.transport.media_socket import MediaSocket, SocketCounters
 from media.transport.parameters import DtlsParameters, DtlsRole, IceCandidate, IceParameters
@@ -25,6 +26,7 @@ __all__ = [
     "DtlsCertificate",
     "DtlsParameters",
     "DtlsRole",
+    "EchoTransport",
     "IceCandidate",
     "IceParameters",
     "IgnoringHandlers",

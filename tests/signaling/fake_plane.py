@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from media.errors import MALFORMED, WRONG_STATE, RemoteProtocolError
 from media.ortc import router_rtp_capabilities
 from media.rtp.renumber import WireNumbers
 from media.signals import StreamDescriptor
+from media.transport.parameters import IceCandidate
 from signaling.plane import ProducerPort, RecorderPort, RouterEvents, RouterPort, TransportPort
 
 CAPABILITIES = router_rtp_capabilities()
@@ -265,6 +266,31 @@ class FakeRecorder:
         return manifest
 
 
+class FakeEcho:
+    def __init__(self, protocol: str) -> None:
+        self.protocol = protocol
+        self.connected_with: object = None
+        self.closed = False
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": "echo",
+            "iceParameters": {"usernameFragment": "frag", "password": "p" * 22, "iceLite": True},
+            "iceCandidates": [{**CANDIDATE, "protocol": self.protocol}],
+            "dtlsParameters": {"role": "auto", "fingerprints": [FINGERPRINT]},
+            "sctpParameters": {"port": 5000, "maxMessageSize": 65536},
+        }
+
+    def connect(self, dtls_parameters: object) -> None:
+        self.connected_with = dtls_parameters
+
+    def report(self) -> dict[str, Any]:
+        return {"state": "new", "protocol": None, "connectedMs": None, "echoed": 0}
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class FakePlane:
     """See `signaling.plane.MediaPlane`."""
 
@@ -272,7 +298,13 @@ class FakePlane:
         self.routers: dict[str, FakeRouter] = {}
         self.recorders: dict[str, FakeRecorder] = {}
         self.closed = False
+        self.echoes: list[FakeEcho] = []
+        self.candidates = (IceCandidate.from_json(CANDIDATE),)
         self._numbers = itertools.count(1)
+
+    def create_echo(self, protocol: Literal["udp", "tcp"]) -> FakeEcho:
+        self.echoes.append(FakeEcho(protocol))
+        return self.echoes[-1]
 
     @property
     def router_rtp_capabilities(self) -> dict[str, Any]:
