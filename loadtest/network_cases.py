@@ -182,6 +182,8 @@ def shortfalls(name: str, figures: dict[str, Any]) -> list[str]:
     ]
     if figures.get("same_identity") is False:
         found.append(f"{name}: came back as another peer")
+    if name in ("rate-300", "village-rate-300") and not figures.get("sources_moving"):
+        found.append(f"{name}: no picture moves any more")
     if figures.get("clinical_order_kept") is False:
         found.append(f"{name}: the ultrasound was lowered before the camera")
     return found

@@ -15,6 +15,8 @@ FULL_RATE_SHARE = 0.7
 """Full quality is the resolution of before at this share of its frame rate at least."""
 
 
+STILL_MS = 1500
+"""A picture that has not changed for so long at the end of a window does not move."""
 IN_FLIGHT_MS = 100
 """What was on its way when a line broke still comes for this long, and proves nothing."""
 
@@ -25,10 +27,15 @@ def inbound(sample: Sample, source: str) -> Mapping[str, Any]:
     return max(found, key=lambda one: one.get("packetsReceived", 0), default={})
 
 
-def of_window(samples: Sequence[Sample], began_ms: float) -> dict[str, Any]:
+Pauses = Mapping[str, Sequence[tuple[float, float]]]
+"""By source: from when to when (ms since 1970) the server told that it sends no picture."""
+
+
+def of_window(samples: Sequence[Sample], began_ms: float, pauses: Pauses | None = None) -> dict[str, Any]:
     """Freezes, concealment, layers and ECG between the first and the last sample.
 
-    Picture gaps are those that reach beyond ``began_ms``. A counter that became smaller means that the
+    Picture gaps are those that reach beyond ``began_ms``; what was told to be paused is no freeze.
+    A counter that became smaller means that the
     page made a new receiver meanwhile; then it counts from there.
     """
     first, last = samples[0], samples[-1]
@@ -38,10 +45,15 @@ def of_window(samples: Sequence[Sample], began_ms: float) -> dict[str, Any]:
     for source in ("camera", "ultrasound"):
         if not any(inbound(sample, source) for sample in samples):
             continue
-        gaps = _gaps(last, source, began_ms)
+        gaps = _gaps(last, source, began_ms, (pauses or {}).get(source, ()))
         longest += gaps
         figures[source] = _video(samples, source, minutes) | {"longest_gap_ms": round(max(gaps, default=0.0))}
     figures["longest_freeze_ms"] = round(max(longest, default=0.0)) if "camera" in figures else None
+    figures["sources_moving"] = [
+        source
+        for source, seen in last["pictures"].items()
+        if last["at"] - seen["last"] < STILL_MS and seen["last"] > began_ms
+    ]
     return figures | _ecg(first, last)
 
 
@@ -63,9 +75,22 @@ def _audio(first: Sample, last: Sample) -> dict[str, Any]:
     }
 
 
-def _gaps(last: Sample, source: str, began_ms: float) -> list[float]:
-    gaps = last["pictures"].get(source, {}).get("gaps", ())
-    return [length for begin, length in gaps if begin + length > began_ms]
+def _gaps(last: Sample, source: str, began_ms: float, pauses: Sequence[tuple[float, float]]) -> list[float]:
+    found: list[float] = []
+    for begin, length in last["pictures"].get(source, {}).get("gaps", ()):
+        if begin + length > began_ms:
+            found += _without(begin, begin + length, pauses)
+    return found
+
+
+def _without(begin: float, end: float, pauses: Sequence[tuple[float, float]]) -> list[float]:
+    """What remains of a gap outside of the pauses: the lengths of its pieces."""
+    pieces = []
+    for paused, resumed in pauses:
+        if paused < end and resumed > begin:
+            pieces.append(max(0.0, paused - begin))
+            begin = max(begin, min(resumed, end))
+    return [*pieces, end - begin]
 
 
 def _video(samples: Sequence[Sample], source: str, minutes: float) -> dict[str, Any]:
@@ -108,13 +133,17 @@ def full_again(sample: Sample, baseline: Sample, source: str = "camera") -> bool
     return bool(same_height and enough)
 
 
-def by_step(samples: Sequence[Sample], begins_ms: Sequence[float]) -> list[dict[str, Any]]:
+def by_step(
+    samples: Sequence[Sample], begins_ms: Sequence[float], pauses: Pauses | None = None
+) -> list[dict[str, Any]]:
     """The figures of each step of a line; a step without two samples is left out."""
     found = []
     for begin, end in zip(begins_ms, [*begins_ms[1:], float("inf")], strict=True):
         within = [sample for sample in samples if begin <= sample["at"] < end]
         if len(within) >= 2:
-            found.append({"at_s": round((begin - begins_ms[0]) / 1000, 1), **of_window(within, begin)})
+            found.append(
+                {"at_s": round((begin - begins_ms[0]) / 1000, 1), **of_window(within, begin, pauses)}
+            )
     return found
 
 

@@ -91,14 +91,15 @@ def _one(room: Room, case: Case, progress: Progress, seconds: float) -> dict[str
     ended = time.time()
     after = room.network.counters(case.line)
     room.network.set_both(case.line, GOOD)
-    figures = of_window(samples, began * 1000)
+    pauses = room.watches["expert"].pauses(ended)
+    figures = of_window(samples, began * 1000, pauses)
     if case.restored_s is not None:
         restored = (began + case.restored_s) * 1000
         figures["recovered_after_s"] = _recovered(samples, baseline, restored)
         figures["media_back_after_s"] = media_back(samples, restored)
         figures["same_identity"] = _identity(room, case) == identity
     if len(case.steps) > 2:
-        steps = by_step(samples, [(began + at) * 1000 for at, _ in case.steps])
+        steps = by_step(samples, [(began + at) * 1000 for at, _ in case.steps], pauses)
         figures["by_step"] = steps
         figures["clinical_order_kept"] = clinical_order_kept(steps, baseline)
     figures["given_up"] = room.watches["expert"].given_up(began, ended)

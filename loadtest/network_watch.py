@@ -84,3 +84,19 @@ class Watch:
             for one in self.told
             if one.name == "consumerReduced" and since <= one.at <= until
         ]
+
+    def pauses(self, until: float) -> dict[str, list[tuple[float, float]]]:
+        """When the server told that it sends no pictures of a source, or key frames alone: from, to (ms)."""
+        found: dict[str, list[tuple[float, float]]] = {}
+        since: dict[str, float] = {}
+        for one in self.told:
+            source = self.sources.get(one.payload.get("consumerId", ""))
+            if one.name != "consumerReduced" or source is None:
+                continue
+            if one.payload.get("state") == "paused" or one.payload.get("keyFramesOnly"):
+                since.setdefault(source, one.at * 1000)
+            elif (begin := since.pop(source, None)) is not None:
+                found.setdefault(source, []).append((begin, one.at * 1000))
+        for source, begin in since.items():
+            found.setdefault(source, []).append((begin, until * 1000))
+        return found

@@ -71,6 +71,26 @@ def test_a_gap_over_the_begin_counts_and_one_before_it_does_not() -> None:
     assert of_window([sample(0), last], 0)["longest_freeze_ms"] == 0
 
 
+@pytest.mark.parametrize(
+    ("pause", "longest"),
+    [
+        ((2000, 9000), 1000),
+        ((1000, 9500), 500),
+        ((0, 20_000), 0),
+        ((20_000, 30_000), 9000),
+        ((4000, 5000), 5000),
+    ],
+)
+def test_what_was_told_to_be_paused_is_no_freeze(pause: tuple[float, float], longest: float) -> None:
+    samples = [sample(0), sample(20_000, gaps=((1000, 9000),))]
+    assert of_window(samples, 0, {"camera": [pause]})["longest_freeze_ms"] == longest
+
+
+def test_a_picture_that_stands_at_the_end_does_not_move() -> None:
+    assert of_window([sample(0), sample(20_000, last=19_900)], 0)["sources_moving"] == ["camera"]
+    assert of_window([sample(0), sample(20_000, last=18_000)], 0)["sources_moving"] == []
+
+
 def test_a_new_receiver_counts_from_its_own_begin() -> None:
     figures = of_window([sample(0, sound=500, concealed=10_000), sample(1000, sound=50, concealed=480)], 0)
     assert figures["audio_concealed_percent"] == 1.0
@@ -131,13 +151,23 @@ def test_media_is_back_with_picture_and_sound_after_what_was_on_its_way() -> Non
     assert media_back(samples[:4], 1000) is None
 
 
+HELD = {
+    "longest_freeze_ms": 100,
+    "audio_concealed_percent": 0.1,
+    "ecg_gaps": 0,
+    "sources_moving": ["camera"],
+}
+
+
 @pytest.mark.parametrize(
     ("case", "figures", "words"),
     [
         ("loss-3", {"longest_freeze_ms": 501}, "501"),
         ("loss-10", {"audio_concealed_percent": 2.1}, "2.1"),
         ("loss-10", {"audio_concealed_percent": None}, "never came"),
-        ("rate-300", {"longest_freeze_ms": 100, "audio_concealed_percent": 0.1, "ecg_gaps": 1}, "ecg_gaps"),
+        ("rate-300", {**HELD, "ecg_gaps": 1}, "ecg_gaps"),
+        ("rate-300", {**HELD, "sources_moving": []}, "no picture"),
+        ("shrink", {**HELD, "clinical_order_kept": False}, "before the camera"),
         ("step-300", {"recovered_after_s": 11}, "recovered"),
         ("address-change", {"media_back_after_s": 2.5}, "2.5"),
         ("village-cut-10s", {"media_back_after_s": 1, "same_identity": False}, "another peer"),
