@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -293,3 +294,86 @@ def test_an_ultrasound_of_one_layer_in_h264_gives_up_frames(droppable: bool, rat
     down.rtp.clear()
     source.run(1.0)
     assert len({packet.timestamp for packet in received(down)}) == 30
+
+
+def test_the_speakers_camera_is_the_last_to_be_reduced() -> None:
+    room = Consult()
+    room.run(1.5)
+    room.rate = 3_000_000
+    room.run(1.0)
+    assert (room.states["camera"], room.states["other"]) == ("full", "reduced")
+    speaker = room.house.router.transports[room.guest_up.id]
+    microphone = speaker.produce("audio", OPUS, "microphone")
+    ssrc = OPUS["encodings"][0]["ssrc"]
+    for count in range(60):
+        for part in range(2):
+            level = b"\xa0" if count % 9 < 7 else b"\xe0"  # syllables of -32 dBov, pauses of -96
+            said = RtpPacket(111, 2 * count + part, 960 * count, ssrc, b"x", extensions=((1, level),))
+            room.guest_up.handlers.rtp_received(said.serialize(), room.house.now)
+        room.run(FRAME_S)
+    assert room.house.listener.named("active_speaker")[-1] == ("active_speaker", microphone.id)
+    assert (room.states["camera"], room.states["other"]) == ("reduced", "full")
+
+
+class H264Simulcast:
+    """Three layers of H.264, each with its parameter sets before every key frame."""
+
+    def __init__(self, house: House, wire: FakeWire) -> None:
+        self.house, self.wire = house, wire
+        self.sizes = (400, 1400, 4200)
+        self.sequences = [65_000, 100, 30_000]
+        self.asked = [0, 0, 0]
+        self.number = 0
+        self.packetizer = H264Packetizer(mtu=1000)
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds * 30)):
+            for layer in range(3):
+                self._frame(layer)
+            self.number += 1
+            self.house.run(FRAME_S)
+
+    def _frame(self, layer: int) -> None:
+        count = plis(self.wire).count(10 * (layer + 1))
+        key = self.number == 0 or count > self.asked[layer]
+        self.asked[layer] = count
+        frame = b"\0\0\1" + (b"\x65" if key else b"\x41") + bytes((layer + 1,)) * self.sizes[layer]
+        if key:
+            frame = b"\0\0\1\x67\x42\xe0\x1f\x11\0\0\1\x68\x22\x33" + frame
+        for payload in self.packetizer.packetize(frame):
+            packet = RtpPacket(
+                H264["codecs"][0]["payloadType"],
+                self.sequences[layer],
+                self.number * 3000 + layer * 77_777,
+                10 * (layer + 1),
+                payload,
+            )
+            self.sequences[layer] = (self.sequences[layer] + 1) & 0xFFFF
+            self.wire.handlers.rtp_received(packet.serialize(), self.house.now)
+
+
+def test_h264_simulcast_changes_layers_at_its_key_frames() -> None:
+    house = House()
+    clinic, up = house.peer()
+    expert, down = house.peer()
+    encodings = [{"ssrc": 10 * layer} for layer in (1, 2, 3)]
+    producer = clinic.produce("video", {**H264, "encodings": encodings}, "camera")
+    consumer = expert.consume(producer.id, CHROMIUM, paused=False)
+    source = H264Simulcast(house, up)
+    source.run(2.0)
+    assert consumer.current_layers == (2, 0)
+    for rate, spatial in ((600_000, 1), (150_000, 0), (3_000_000, 2)):
+        house.router.allocator(expert.id).available = _constant(rate)
+        source.run(3.0)
+        assert consumer.current_layers == (spatial, 0)
+    packets = received(down, consumer.ssrc)
+    assert {(b.sequence - a.sequence) & 0xFFFF for a, b in pairwise(packets)} == {1}
+    kinds = [packet.payload[0] & 0x1F for packet in packets]
+    changes = [index for index in range(1, len(packets)) if kinds[index] == 7]
+    assert len(changes) >= 3  # each new layer begins with its parameter sets
+    stamps = [(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in pairwise(packets)]
+    assert all(step < 90_000 for step in stamps)
+
+
+def _constant(rate: int) -> Callable[[float], int]:
+    return lambda _: rate
