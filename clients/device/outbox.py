@@ -14,7 +14,7 @@ from pathlib import Path
 from media.clock import Clock
 from media.errors import LocalProtocolError
 from media.signals import records
-from media.signals.commit import AppendFile, create_file, store_fault
+from media.signals.commit import AppendFile, create_file, make_directory, store_fault
 from media.signals.descriptor import StreamDescriptor
 from media.signals.errors import STORE_FULL
 from media.signals.frames import read_header
@@ -30,6 +30,7 @@ SUFFIX = ".seg"
 @dataclass
 class _Segment:
     path: Path
+    first: int
     last: int
     file: AppendFile | None = None
 
@@ -65,7 +66,7 @@ class Outbox:
         :raises LocalProtocolError: ``store_failed``, ``store_full`` or ``store_damaged``.
         """
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            make_directory(directory)
             paths = sorted(directory.glob(f"*{SUFFIX}"))
             known = _known_stream(paths)
             if known is not None and known.crc == descriptor.crc:
@@ -125,7 +126,8 @@ class Outbox:
     def remove(self) -> None:
         """Delete the outbox; for a stream that is over and wholly confirmed."""
         self.close()
-        for path in self._directory.iterdir():
+        # The newest goes last: whoever is killed on the way still knows where the stream stands.
+        for path in sorted(self._directory.iterdir()):
             path.unlink()
         self._directory.rmdir()
 
@@ -153,16 +155,18 @@ class Outbox:
     def _writable(self, sequence: int) -> AppendFile:
         """The newest segment's file, or a new one after ``SEGMENT_FRAMES`` or a restart."""
         current = self._segments[-1] if self._segments else None
-        if current is not None and current.file is not None and sequence % SEGMENT_FRAMES:
-            return current.file
         if current is not None and current.file is not None:
+            # One that is empty, because the disk was full, is used again.
+            is_empty = sequence == current.first
+            if is_empty or sequence % SEGMENT_FRAMES:
+                return current.file
             current.file.close()
             current.file = None
         path = self._directory / f"{sequence:020d}{SUFFIX}"
         head = records.file_header(self.descriptor)
         create_file(path, head)
         file = AppendFile(path, len(head))
-        self._segments.append(_Segment(path, sequence - 1, file))
+        self._segments.append(_Segment(path, sequence, sequence - 1, file))
         self._bytes += len(head)
         return file
 
@@ -170,10 +174,14 @@ class Outbox:
         with path.open("rb") as file:
             records.read_file_header(file)
             whole = list(records.scan(file, file.tell()))
+        begins = int(path.stem)
         if not whole:
+            # Made and never written: all before it was measured, and may be confirmed and gone.
             path.unlink()
+            if not self._places:
+                self.first, self.last = begins, begins - 1
             return
-        self._segments.append(_Segment(path, self.last))
+        self._segments.append(_Segment(path, begins, self.last))
         for found in whole:
             self._note(read_header(found.body).sequence, path, found.offset)
         self._bytes += path.stat().st_size

@@ -31,7 +31,7 @@ def create_file(path: Path, head: bytes) -> None:
 
     :raises OSError: whatever the disk says.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     fresh = path.with_name(path.name + ".new")
     with fresh.open("wb") as file:
         file.write(head)
@@ -39,6 +39,14 @@ def create_file(path: Path, head: bytes) -> None:
         os.fsync(file.fileno())
     fresh.replace(path)
     sync_directory(path.parent)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory, and those above it, so that a power cut does not take it away again."""
+    if not path.is_dir():
+        make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

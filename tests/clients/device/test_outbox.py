@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from clients.device.outbox import SEGMENT_FRAMES, Outbox
 from clients.device.policy import LONGEST_DELAY_S, Verdict, judge, reconnect_delay
 from media.clock import CountedClock
 from media.errors import LocalProtocolError
+from media.signals.commit import AppendFile
 from media.signals.descriptor import Lead, StreamDescriptor
 from media.signals.frames import Frame, encode
 
@@ -100,6 +102,87 @@ def test_full_outbox_refuses_the_new_and_keeps_the_old(tmp_path: Path) -> None:
         outbox.append(bytes(1000))
     assert outbox.waiting == 5
     assert outbox.read(0) == data_of(0)
+
+
+def test_a_disk_that_fills_up_as_a_segment_begins_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new segment is there and empty; it is used as soon as there is room."""
+    outbox = filled(tmp_path, SEGMENT_FRAMES)
+    full = FullDisk()
+    monkeypatch.setattr("clients.device.outbox.AppendFile", full.file)
+    for _ in range(2):
+        with pytest.raises(LocalProtocolError, match="store_full"):
+            outbox.append(data_of(SEGMENT_FRAMES))
+    full.room = True
+    outbox.append(data_of(SEGMENT_FRAMES))
+    outbox.confirm(SEGMENT_FRAMES - 1)
+    assert (outbox.waiting, outbox.read(SEGMENT_FRAMES)) == (1, data_of(SEGMENT_FRAMES))
+    outbox.close()
+    again = opened(tmp_path)
+    assert again.read(SEGMENT_FRAMES) == data_of(SEGMENT_FRAMES)
+    again.close()
+
+
+def test_an_empty_segment_alone_still_knows_the_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = filled(tmp_path, SEGMENT_FRAMES)
+    monkeypatch.setattr("clients.device.outbox.AppendFile", FullDisk().file)
+    with pytest.raises(LocalProtocolError, match="store_full"):
+        outbox.append(data_of(SEGMENT_FRAMES))
+    outbox.confirm(SEGMENT_FRAMES - 1)
+    outbox.close()
+    monkeypatch.undo()
+    again = opened(tmp_path)
+    assert (again.descriptor.stream_id, again.first, again.last) == (
+        STREAM,
+        SEGMENT_FRAMES,
+        SEGMENT_FRAMES - 1,
+    )
+    again.append(data_of(SEGMENT_FRAMES))
+    assert again.read(SEGMENT_FRAMES) == data_of(SEGMENT_FRAMES)
+    again.close()
+
+
+def test_an_outbox_that_is_half_removed_still_knows_the_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = filled(tmp_path, SEGMENT_FRAMES + 5)
+    unlink, removed = Path.unlink, list[Path]()
+
+    def once(path: Path, missing_ok: bool = False) -> None:
+        if removed:
+            raise KilledError
+        removed.append(path)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", once)
+    with pytest.raises(KilledError):
+        outbox.remove()
+    monkeypatch.undo()
+    again = opened(tmp_path)
+    assert again.last == SEGMENT_FRAMES + 4
+    again.close()
+
+
+class KilledError(Exception):
+    """Stands for the process's end."""
+
+
+class FullDisk:
+    """Where new files take no data until there is ``room``."""
+
+    def __init__(self) -> None:
+        self.room = False
+
+    def file(self, path: Path, size: int) -> AppendFile:
+        return AppendFile(path, size, write=self._write)
+
+    def _write(self, file: int, data: bytes, offset: int) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, "full")
+        return os.pwrite(file, data, offset)
 
 
 def test_an_unwritable_place_is_a_fault(tmp_path: Path) -> None:
