@@ -145,10 +145,7 @@ class BandwidthEstimator:
 
     def on_feedback(self, feedback: TransportFeedback, now: float) -> list[Acknowledged]:
         """Learn from one feedback; returns the packets that it newly says arrived."""
-        if self._feedback_at is None:
-            self._first_feedback_at = self._feedback_at = now
-        silent = now - self._feedback_at > ESTIMATE_SILENCE_S
-        self._feedback_at = now
+        silent = self._hear(now)
         base = self._numbers.unwrap(feedback.base_sequence)
         acknowledged = self._acknowledge(feedback, base)
         end = base + feedback.status_count
@@ -159,9 +156,25 @@ class BandwidthEstimator:
         else:
             self._loss.count(expected, expected - len(acknowledged) if expected else 0, now)
         if acknowledged:
-            self._measure(acknowledged, now)
+            self.rtt_s += 0.125 * (max(0.0, now - acknowledged[-1].sent_at) - self.rtt_s)
+            self._measure(acknowledged)
         self._control(now)
         return acknowledged
+
+    def on_arrivals(self, arrived: list[Acknowledged], now: float) -> None:
+        """Learn on the receiving side, where arrivals are seen and losses are the sender's business."""
+        if self._hear(now):
+            self._after_silence(0, 0)
+        self._measure(arrived)
+        self._control(now)
+
+    def _hear(self, now: float) -> bool:
+        """Something is known again; True when nothing was for long."""
+        if self._feedback_at is None:
+            self._first_feedback_at = self._feedback_at = now
+        silent = now - self._feedback_at > ESTIMATE_SILENCE_S
+        self._feedback_at = now
+        return silent
 
     def probed(self, bps: float, now: float) -> None:
         """A probe showed that so much goes through."""
@@ -181,7 +194,7 @@ class BandwidthEstimator:
                 found.append(Acknowledged(entry[0], entry[1], reference + ticks * TICK_S, entry[2]))
         return found
 
-    def _measure(self, acknowledged: list[Acknowledged], now: float) -> None:
+    def _measure(self, acknowledged: list[Acknowledged]) -> None:
         gradient = self._gradient
         first, last = self.probing or (0, -1)
         size = 0
@@ -190,7 +203,6 @@ class BandwidthEstimator:
             if not first <= number <= last:
                 gradient.packet(sent_at, arrived_at)
         newest = acknowledged[-1]
-        self.rtt_s += 0.125 * (max(0.0, now - newest.sent_at) - self.rtt_s)
         rates = self._rates
         rates.append((newest.arrived_at, size))
         while rates[0][0] < newest.arrived_at - _RATE_WINDOW_S:

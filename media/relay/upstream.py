@@ -1,18 +1,22 @@
 """What a publisher is told of its uplink, so that it can choose its bit rate.
 
 Transport-wide feedback where it was agreed on: without it a sender that offered it falls to 84 kbit/s. The
-numbers of every packet count, retransmissions and probes too. No I/O.
+numbers of every packet count, retransmissions and probes too. Who agreed on REMB alone is told a cap, by
+`media.relay.remb`. No I/O.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import floor, inf
 
 from media.limits import TRANSPORT_FEEDBACK_PACKETS, TRANSPORT_FEEDBACK_S
 from media.ortc import RtpParameters
-from media.ortc.capabilities import TRANSPORT_CC
+from media.ortc.capabilities import ABS_SEND_TIME, TRANSPORT_CC
+from media.relay.remb import ReceiveEstimate
 from media.rtp.arrivals import Arrivals
 from media.rtp.packet import RtpHeader, find_extension
+from media.rtp.rtcp import Remb
 from media.rtp.twcc import TransportFeedback
 
 
@@ -23,32 +27,41 @@ class UpstreamFeedback:
     grid for all transports, so that they share their wake-ups.
     """
 
-    __slots__ = ("_arrivals", "_last_ssrc", "due", "extension_id", "sent")
+    __slots__ = ("_arrivals", "_last_ssrc", "_remb", "due", "extension_id", "sent")
 
     def __init__(self) -> None:
         self._arrivals = Arrivals()
+        self._remb: ReceiveEstimate | None = None
         self._last_ssrc = 0
-        self.extension_id = 0  # 0 = the publisher numbers no packets
+        self.extension_id = 0  # of what is read in each packet; 0 = nothing was agreed on
         self.due = inf
         self.sent = 0
 
     def learn(self, parameters: RtpParameters) -> None:
         """A producer was made; all tracks of a transport number their packets under one id (RFC 8843 9.2)."""
-        agreed = any(f.type == "transport-cc" for f in parameters.media_codec.feedback)
-        for extension in parameters.header_extensions:
-            if agreed and extension.uri == TRANSPORT_CC:
-                self.extension_id = extension.id
+        agreed = {feedback.type for feedback in parameters.media_codec.feedback}
+        ids = {extension.uri: extension.id for extension in parameters.header_extensions}
+        if "transport-cc" in agreed and TRANSPORT_CC in ids:
+            self.extension_id = ids[TRANSPORT_CC]
+            self._remb = None
+        elif "goog-remb" in agreed and ABS_SEND_TIME in ids and not self.extension_id:
+            self.extension_id = ids[ABS_SEND_TIME]
+            self._remb = ReceiveEstimate()
 
     def received(self, packet: bytearray, header: RtpHeader, now: float) -> bool:
         """Note one packet's arrival; True when `due` became earlier.
 
         :raises RemoteProtocolError: ``malformed_rtp``.
         """
-        at = find_extension(packet, header, self.extension_id, 2)
+        remb = self._remb
+        at = find_extension(packet, header, self.extension_id, 2 if remb is None else 3)
         if at < 0:
             return False
         arrivals = self._arrivals
-        arrivals.add(packet[at] << 8 | packet[at + 1], now)
+        if remb is None:
+            arrivals.add(packet[at] << 8 | packet[at + 1], now)
+        else:
+            remb.add(int.from_bytes(packet[at : at + 3], "big"), len(packet), header.ssrc, now)
         self._last_ssrc = header.ssrc
         if self.due == inf:
             self.due = (floor(now / TRANSPORT_FEEDBACK_S) + 1) * TRANSPORT_FEEDBACK_S
@@ -58,11 +71,13 @@ class UpstreamFeedback:
             return True
         return False
 
-    def take(self, local_ssrc: int, now: float) -> list[TransportFeedback]:
+    def take(self, local_ssrc: int, now: float) -> Sequence[TransportFeedback | Remb]:
         """The feedback that is due."""
         if now < self.due:
-            return []
+            return ()
         self.due = inf
+        if self._remb is not None:
+            return self._remb.take(local_ssrc, now)
         told = self._arrivals.take(local_ssrc, self._last_ssrc, now)
         self.sent += len(told)
         return told

@@ -11,9 +11,10 @@ from media import limits
 from media.errors import RemoteProtocolError
 from media.ortc import router_rtp_capabilities
 from media.ortc.capabilities import TRANSPORT_CC
+from media.rtp import rtcp
 from media.rtp.packet import ONE_BYTE_PROFILE, RtpPacket, find_extension, parse_header
 from media.rtp.twcc import TransportFeedback
-from tests.media.relay.helpers import House, feedback, vp8_single
+from tests.media.relay.helpers import SEND_TIME_ID, House, feedback, vp8_single
 
 NUMBER_ID = 12
 
@@ -90,6 +91,49 @@ def test_who_did_not_agree_is_told_nothing() -> None:
     send(wire, house, 1)
     house.run(1.0)
     assert told(wire) == []
+
+
+def caps(wire: Any) -> list[int]:
+    return [part.bitrate for part in feedback(wire) if isinstance(part, rtcp.Remb)]
+
+
+def remb_publisher(house: House, rate: float, seconds: float, wire: Any) -> None:
+    """A publisher over a line of `rate` that obeys the last cap it was told; it wants 3 Mbit/s."""
+    free_at, sent_at, number = 0.0, house.now, 0
+    end = house.now + seconds
+    coming: list[tuple[float, bytearray]] = []
+    while sent_at < end:
+        told = caps(wire)
+        bps = min(3e6, told[-1] if told else 1e6)
+        stamp = int(sent_at * 262_144) & 0xFFFFFF
+        extensions = ((SEND_TIME_ID, stamp.to_bytes(3, "big")),)
+        packet = RtpPacket(96, number & 0xFFFF, 0, 500, b"\x10" + bytes(1000), extensions=extensions)
+        number += 1
+        free_at = max(free_at, sent_at) + 8 * 1060 / rate
+        coming.append((free_at + 0.02, packet.serialize()))
+        sent_at += 8 * 1060 / bps
+        while coming and coming[0][0] <= sent_at:
+            at, data = coming.pop(0)
+            house.run(max(0.0, at - house.now))
+            wire.handlers.rtp_received(data, house.now)
+
+
+def test_who_knows_only_remb_is_told_a_cap_that_fits_its_line() -> None:
+    house = House()
+    transport, wire = house.peer()
+    parameters = vp8_single()
+    codec = parameters["codecs"][0]
+    codec = {**codec, "rtcpFeedback": [*codec["rtcpFeedback"], {"type": "goog-remb", "parameter": ""}]}
+    transport.produce("video", {**parameters, "codecs": [codec, *parameters["codecs"][1:]]}, "camera")
+    remb_publisher(house, 600_000, 25, wire)
+    assert told(wire) == []
+    assert 300_000 < caps(wire)[-1] < 700_000
+    remb_publisher(house, 5e6, 25, wire)
+    assert caps(wire)[-1] > 1_500_000
+    assert len(caps(wire)) < 2 * 50
+    count = len(caps(wire))
+    house.run(5)
+    assert len(caps(wire)) <= count + 1
 
 
 @pytest.mark.parametrize("profile", [ONE_BYTE_PROFILE, 0x1000])
