@@ -14,7 +14,8 @@ from loadtest import network_scenario
 from loadtest.network_cases import chosen
 from loadtest.report import Report
 
-pytestmark = [pytest.mark.browser, pytest.mark.network]
+# The first test pays for the whole run: four cases and what comes before each.
+pytestmark = [pytest.mark.browser, pytest.mark.network, pytest.mark.timeout(400)]
 
 CASES = "loss-10,rate-300,cut-10s,address-change"
 SECONDS = 8.0

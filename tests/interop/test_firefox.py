@@ -21,7 +21,8 @@ from loadtest.network import MARK
 from loadtest.server_process import ServerProcess
 from tests.interop.firefox import Firefox, firefox
 
-pytestmark = [pytest.mark.browser, pytest.mark.network]
+# Two browsers and a server start cold.
+pytestmark = [pytest.mark.browser, pytest.mark.network, pytest.mark.timeout(300)]
 
 TIMEOUT_MS = 60_000
 # Decoded pictures of the other's camera and sound from the other's microphone.
