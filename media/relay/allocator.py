@@ -33,10 +33,14 @@ class Allocator:
 
     :param consumers: the transport's, by id; looked at each time.
     :param available: bits per second that the line carries, by the estimate; None while nothing is known.
+    :param prices: shared by all subscribers of a router.
     """
 
-    def __init__(self, consumers: Mapping[str, Consumer], available: Available, room: RoomView) -> None:
+    def __init__(
+        self, consumers: Mapping[str, Consumer], available: Available, room: RoomView, prices: Prices
+    ) -> None:
         self.available = available
+        self._prices = prices
         self._consumers = consumers
         self._room = room
         self._allocation = Allocation()
@@ -54,11 +58,14 @@ class Allocator:
     @property
     def is_reducing(self) -> bool:
         """Something is reduced or paused for want of bandwidth."""
-        return any(decision.state != "full" for decision in self._allocation.decisions)
+        return any(consumer.allotted != "full" for consumer in self._consumers.values())
 
     def tick(self, now: float) -> None:
         """Decide again; called every `ALLOCATION_INTERVAL_S`."""
         available = self.available(now)
+        if available is None and not self.is_reducing:
+            self._allocation = Allocation()
+            return
         if available is not None:
             available = max(0, available - self._room.signals_bps)
         demands = list(self._demands(now))
@@ -71,7 +78,7 @@ class Allocator:
     def _demands(self, now: float) -> Iterable[Demand]:
         for consumer in self._consumers.values():
             if consumer.wanted:
-                steps = steps_of(consumer, now)
+                steps = self._prices.steps(consumer, now)
                 if steps:
                     yield Demand(consumer.id, self._rank(consumer), steps)
 
@@ -82,10 +89,27 @@ class Allocator:
         return _RANKS.get(consumer.producer.source, Rank.SPEAKER if speaks else Rank.OTHERS)
 
 
-def steps_of(consumer: Consumer, now: float) -> tuple[Step, ...]:
-    """The ways to send this consumer its track within its own wishes; empty while nothing comes."""
-    producer = consumer.producer
-    spatial, temporal = consumer.preferred_layers
+class Prices:
+    """The ladders of a router's tracks, each made once for all who look at it at the same moment."""
+
+    def __init__(self) -> None:
+        self._at = -1.0
+        self._ladders: dict[tuple[str, int, int], tuple[Step, ...]] = {}
+
+    def steps(self, consumer: Consumer, now: float) -> tuple[Step, ...]:
+        """The ways to send this consumer its track within its own wishes; empty while nothing comes."""
+        if now != self._at:
+            self._at = now
+            self._ladders.clear()
+        spatial, temporal = consumer.preferred_layers
+        key = (consumer.producer.id, spatial, temporal)
+        steps = self._ladders.get(key)
+        if steps is None:
+            steps = self._ladders[key] = _steps(consumer.producer, spatial, temporal, now)
+        return steps
+
+
+def _steps(producer: Producer, spatial: int, temporal: int, now: float) -> tuple[Step, ...]:
     live = [layer for layer in producer.layers if layer.alive]
     wished = [layer for layer in live if layer.index <= spatial] or live[:1]
     rates = [_rate(producer, layer, temporal, now) for layer in wished]

@@ -13,7 +13,7 @@ from media.errors import CLOSED, LocalProtocolError, RemoteProtocolError
 from media.limits import ALLOCATION_INTERVAL_S, QUALITY_INTERVAL_S
 from media.ortc import PLAIN_CAPABILITIES, can_consume, parse_rtp_capabilities, router_rtp_capabilities
 from media.relay.allocation import Decision
-from media.relay.allocator import Allocator
+from media.relay.allocator import Allocator, Prices
 from media.relay.consumer import Consumer
 from media.relay.consuming import make_consumer
 from media.relay.data import DataConsumer, DataProducer
@@ -81,6 +81,7 @@ class Router:
         self.due = inf
         self.signals_bps = 0  # kept free on every receiver's line for what goes by TCP: the signals
         self._allocators: dict[str, Allocator] = {}
+        self._prices = Prices()
         self._lines: dict[str, LineWatch] = {}
         self._allocation_due = self._lines_due = inf
         self._lateness = 0.0  # the most, since the lines were sampled
@@ -99,7 +100,7 @@ class Router:
         self._require_open()
         transport = WebRtcTransport(self, socket)
         self.transports[transport.id] = transport
-        allocator = Allocator(transport.consumers, transport.available_outgoing_bps, self)
+        allocator = Allocator(transport.consumers, transport.available_outgoing_bps, self, self._prices)
         transport.wanted_bps = lambda: allocator.wanted_bps
         self._allocators[transport.id] = allocator
         self._lines[transport.id] = LineWatch(transport.producers, transport.consumers)

@@ -227,6 +227,20 @@ def test_a_layer_that_falls_silent_is_left_and_its_price_goes() -> None:
     assert room.consumers["other"].current_layers == (1, 2)
 
 
+def test_a_line_that_is_no_longer_told_of_is_free_again() -> None:
+    room = Consult()
+    room.run(1.0)
+    room.rate = 900_000
+    room.run(1.0)
+    room.consumers["camera"].pause()
+    room.rate = None
+    room.run(1.0)
+    assert (room.states["ultrasound"], room.states["other"]) == ("full", "full")
+    room.consumers["camera"].resume()
+    room.run(1.0)
+    assert room.consumers["camera"].current_layers == (2, 2)
+
+
 def test_it_ends_with_the_last_consumer_and_begins_again() -> None:
     room = Consult()
     room.run(1.0)
