@@ -37,6 +37,12 @@ DENSE_SAMPLE_SECONDS = 0.1
 SETTLE_SECONDS = 25.0
 """How long a page gets on a good line to be at its best before a case begins; then it is opened anew."""
 STEADY_SAMPLES = 4
+WHOLE_HEIGHT = 540
+"""Lines of the village's camera: the page asks for 960x540 on a machine with few cores."""
+WHOLE_RATE = 10
+"""Pictures a second below which no case begins."""
+BRIDGE_MS = 2.0
+"""What the bridge may add in the middle; more means that figures are the machine's and not the line's."""
 
 Progress = Callable[[str], None]
 
@@ -56,6 +62,8 @@ def run(report: Report, cases: Sequence[Case], progress: Progress, seconds: floa
             "good_line": "20 ms round trip, no loss, no rate limit",
             "pages": "village (camera 960x540, microphone, ECG at 1 kHz, ultrasound) and expert; sdk guest",
         }
+        if cost.lost or cost.p50_ms > BRIDGE_MS:
+            report.shortfalls.append(f"the machine is too busy to measure on: the bridge itself took {cost}")
         for case in cases:
             found.append(_one(room, case, progress, seconds))
             report.shortfalls += shortfalls(case.name, found[-1])
@@ -118,29 +126,31 @@ def _identity(room: Room, case: Case) -> str | None:
 
 
 def _settle(room: Room) -> tuple[Sample, bool]:
-    """Wait on good lines until the expert's picture is steady; its page is opened anew if it is not."""
+    """Wait on good lines until the expert's pictures are whole; its page is opened anew if they are not.
+
+    A machine or a publisher that cannot give the whole picture at all is taken as it is in the end.
+    """
     for opened_anew in (False, True):
         if opened_anew:
             for name in ("village", "expert"):
                 room.open(name)
             room.wait_for_pictures("expert")
         room.put_camera_on_stage("expert")
-        steady: list[Sample] = []
+        whole = 0
         until = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < until:
             room.watches["expert"].pause(SAMPLE_SECONDS)
             sample = room.watches["expert"].sample()
-            camera = inbound(sample, "camera")
-            same = bool(steady) and full_again(sample, steady[0]) and full_again(steady[0], sample)
-            steady = [*steady, sample] if same else [sample]
-            if camera.get("framesPerSecond", 0) >= 10 and len(steady) > STEADY_SAMPLES and _best(steady):
+            whole = whole + 1 if _whole(sample) else 0
+            if whole >= STEADY_SAMPLES:
                 return sample, opened_anew
     return sample, True
 
 
-def _best(steady: Sequence[Sample]) -> bool:
-    """The whole camera picture: 540 lines, unless the publisher itself cannot give them."""
-    return inbound(steady[-1], "camera").get("frameHeight", 0) >= 540 or len(steady) > 4 * STEADY_SAMPLES
+def _whole(sample: Sample) -> bool:
+    camera, ultrasound = inbound(sample, "camera"), inbound(sample, "ultrasound")
+    rates = [one.get("framesPerSecond") or 0 for one in (camera, ultrasound)]
+    return camera.get("frameHeight", 0) >= WHOLE_HEIGHT and min(rates) >= WHOLE_RATE
 
 
 def _watch(room: Room, case: Case, baseline: Sample, began: float, length: float) -> list[Sample]:
