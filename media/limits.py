@@ -65,7 +65,7 @@ ECHO_BYTES_MAX = 1024  # of one of its messages: one packet
 
 # --- transport: STUN and ICE -----------------------------------------------------------------------
 MAX_STUN_ATTRIBUTES = 32  # in one message: browsers send fewer than ten
-ICE_CONSENT_TIMEOUT_S = 15.0  # silence after which a peer is given up: past a cut of 10 s, no ghosts after it
+ICE_CONSENT_TIMEOUT_S = 13.5  # silence after which a peer is given up: past a cut of 10 s, and gone in 15 s
 ICE_CONSENT_TIMEOUT_MAX_S = 30.0  # the longest that may be configured (RFC 7675 section 5.1)
 ICE_CONSENT_TIMEOUT_MIN_S = 10.0  # the shortest that may be configured: Wi-Fi to mobile takes up to 8 s
 ICE_CHECK_TIMEOUT_S = 15.0  # how long the controlling side tries to reach the server

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from media.clock import SystemClock
+from media.clock import Clock, SystemClock
 from media.errors import RemoteProtocolError
 from media.signals import SignalStore
 from media.transport import MediaSocket, MediaSocketConfig
@@ -41,6 +41,7 @@ class Server:
     service: RoomService
     url: str
     recordings: Path
+    media: MediaSocket
     events: list[RoomEvent] = field(default_factory=list)
 
     async def room_event(self, event: RoomEvent) -> None:
@@ -61,12 +62,13 @@ async def running_server(
     pages: Path | None = None,
     media: MediaSocketConfig = LOOPBACK,
     turn: TurnServer | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Server]:
     """A server on 127.0.0.1 and any ports; ``pages`` is served below ``/pages/``."""
-    clock = SystemClock()
+    clock = clock or SystemClock()
     socket = await MediaSocket.open(media, clock)
     store = SignalStore(directory / "signals", clock)
-    server = Server(None, "", directory / "recordings")  # type: ignore[arg-type]
+    server = Server(None, "", directory / "recordings", socket)  # type: ignore[arg-type]
     config = SignalingConfig(turn=turn)
     server.service = RoomService(config, socket, clock, [SECRET], server, store, server.recordings)
     server.service.open_room(ROOM, RoomSettings(record_allowed=True))

@@ -250,13 +250,13 @@ async def test_silence_and_a_handshake_that_never_comes_both_end_in_failed() -> 
     await ends.connect()
     waiting = socket.create_transport()
     waiting.connect(ends.client.dtls_parameters)
-    clock.advance(14.0)
+    clock.advance(13.0)
     ends.server.tick(clock.monotonic())
     assert ends.at_server.states[-1] == "connected"
-    clock.advance(1.0)
+    clock.advance(0.5)
     ends.server.tick(clock.monotonic())
     assert ends.server.state == "failed"
-    clock.advance(15.0)
+    clock.advance(16.5)
     for transport in (ends.server, waiting):
         transport.tick(clock.monotonic())
         assert transport.state == "failed"
