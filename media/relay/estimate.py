@@ -8,7 +8,7 @@ requirements of RFC 8836 and has the place that NADA has in RFC 8698. No I/O; ``
 from __future__ import annotations
 
 from collections import deque
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from media.limits import (
     ESTIMATE_MAX_BPS,
@@ -38,13 +38,9 @@ _SENT_MASK = ESTIMATE_SENT_PACKETS - 1
 State = Literal["hold", "increase", "decrease"]
 
 
-class Acknowledged(NamedTuple):
-    """One packet that arrived; times in seconds, each on its own side's clock."""
-
-    number: int  # as it was sent
-    sent_at: float
-    arrived_at: float
-    size: int  # bytes
+Acknowledged = tuple[int, float, float, int]
+"""One packet that arrived: its number, when it was sent and when it arrived (seconds, each on its own side's
+clock), its bytes. A plain tuple, as there is one for every packet."""
 
 
 class BandwidthEstimator:
@@ -156,7 +152,7 @@ class BandwidthEstimator:
         else:
             self._loss.count(expected, expected - len(acknowledged) if expected else 0, now)
         if acknowledged:
-            self.rtt_s += 0.125 * (max(0.0, now - acknowledged[-1].sent_at) - self.rtt_s)
+            self.rtt_s += 0.125 * (max(0.0, now - acknowledged[-1][1]) - self.rtt_s)
             self._measure(acknowledged)
         self._control(now)
         return acknowledged
@@ -191,21 +187,21 @@ class BandwidthEstimator:
             entry = sent[number & _SENT_MASK]
             if entry is not None and (entry[0] - number) & 0xFFFF == 0:
                 sent[number & _SENT_MASK] = None
-                found.append(Acknowledged(entry[0], entry[1], reference + ticks * TICK_S, entry[2]))
+                found.append((entry[0], entry[1], reference + ticks * TICK_S, entry[2]))
         return found
 
     def _measure(self, acknowledged: list[Acknowledged]) -> None:
         gradient = self._gradient
-        first, last = self.probing or (0, -1)
-        size = 0
-        for number, sent_at, arrived_at, octets in acknowledged:
-            size += octets
-            if not first <= number <= last:
-                gradient.packet(sent_at, arrived_at)
-        newest = acknowledged[-1]
+        size = sum([one[3] for one in acknowledged])
+        if self.probing is None:
+            gradient.packets(acknowledged)
+        else:
+            first, last = self.probing
+            gradient.packets([one for one in acknowledged if not first <= one[0] <= last])
+        newest = acknowledged[-1][2]
         rates = self._rates
-        rates.append((newest.arrived_at, size))
-        while rates[0][0] < newest.arrived_at - _RATE_WINDOW_S:
+        rates.append((newest, size))
+        while rates[0][0] < newest - _RATE_WINDOW_S:
             rates.popleft()
 
     def _after_silence(self, expected: int, arrived: int) -> None:

@@ -8,6 +8,7 @@ the place of the Kalman filter in libwebrtc. No clock is compared: only differen
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Literal
 
 Signal = Literal["normal", "overuse", "underuse"]
@@ -59,21 +60,25 @@ class DelayGradient:
         self._over_count = 0
         self._threshold_at: float | None = None
 
-    def packet(self, sent_at: float, arrived_at: float) -> None:
-        """One packet: when it was sent and when it arrived, each in seconds of its own clock."""
+    def packets(self, packets: Iterable[tuple[int, float, float, int]]) -> None:
+        """Packets as (number, when sent, when arrived, size), times in seconds of each side's own clock."""
         group = self._group
-        if group is None:
-            self._group = [sent_at, sent_at, arrived_at, arrived_at]
-        elif sent_at < group[0]:
-            return  # came out of order, and its group has been closed
-        elif sent_at - group[0] <= _GROUP_S or _squeezed(group, sent_at, arrived_at):
-            if sent_at > group[1]:
-                group[1] = sent_at
-            if arrived_at > group[3]:
-                group[3] = arrived_at
-        else:
-            self._close(group)
-            self._group = [sent_at, sent_at, arrived_at, arrived_at]
+        for _, sent_at, arrived_at, _ in packets:
+            if group is None:
+                group = [sent_at, sent_at, arrived_at, arrived_at]
+                continue
+            elapsed = sent_at - group[0]
+            if elapsed < 0:
+                continue  # came out of order, and its group has been closed
+            if elapsed <= _GROUP_S or _squeezed(group, sent_at, arrived_at):
+                if sent_at > group[1]:
+                    group[1] = sent_at
+                if arrived_at > group[3]:
+                    group[3] = arrived_at
+            else:
+                self._close(group)
+                group = [sent_at, sent_at, arrived_at, arrived_at]
+        self._group = group
 
     def _close(self, group: list[float]) -> None:
         previous = self._previous

@@ -107,10 +107,10 @@ class Prober:
         if not self.pending:
             return None
         newest = -1
-        for one in acknowledged:
-            if self.first <= one.number <= self.last:
-                self._heard.append((one.arrived_at, one.size))
-            newest = max(newest, one.number)
+        for number, _, arrived_at, size in acknowledged:
+            if self.first <= number <= self.last:
+                self._heard.append((arrived_at, size))
+            newest = max(newest, number)
         if self.sending:
             return None
         if newest >= self.last or now - self._ended_at > _ANSWER_S:

@@ -34,7 +34,7 @@ class ReceiveEstimate:
         """A packet with this abs-send-time came."""
         if len(self._batch) < TWCC_ARRIVALS:
             sent_at = self._send_times.unwrap(send_time) * _SEND_TIME_S
-            self._batch.append(Acknowledged(0, sent_at, now, size))
+            self._batch.append((0, sent_at, now, size))
         if ssrc not in self._ssrcs and len(self._ssrcs) < REMB_SSRCS:
             self._ssrcs[ssrc] = None
 

@@ -154,15 +154,15 @@ def test_nonsense_feedback_is_harmless() -> None:
 def test_the_gradient_sees_a_queue_grow_and_drain() -> None:
     gradient = DelayGradient()
     for index in range(60):
-        gradient.packet(index * 0.02, index * 0.02 + 0.05)
+        gradient.packets([(0, index * 0.02, index * 0.02 + 0.05, 1000)])
     assert gradient.signal == "normal"
     signals = set()
     for index in range(60, 120):
-        gradient.packet(index * 0.02, index * 0.02 + 0.05 + (index - 60) * 0.004)
+        gradient.packets([(0, index * 0.02, index * 0.02 + 0.05 + (index - 60) * 0.004, 1000)])
         signals.add(gradient.signal)
     assert "overuse" in signals
     for index in range(120, 180):
-        gradient.packet(index * 0.02, index * 0.02 + 0.29 - (index - 120) * 0.004)
+        gradient.packets([(0, index * 0.02, index * 0.02 + 0.29 - (index - 120) * 0.004, 1000)])
         signals.add(gradient.signal)
     assert "underuse" in signals
     gradient.reset()
