@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.errors import RemoteProtocolError
+import media.errors
+import media.ortc.errors
+import media.relay.errors
+import media.signals.errors
+import media.transport.errors
+import media.whip.errors
+from media.errors import ErrorCode, RemoteProtocolError
+from media.signals import Lead, StreamDescriptor, decode
 from signaling import errors, messages
 from signaling.handlers import HANDLERS
 
@@ -106,8 +114,34 @@ def test_every_message_has_a_handler_and_a_line_in_the_protocol() -> None:
         assert f"`{event}" in PROTOCOL, event
 
 
-def test_the_protocol_lists_every_code_of_this_layer() -> None:
-    codes = {value.code: value for name, value in vars(errors).items() if name.isupper()}
+NOT_ON_THE_WIRE = {
+    *("ice_parameters_invalid", "stun_malformed", "transport_failed", "frame_too_long"),
+    "signal_unsupported",
+}
+"""Of our own clients' side, or below signaling."""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(errors, media.errors, media.ortc.errors, media.relay.errors),
+        *(media.signals.errors, media.transport.errors, media.whip.errors),
+    ],
+)
+def test_the_protocol_lists_every_code(module: ModuleType) -> None:
+    codes = {one.code: one for one in vars(module).values() if isinstance(one, ErrorCode)}
+    codes = {code: entry for code, entry in codes.items() if code not in NOT_ON_THE_WIRE}
+    assert codes
     listed = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", PROTOCOL, re.MULTILINE))
     for code, entry in codes.items():
         assert listed.get(code) == str(entry.status), code
+
+
+def test_the_protocol_s_frame_is_one() -> None:
+    leads = (Lead("I", "I", 1.25), Lead("II", "II", 1.25))
+    stream = StreamDescriptor("6f1c2b5e-3c0f-4d0c-9a2f-6f1f3a2b4c5d", "ecg", "ECG", 500.0, leads)
+    assert f"`{stream.crc:08x}`" in PROTOCOL
+    (line,) = re.findall("^485a[0-9a-f]+$", PROTOCOL, re.MULTILINE)
+    frame = decode(bytes.fromhex(line), stream)
+    assert (frame.sequence, frame.device_time_ns) == (7, 1767225600000000000)
+    assert frame.samples.T.tolist() == [[1, 2, 300], [-1, -2, -300]]
