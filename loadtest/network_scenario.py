@@ -18,6 +18,7 @@ from typing import Any
 from playwright.sync_api import Error as PageError
 
 from loadtest.impair_check import measure
+from loadtest.impair_line import Conditions
 from loadtest.network_cases import GOOD, MEASURE_SECONDS, Case, shortfalls
 from loadtest.network_figures import (
     Sample,
@@ -54,7 +55,9 @@ def run(report: Report, cases: Sequence[Case], progress: Progress, seconds: floa
         tempfile.TemporaryDirectory(prefix="huizhen-network-") as directory,
         running_room(Path(directory), SEED) as room,
     ):
+        room.network.set_both("guest", Conditions())
         cost = measure(room.network, "guest")
+        room.network.set_both("guest", GOOD)
         report.conditions |= machine() | {
             "chromium": room.chromium,
             "bridge": asdict(cost) | {"kbps": 10_000},
