@@ -79,8 +79,10 @@ class Allocator:
         for consumer in self._consumers.values():
             if consumer.wanted:
                 steps = self._prices.steps(consumer, now)
+                rank = self._rank(consumer)
+                consumer.subscription.priority = int(rank)  # what waits for the pacer goes by the same order
                 if steps:
-                    yield Demand(consumer.id, self._rank(consumer), steps)
+                    yield Demand(consumer.id, rank, steps)
 
     def _rank(self, consumer: Consumer) -> Rank:
         if consumer.kind == "audio":

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from media.relay.rewrite import MediaPacket
 
 RETRANSMISSION, ULTRASOUND, SCREEN, SPEAKER, CAMERA = range(5)
-"""Classes of what waits, the most important first."""
+"""Classes of what waits, the most important first: the allocator's ranks, with RTX in the place of audio."""
 _SLOWER = PACE_FACTOR / PACE_LONG_FACTOR
 
 
