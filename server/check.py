@@ -28,7 +28,7 @@ _START_S = 60.0  # a first start migrates, seeds and hashes passwords
 _STOP_S = 15.0  # recordings are finalised
 
 CONFIG: Step = ("configuration is readable", "配置可读")
-START: Step = ("server starts", "服务器启动")
+START: Step = ("the server runs", "服务器运行")
 READY: Step = ("database answers, media port is bound", "数据库与媒体端口就绪")
 WRONG_PASSWORD: Step = ("a wrong password is refused", "错误密码被拒绝")
 FOREIGN_TOKEN: Step = ("a foreign token is refused", "伪造凭证被拒绝")
@@ -106,7 +106,8 @@ async def _foreign_token(api: ApiClient) -> str:
 async def _server(options: CheckOptions, report: Report) -> AsyncIterator[str]:
     """The address to check."""
     if options.url is not None:
-        async with report.step(*START) as notes:
+        async with report.step(*START) as notes, ApiClient(options.url, ssl_verify=options.tls_verify) as api:
+            await api.fetch("GET", "/healthz")
             notes.append(options.url)
         yield options.url.rstrip("/")
         return

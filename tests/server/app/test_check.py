@@ -66,8 +66,22 @@ async def test_where_nobody_listens_every_step_is_told_as_failed() -> None:
     report = await run_check(options(f"http://127.0.0.1:{port}"), SystemClock())
     assert len(report.steps) == len(ALL_STEPS)
     reached = {outcome.name for outcome in report.steps if outcome.ok}
-    assert READY[0] in failures(report)
-    assert reached == {"configuration is readable", START[0]}
+    assert {START[0], READY[0]} <= failures(report)
+    assert reached == {"configuration is readable"}
+
+
+async def test_the_command_ends_with_1_and_names_in_both_languages_what_failed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    target = tmp_path / "check.json"
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "server.cli", "check", "--url", address, "--json", str(target)]
+    status, output = await finished(command, 60)
+    assert status == 1
+    found = json.loads(target.read_text("utf-8"))
+    assert found["figures"]["failed"] == len(ALL_STEPS) - 1 == len(found["shortfalls"])
+    assert "项失败 failed" in output
+    assert all(step[1][:4] in output for step in ALL_STEPS)
 
 
 async def test_with_the_wrong_accounts_the_consult_is_not_reached(server: Server) -> None:
