@@ -2,16 +2,13 @@
  * The media side of one joined peer: two mediasoup transports, what we send over one and receive over the other.
  * It lives as long as its transports do; after a rejoin as a new peer there is a new MediaSession.
  */
-import type { Consumer, DataConsumer, DataProducer, Device, Producer, Transport } from 'mediasoup-client/types'
+import type { ConnectionState, Consumer, DataConsumer, DataProducer, Device, DtlsParameters, Producer, Transport } from 'mediasoup-client/types'
 import { Emitter } from './emitter'
 import { produceOptions } from './encodings'
 import { RoomError } from './errors'
+import { Paths, type PathState } from './paths'
 import type { Channel } from './signaling'
-import type { ConsumerInfo, DataConsumerInfo, JoinReply, Source } from './wire'
-
-/** A lost path often comes back by itself (a lift, a hand-over); only then is ICE restarted. */
-const DISCONNECTED_PATIENCE_MS = 2_000
-const RESTART_PAUSE_MS = 3_000
+import type { ConsumerInfo, DataConsumerInfo, JoinReply, ServerEvents, Share, Source } from './wire'
 
 export interface RemoteTrack {
   consumerId: string
@@ -22,14 +19,20 @@ export interface RemoteTrack {
   track: MediaStreamTrack
   /** Its producer is paused: muted, or the camera is off. */
   paused: boolean
-  /** What the server sends now: null when it sends nothing for want of bandwidth, undefined before it said anything. */
+  /** What the server sends now: null when it sends nothing, undefined before it said anything. */
   spatialLayer: number | null | undefined
+  /** How much of it our line has room for. */
+  share: Share
+  /** Only single pictures come, for want of room. */
+  stills: boolean
 }
 
 export interface SessionEvents {
   changed: undefined
   failed: RoomError
   connected: 'send' | 'recv'
+  /** A path was lost: whatever lost it may have cut signaling too. */
+  doubt: undefined
   data: { peerId: string; label: string; payload: string | ArrayBuffer }
   ended: { source: Source }
 }
@@ -46,7 +49,11 @@ export class MediaSession extends Emitter<SessionEvents> {
   private readonly received = new Map<string, Received>()
   private readonly dataReceived = new Map<string, DataConsumer>()
   private readonly expected = new Set<string>()
-  private readonly restarting = new Set<string>()
+  private readonly paths: Paths
+  /** What the server was last told of pauses; a cut may have swallowed the newest. */
+  private readonly told = new Map<Source, boolean>()
+  private readonly unclosed = new Set<string>()
+  private readonly unconnected = new Map<string, DtlsParameters>()
   private readonly timers = new Set<ReturnType<typeof setTimeout>>()
   private closed = false
 
@@ -57,6 +64,7 @@ export class MediaSession extends Emitter<SessionEvents> {
   ) {
     super()
     const { recvTransport, iceServers } = reply
+    this.paths = new Paths(channel, (error) => this.fail(error))
     this.recv = recvTransport ? device.createRecvTransport({ ...recvTransport, iceServers }) : null
     if (this.recv) this.wire(this.recv)
   }
@@ -73,10 +81,12 @@ export class MediaSession extends Emitter<SessionEvents> {
   }
 
   private wire(transport: Transport): void {
+    this.paths.add(transport)
     transport.on('connect', ({ dtlsParameters }, done) => {
       // Not waiting for the acknowledgement saves a round trip; the ICE check that follows takes at least as long.
       done()
-      this.channel.request('connectTransport', { transportId: transport.id, dtlsParameters }).catch(this.fail)
+      this.unconnected.set(transport.id, dtlsParameters)
+      this.tellConnected(transport.id, dtlsParameters).catch(this.fail)
     })
     transport.on('produce', ({ kind, rtpParameters, appData }, done, failed) => {
       const source = appData.source as Source
@@ -87,11 +97,35 @@ export class MediaSession extends Emitter<SessionEvents> {
       const parameters = { streamId, ordered, maxPacketLifeTime, maxRetransmits }
       this.channel.request('produceData', { transportId: transport.id, sctpStreamParameters: parameters, label, protocol }).then(done, failed)
     })
-    transport.on('connectionstatechange', (state) => {
-      if (state === 'connected') this.emit('connected', transport.direction)
-      if (state === 'failed') void this.restartIce(transport.id)
-      if (state === 'disconnected') this.later(DISCONNECTED_PATIENCE_MS, () => this.restartIfLost(transport))
-    })
+    transport.on('connectionstatechange', (state) => this.pathChanged(transport, state))
+  }
+
+  private async tellConnected(transportId: string, dtlsParameters: DtlsParameters): Promise<void> {
+    await this.channel.request('connectTransport', { transportId, dtlsParameters })
+    this.unconnected.delete(transportId)
+  }
+
+  private pathChanged(transport: Transport, state: ConnectionState): void {
+    this.paths.changed(transport, state)
+    if (state === 'connected') this.emit('connected', transport.direction)
+    if (this.paths.state() === 'lost') this.emit('doubt', undefined)
+    this.emit('changed', undefined)
+  }
+
+  path(): PathState {
+    return this.paths.state()
+  }
+
+  restartIce(transportId: string): void {
+    void this.paths.restart(transportId)
+  }
+
+  networkChanged(): void {
+    this.paths.networkChanged()
+  }
+
+  recheck(): void {
+    this.paths.recheck()
   }
 
   private readonly fail = (error: unknown): void => {
@@ -106,30 +140,8 @@ export class MediaSession extends Emitter<SessionEvents> {
     this.timers.add(timer)
   }
 
-  private restartIfLost(transport: Transport): void {
-    if (transport.connectionState === 'disconnected' || transport.connectionState === 'failed') void this.restartIce(transport.id)
-  }
-
-  /** Asks the server for new ICE credentials and checks the path again; repeated until connected. Unknown ids are ignored. */
-  async restartIce(transportId: string): Promise<void> {
-    const transport = [this.send, this.recv].find((candidate) => candidate?.id === transportId)
-    if (!transport || this.closed || this.restarting.has(transportId)) return
-    this.restarting.add(transportId)
-    try {
-      const { iceParameters } = await this.channel.request('restartIce', { transportId })
-      await transport.restartIce({ iceParameters })
-    } catch (error) {
-      this.fail(error)
-    }
-    this.later(RESTART_PAUSE_MS, () => {
-      this.restarting.delete(transportId)
-      this.restartIfLost(transport)
-    })
-  }
-
-  /** After signaling came back: whatever lost its path in between tries again at once. */
-  recheck(): void {
-    for (const transport of [this.send, this.recv]) if (transport) this.restartIfLost(transport)
+  private open(): Transport[] {
+    return [this.send, this.recv].filter((transport): transport is Transport => transport !== null && !transport.closed)
   }
 
   // -- receiving ---------------------------------------------------------------------------------------------------
@@ -187,6 +199,12 @@ export class MediaSession extends Emitter<SessionEvents> {
     this.patch(consumerId, { spatialLayer })
   }
 
+  /** Returns the track it is about, for whoever keeps count. */
+  consumerReduced({ consumerId, state, keyFramesOnly = false }: ServerEvents['consumerReduced']): RemoteTrack | undefined {
+    this.patch(consumerId, { share: state, stills: keyFramesOnly })
+    return this.received.get(consumerId)?.view
+  }
+
   private patch(consumerId: string, change: Partial<RemoteTrack>): void {
     const received = this.received.get(consumerId)
     if (!received) return
@@ -198,22 +216,12 @@ export class MediaSession extends Emitter<SessionEvents> {
   async reconcile(infos: ConsumerInfo[]): Promise<void> {
     const wanted = new Set(infos.map((info) => info.id))
     for (const id of [...this.received.keys()]) if (!wanted.has(id)) this.consumerClosed(id)
-    for (const info of infos) this.consumerPaused(info.id, info.producerPaused)
+    for (const { id, producerPaused, allotted } of infos) this.patch(id, { paused: producerPaused, ...(allotted ? { share: allotted } : {}) })
     await this.consume(infos, false)
   }
 
   tracks(): RemoteTrack[] {
     return [...this.received.values()].map(({ view }) => view)
-  }
-
-  /** How loud each peer's microphone is now, 0..1, as the audio level that came with the latest packet (RFC 6464). */
-  levels(): Map<string, number> {
-    const levels = new Map<string, number>()
-    for (const { view, consumer } of this.received.values()) {
-      if (view.source !== 'microphone' || view.paused) continue
-      levels.set(view.peerId, consumer.rtpReceiver?.getSynchronizationSources()[0]?.audioLevel ?? 0)
-    }
-    return levels
   }
 
   consumers(): { view: RemoteTrack; consumer: Consumer }[] {
@@ -230,6 +238,7 @@ export class MediaSession extends Emitter<SessionEvents> {
     }
     const producer = await this.sender(source).produce(produceOptions(source, track))
     this.producers.set(source, producer)
+    this.told.set(source, false)
     producer.on('trackended', () => this.emit('ended', { source }))
     producer.on('transportclose', () => this.producers.delete(source))
   }
@@ -239,7 +248,28 @@ export class MediaSession extends Emitter<SessionEvents> {
     if (!producer) return
     this.producers.delete(source)
     producer.close()
-    await this.channel.request('closeProducer', { producerId: producer.id })
+    this.unclosed.add(producer.id)
+    await this.tellClosed(producer.id)
+  }
+
+  private async tellClosed(producerId: string): Promise<void> {
+    await this.channel.request('closeProducer', { producerId })
+    this.unclosed.delete(producerId)
+  }
+
+  private async tellPaused(source: Source, producer: Producer): Promise<void> {
+    const { paused } = producer
+    await this.channel.request(paused ? 'pauseProducer' : 'resumeProducer', { producerId: producer.id })
+    this.told.set(source, paused)
+  }
+
+  /** Tells again what a cut swallowed: who muted or stopped sharing meanwhile must not be heard or seen. */
+  async retell(): Promise<void> {
+    for (const [transportId, parameters] of this.unconnected) await this.tellConnected(transportId, parameters)
+    for (const producerId of this.unclosed) await this.tellClosed(producerId)
+    for (const [source, producer] of this.producers) {
+      if (producer.paused !== this.told.get(source)) await this.tellPaused(source, producer)
+    }
   }
 
   /** Stops or continues what is sent. With `track` null the device itself can be switched off meanwhile. */
@@ -249,13 +279,19 @@ export class MediaSession extends Emitter<SessionEvents> {
     if (track !== undefined) await producer.replaceTrack({ track })
     if (paused) producer.pause()
     else producer.resume()
-    await this.channel.request(paused ? 'pauseProducer' : 'resumeProducer', { producerId: producer.id })
+    await this.tellPaused(source, producer)
   }
 
   /** The server paused or closed one of ours (the chair); returns its source. */
   ownProducer(producerId: string): Source | null {
     for (const [source, producer] of this.producers) if (producer.id === producerId) return source
     return null
+  }
+
+  /** The chair muted one of ours. */
+  pausedByServer(source: Source): void {
+    this.producers.get(source)?.pause()
+    this.told.set(source, true)
   }
 
   producerOf(source: Source): Producer | undefined {
@@ -294,8 +330,7 @@ export class MediaSession extends Emitter<SessionEvents> {
   }
 
   transportStats(): Promise<RTCStatsReport[]> {
-    const open = [this.send, this.recv].filter((transport): transport is Transport => transport !== null && !transport.closed)
-    return Promise.all(open.map((transport) => transport.getStats()))
+    return Promise.all(this.open().map((transport) => transport.getStats()))
   }
 
   /** Closes both transports and with them all producers and consumers. Closing twice is harmless. */
@@ -304,6 +339,7 @@ export class MediaSession extends Emitter<SessionEvents> {
     this.closed = true
     for (const timer of this.timers) clearTimeout(timer)
     this.timers.clear()
+    this.paths.close()
     this.removeAll()
     this.send?.close()
     this.recv?.close()
@@ -323,5 +359,7 @@ function viewOf(info: ConsumerInfo, track: MediaStreamTrack): RemoteTrack {
     track,
     paused: info.producerPaused,
     spatialLayer: undefined,
+    share: info.allotted ?? 'full',
+    stills: false,
   }
 }

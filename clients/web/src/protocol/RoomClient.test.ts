@@ -2,8 +2,9 @@ import { describe, expect, it, vi } from 'vitest'
 import { prepareDevice } from './device'
 import { RoomError } from './errors'
 import { consumerInfo, fakeDevice, FakeChannel, fakeTrack, joinReply, routerCapabilities } from './fake'
-import { RoomClient, type RoomClientOptions, type RoomSnapshot } from './RoomClient'
+import { RoomClient, type RoomClientOptions } from './RoomClient'
 import type { ChannelOptions } from './signaling'
+import type { RoomSnapshot } from './told'
 import type { JoinReply } from './wire'
 
 function setUp(reply: JoinReply = joinReply(), options: Partial<RoomClientOptions> = {}) {

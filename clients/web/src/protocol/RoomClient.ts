@@ -8,47 +8,14 @@
 import type { Device, RtpCapabilities } from 'mediasoup-client/types'
 import { makeBrowserDevice, type PreparedDevice } from './device'
 import { Emitter } from './emitter'
-import { RoomError } from './errors'
-import { MediaSession, type RemoteTrack } from './MediaSession'
+import { lineBroke, RoomError } from './errors'
+import { MediaSession } from './MediaSession'
+import { watchNetwork, type NetworkEvent } from './network'
 import { consumerStats, linkFigures, type ConsumerStats, type Reading } from './quality'
 import { Roster } from './roster'
 import { SocketChannel, type Channel, type ChannelEvents, type ChannelOptions } from './signaling'
-import type { ChatMessage, Grants, JoinReply, PeerInfo, RecordingState, RoomCredentials, Seconds, ServerEvents, Source } from './wire'
-
-export type Phase = 'idle' | 'joining' | 'joined' | 'reconnecting' | 'ended'
-/** Why it is over: by ourselves, by the server's word, or because it could not go on. */
-export type EndReason = 'left' | 'removed' | 'replaced' | 'token_ended' | 'room_closed' | 'failed'
-/** Steps of the join, for measuring; each is reached once. */
-export type Mark = 'socket' | 'device' | 'joined' | 'consumed' | 'connected' | 'published'
-
-export interface LocalTrack {
-  source: Source
-  track: MediaStreamTrack | null
-  muted: boolean
-}
-
-export interface RoomSnapshot {
-  phase: Phase
-  peerId: string
-  role: string
-  grants: Grants
-  peers: PeerInfo[]
-  tracks: RemoteTrack[]
-  local: LocalTrack[]
-  chat: ChatMessage[]
-  recording: RecordingState
-  startedAt: Seconds | null
-}
-
-export interface RoomEvents {
-  changed: RoomSnapshot
-  mark: Mark
-  error: RoomError
-  ended: { reason: EndReason; error: RoomError | null }
-  data: { peerId: string; label: string; payload: string | ArrayBuffer }
-  /** The chair muted one of ours. */
-  mutedByChair: { source: Source }
-}
+import type { EndReason, LocalTrack, Mark, Phase, RoomEvents, RoomSnapshot } from './told'
+import type { Grants, JoinReply, RoomCredentials, ServerEvents, Source } from './wire'
 
 export interface RoomClientOptions {
   credentials: RoomCredentials
@@ -60,6 +27,8 @@ export interface RoomClientOptions {
   prepared?: PreparedDevice
   makeChannel?: (options: ChannelOptions) => Channel
   makeDevice?: () => Device
+  /** Reports changes of the network until its result is called; a test plays them. */
+  network?: (report: (event: NetworkEvent) => void) => () => void
 }
 
 const NOTHING: Grants = { publish: [], subscribe: false, chat: false, chair: false, record: false, signals: [] }
@@ -83,6 +52,7 @@ export class RoomClient extends Emitter<RoomEvents> {
   private resumeToken: string | null = null
   private renewed = false
   private notified = false
+  private readonly stopWatching: () => void
   private settle: { resolve: () => void; reject: (error: RoomError) => void } | null = null
 
   constructor(private readonly options: RoomClientOptions) {
@@ -93,6 +63,13 @@ export class RoomClient extends Emitter<RoomEvents> {
     this.channel.on('up', () => void this.enter())
     this.channel.on('down', (event) => void this.lost(event))
     this.channel.on('message', (message) => this.heard(message))
+    this.stopWatching = (options.network ?? watchNetwork)((event) => this.networkEvent(event))
+  }
+
+  private networkEvent(event: NetworkEvent): void {
+    if (this.phase !== 'joined' && this.phase !== 'reconnecting') return
+    this.channel.check()
+    if (event === 'changed') this.session?.networkChanged()
   }
 
   // -- joining -----------------------------------------------------------------------------------------------------
@@ -179,8 +156,13 @@ export class RoomClient extends Emitter<RoomEvents> {
     this.take(reply)
     this.changed()
     await this.session?.reconcile(reply.consumers ?? [])
-    await this.session?.consumeData(reply.dataConsumers ?? [])
     this.session?.recheck()
+    await this.session?.consumeData(reply.dataConsumers ?? [])
+    await this.session?.retell()
+    // A track that was opened during the cut has no producer yet.
+    for (const mine of this.local.values()) {
+      if (this.publishing && !this.session?.producerOf(mine.source)) await this.publishOne(this.publishing, mine)
+    }
   }
 
   private take(reply: JoinReply): void {
@@ -191,7 +173,8 @@ export class RoomClient extends Emitter<RoomEvents> {
 
   private listen(session: MediaSession): void {
     session.on('changed', () => this.changed())
-    session.on('failed', (error) => this.emit('error', error))
+    session.on('failed', this.report)
+    session.on('doubt', () => this.channel.check())
     session.on('connected', () => this.mark('connected'))
     session.on('data', (data) => this.emit('data', data))
     session.on('ended', ({ source }) => void this.unpublish(source).catch(this.report))
@@ -200,7 +183,8 @@ export class RoomClient extends Emitter<RoomEvents> {
   private refused(error: RoomError): void {
     if (this.over()) return
     // A line that broke while joining comes back by itself; the server's refusal does not.
-    if (error.code === 'request_timeout' && this.phase !== 'joined') return
+    if (error.code === 'request_timeout') this.channel.check(true)
+    if (lineBroke(error)) return
     if (this.phase === 'joined') this.emit('error', error)
     else this.end('failed', error)
   }
@@ -247,8 +231,12 @@ export class RoomClient extends Emitter<RoomEvents> {
     consumerPaused: ({ consumerId }) => this.session?.consumerPaused(consumerId, true),
     consumerResumed: ({ consumerId }) => this.session?.consumerPaused(consumerId, false),
     consumerLayers: ({ consumerId, spatialLayer }) => this.session?.consumerLayers(consumerId, spatialLayer),
+    consumerReduced: (payload) => {
+      const track = this.session?.consumerReduced(payload)
+      this.emit('reduced', { ...payload, peerId: track?.peerId, source: track?.source })
+    },
     transportState: ({ transportId, state }) => {
-      if (state === 'failed') void this.session?.restartIce(transportId)
+      if (state === 'failed') this.session?.restartIce(transportId)
     },
     producerPaused: ({ producerId, by }) => this.mutedByServer(producerId, by),
     producerClosed: ({ producerId }) => this.closedByServer(producerId),
@@ -261,7 +249,7 @@ export class RoomClient extends Emitter<RoomEvents> {
     const source = this.session?.ownProducer(producerId)
     const mine = source && this.local.get(source)
     if (!source || !mine || by === this.reply?.peerId || mine.muted) return
-    this.session?.producerOf(source)?.pause()
+    this.session?.pausedByServer(source)
     this.local.set(source, { ...mine, muted: true })
     this.emit('mutedByChair', { source })
     this.changed()
@@ -378,6 +366,7 @@ export class RoomClient extends Emitter<RoomEvents> {
     if (this.over()) return
     this.phase = 'ended'
     this.resumeToken = null
+    this.stopWatching()
     this.session?.close()
     for (const { track } of this.local.values()) track?.stop()
     this.local.clear()
@@ -393,6 +382,7 @@ export class RoomClient extends Emitter<RoomEvents> {
   snapshot(): RoomSnapshot {
     return {
       phase: this.phase,
+      path: this.session?.path() ?? 'new',
       peerId: this.reply?.peerId ?? '',
       role: this.reply?.role ?? this.credentials.role,
       grants: this.grants(),
@@ -401,17 +391,14 @@ export class RoomClient extends Emitter<RoomEvents> {
       local: [...this.local.values()],
       chat: this.roster.chat(),
       recording: this.roster.recording,
+      speaker: this.roster.speaker,
+      quality: this.roster.quality(),
       startedAt: this.roster.startedAt,
     }
   }
 
   private grants(): Grants {
     return this.reply?.grants ?? NOTHING
-  }
-
-  /** How loud each peer is now, 0..1. */
-  levels(): Map<string, number> {
-    return this.session?.levels() ?? new Map<string, number>()
   }
 
   /** Figures of everything received, one entry a consumer. */
@@ -442,7 +429,8 @@ export class RoomClient extends Emitter<RoomEvents> {
   }
 
   private readonly report = (error: unknown): void => {
-    if (!this.over()) this.emit('error', RoomError.from(error))
+    // That the line broke is told by `phase`; what was asked is done when it is back.
+    if (!this.over() && !lineBroke(error)) this.emit('error', RoomError.from(error))
   }
 
   private mark(name: Mark): void {

@@ -87,6 +87,11 @@ export class RoomError extends Error {
   }
 }
 
+/** The line broke under a request: it comes back by itself, and with it what was asked for. */
+export function lineBroke(error: unknown): boolean {
+  return error instanceof RoomError && (error.code === 'signaling_lost' || error.code === 'request_timeout')
+}
+
 function isWireError(value: unknown): value is WireError {
   if (typeof value !== 'object' || value === null) return false
   const { code, message } = value as { code?: unknown; message?: unknown }

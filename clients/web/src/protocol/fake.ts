@@ -14,6 +14,7 @@ type Answers = { [K in keyof Requests]?: (data: Requests[K][0]) => unknown }
 export class FakeChannel extends Emitter<ChannelEvents> implements Channel {
   readonly sent: { name: keyof Requests; data: unknown }[] = []
   opened = 0
+  checked = 0
   closed = false
   private connected = false
   private waiting: (() => void)[] = []
@@ -43,7 +44,7 @@ export class FakeChannel extends Emitter<ChannelEvents> implements Channel {
   }
 
   request<K extends keyof Requests>(name: K, data: Requests[K][0]): Promise<Requests[K][1]> {
-    if (!this.connected) return Promise.reject(RoomError.local('request_timeout', name))
+    if (!this.connected) return Promise.reject(RoomError.local('signaling_lost', name))
     this.sent.push({ name, data })
     for (const wake of this.waiting.splice(0)) wake()
     try {
@@ -60,6 +61,10 @@ export class FakeChannel extends Emitter<ChannelEvents> implements Channel {
       if (found) return found.data as Requests[K][0]
       await new Promise<void>((resolve) => this.waiting.push(resolve))
     }
+  }
+
+  check(): void {
+    this.checked += 1
   }
 
   close(): void {

@@ -24,6 +24,8 @@ export interface Verdict {
   cause: Cause
   /** percent of what should have arrived since the previous reading */
   lossPercent: number
+  /** percent of what we send that the other side misses; null when unknown */
+  uplinkPercent: number | null
   roundTripMs: number | null
 }
 
@@ -34,7 +36,7 @@ const FREEZE = { fair: 0.05, poor: 0.25 }
 
 export function verdict(previous: Reading | null, current: Reading): Verdict {
   const roundTripMs = current.roundTrip === null ? null : Math.round(current.roundTrip * 1000)
-  if (!previous || current.at <= previous.at) return { grade: 'unknown', cause: 'measuring', lossPercent: 0, roundTripMs }
+  if (!previous || current.at <= previous.at) return { grade: 'unknown', cause: 'measuring', lossPercent: 0, uplinkPercent: null, roundTripMs }
   const lost = Math.max(0, current.lost - previous.lost)
   const received = Math.max(0, current.received - previous.received)
   const lossPercent = lost + received === 0 ? 0 : (100 * lost) / (lost + received)
@@ -47,8 +49,16 @@ export function verdict(previous: Reading | null, current: Reading): Verdict {
     [gradeOf(frozen, FREEZE), 'frozen'],
   ]
   const worst = found.find(([grade]) => grade === 'poor') ?? found.find(([grade]) => grade === 'fair')
-  return { grade: worst?.[0] ?? 'good', cause: worst?.[1] ?? 'none', lossPercent: Math.round(lossPercent * 10) / 10, roundTripMs }
+  return {
+    grade: worst?.[0] ?? 'good',
+    cause: worst?.[1] ?? 'none',
+    lossPercent: tenths(lossPercent),
+    uplinkPercent: current.uplinkLoss === null ? null : tenths(uplink),
+    roundTripMs,
+  }
 }
+
+const tenths = (value: number) => Math.round(value * 10) / 10
 
 function gradeOf(value: number, limit: { fair: number; poor: number }): Grade {
   if (value >= limit.poor) return 'poor'

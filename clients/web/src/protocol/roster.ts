@@ -1,5 +1,5 @@
 /** Who is in the room and what each publishes, kept from the join reply and the server's events. No I/O. */
-import type { ChatMessage, JoinReply, PeerInfo, ProducerInfo, RecordingState, Seconds, ServerEvents } from './wire'
+import type { ChatMessage, JoinReply, PeerInfo, PeerQuality, ProducerInfo, RecordingState, Seconds, ServerEvents } from './wire'
 
 /** The server keeps as many; older messages stay on its side. */
 const CHAT_KEPT = 100
@@ -7,12 +7,18 @@ const CHAT_KEPT = 100
 export class Roster {
   private readonly peers = new Map<string, PeerInfo>()
   private messages: ChatMessage[] = []
+  private readonly rated = new Map<string, PeerQuality>()
+  /** Whose voice is heard most, maybe our own; kept through silence. */
+  speaker: string | null = null
   recording: RecordingState = { state: 'off', startedAt: null, recordingId: null }
   startedAt: Seconds | null = null
 
   /** Takes the whole present state of a join reply. */
-  reset(reply: Pick<JoinReply, 'peers' | 'chat' | 'recording' | 'startedAt'>): void {
+  reset(reply: Pick<JoinReply, 'peers' | 'chat' | 'recording' | 'startedAt' | 'activeSpeaker' | 'quality'>): void {
     this.peers.clear()
+    this.rated.clear()
+    this.speaker = reply.activeSpeaker ?? null
+    this.rate(reply.quality ?? [])
     for (const peer of reply.peers) this.peers.set(peer.id, clone(peer))
     this.messages = reply.chat.slice(-CHAT_KEPT)
     this.recording = reply.recording
@@ -33,12 +39,23 @@ export class Roster {
     return [...this.messages]
   }
 
+  quality(): PeerQuality[] {
+    return [...this.rated.values()]
+  }
+
+  /** Takes what is new; a peer that is not named is as it was. */
+  rate(peers: PeerQuality[]): boolean {
+    for (const one of peers) this.rated.set(one.peerId, one)
+    return peers.length > 0
+  }
+
   add(peer: PeerInfo): boolean {
     this.peers.set(peer.id, clone(peer))
     return true
   }
 
   remove(peerId: string): boolean {
+    this.rated.delete(peerId)
     return this.peers.delete(peerId)
   }
 
@@ -80,6 +97,11 @@ const APPLY: Applied = {
   producerResumed: (roster, { peerId, producerId }) => roster.pause(peerId, producerId, false),
   producerClosed: (roster, { peerId, producerId }) => roster.removeProducer(peerId, producerId),
   chat: (roster, message) => roster.say(message),
+  activeSpeaker: (roster, { peerId }) => {
+    roster.speaker = peerId
+    return true
+  },
+  quality: (roster, { peers }) => roster.rate(peers),
   recording: (roster, recording) => {
     roster.recording = recording
     return true

@@ -6,9 +6,15 @@ import type { Reply, Requests, ServerEvents } from './wire'
 
 /** How long an answer may take before the user is told. */
 const REQUEST_TIMEOUT_MS = 10_000
-/** The server keeps a lost peer for 10 s; try soon and often within that time, then less. */
-const RECONNECT_DELAY_MS = 300
-const RECONNECT_DELAY_MAX_MS = 3_000
+/** The server keeps a lost peer for 30 s: try soon and often. Nobody waits longer than this when the line comes back. */
+const RECONNECT_DELAY_MS = 200
+const RECONNECT_DELAY_MAX_MS = 1_000
+/** The first connection may come over the worst of lines. */
+const FIRST_CONNECT_MS = 10_000
+/** TCP repeats its first packet after 1, 3, 7 s, so waiting longer sleeps through a line that is back; 5 round trips of 400 ms. */
+const AGAIN_CONNECT_MS = 2_500
+/** How long a line that is in doubt may take to answer. */
+const CHECK_MS = 1_500
 
 export interface ChannelEvents {
   /** Connected, at first or again. */
@@ -23,6 +29,11 @@ export interface Channel {
   on<K extends keyof ChannelEvents>(name: K, listener: (payload: ChannelEvents[K]) => void): () => void
   open(): void
   request<K extends keyof Requests>(name: K, data: Requests[K][0]): Promise<Requests[K][1]>
+  /**
+   * Makes sure of the line at once: one that is up must answer, one that is down is connected anew without its pause.
+   * With `anew` it is not even asked.
+   */
+  check(anew?: boolean): void
   close(): void
 }
 
@@ -54,48 +65,60 @@ const SERVER_EVENTS: Record<keyof ServerEvents, true> = {
   recording: true,
   removed: true,
   roomClosed: true,
+  consumerReduced: true,
+  activeSpeaker: true,
+  quality: true,
 }
 
 export class SocketChannel extends Emitter<ChannelEvents> implements Channel {
-  private readonly socket: Socket
+  private socket: Socket
   private wasUp = false
+  private checking = false
 
-  constructor(options: ChannelOptions) {
+  constructor(private readonly options: ChannelOptions) {
     super()
-    this.socket = io(`${options.origin ?? ''}/room`, {
+    this.socket = this.connection(FIRST_CONNECT_MS)
+  }
+
+  private connection(timeout: number): Socket {
+    const { origin = '', token, resumeToken } = this.options
+    const socket = io(`${origin}/room`, {
       path: '/socket.io',
       transports: ['websocket', 'polling'],
       tryAllTransports: true,
       autoConnect: false,
       // Each room is a connection of its own, so that leaving one can never cut another.
       forceNew: true,
+      timeout,
       reconnectionDelay: RECONNECT_DELAY_MS,
       reconnectionDelayMax: RECONNECT_DELAY_MAX_MS,
       auth: (give) => {
-        const resume = options.resumeToken()
-        give({ token: options.token(), ...(resume ? { resume } : {}) })
+        const resume = resumeToken()
+        give({ token: token(), ...(resume ? { resume } : {}) })
       },
     })
-    this.listen()
+    this.listen(socket)
+    return socket
   }
 
-  private listen(): void {
-    this.socket.on('connect', () => {
+  private listen(socket: Socket): void {
+    socket.on('connect', () => {
+      socket.io.timeout(AGAIN_CONNECT_MS)
       this.emit('up', { again: this.wasUp })
       this.wasUp = true
     })
-    this.socket.on('disconnect', (reason) => {
+    socket.on('disconnect', (reason) => {
       // Socket.IO does not reconnect after the server hung up on purpose.
       const final = reason === 'io server disconnect' || reason === 'io client disconnect'
       this.emit('down', { final, error: RoomError.local('signaling_lost', reason) })
     })
-    this.socket.on('connect_error', (error: Error & { data?: unknown }) => {
+    socket.on('connect_error', (error: Error & { data?: unknown }) => {
       // `active` is false when the server refused the connection itself (a bad token): trying again changes nothing.
-      const refused = !this.socket.active
+      const refused = !socket.active
       this.emit('down', { final: refused, error: refused ? refusal(error) : RoomError.local('signaling_lost', error.message) })
     })
     for (const name of Object.keys(SERVER_EVENTS) as (keyof ServerEvents)[]) {
-      this.socket.on(name as string, (payload: ServerEvents[typeof name]) => {
+      socket.on(name as string, (payload: ServerEvents[typeof name]) => {
         this.emit('message', { name, payload } as ChannelEvents['message'])
       })
     }
@@ -106,14 +129,43 @@ export class SocketChannel extends Emitter<ChannelEvents> implements Channel {
   }
 
   async request<K extends keyof Requests>(name: K, data: Requests[K][0]): Promise<Requests[K][1]> {
+    const { socket } = this
+    // Socket.IO would keep it and send it before the next `join`, where it is refused.
+    if (!socket.connected) throw RoomError.local('signaling_lost', name)
     let reply: Reply<Requests[K][1]>
     try {
-      reply = (await this.socket.timeout(REQUEST_TIMEOUT_MS).emitWithAck(name, data)) as Reply<Requests[K][1]>
+      reply = (await socket.timeout(REQUEST_TIMEOUT_MS).emitWithAck(name, data)) as Reply<Requests[K][1]>
     } catch {
-      throw RoomError.local('request_timeout', name)
+      throw RoomError.local(socket.connected ? 'request_timeout' : 'signaling_lost', name)
     }
     if (!reply.ok) throw RoomError.fromWire(reply.error)
     return reply.data
+  }
+
+  check(anew = false): void {
+    const { socket } = this
+    if (anew || !socket.connected) {
+      if (this.wasUp) this.replace()
+      return
+    }
+    if (this.checking) return
+    this.checking = true
+    socket
+      .timeout(CHECK_MS)
+      .emitWithAck('stats', {})
+      .catch(() => { if (socket === this.socket) this.replace() })
+      .finally(() => { this.checking = false })
+  }
+
+  /** A dead TCP connection says nothing for minutes, and a new one is there in two round trips. */
+  private replace(): void {
+    const old = this.socket
+    const was = old.connected
+    old.off()
+    old.disconnect()
+    this.socket = this.connection(AGAIN_CONNECT_MS)
+    if (was) this.emit('down', { final: false, error: RoomError.local('signaling_lost', 'no answer') })
+    this.socket.connect()
   }
 
   close(): void {

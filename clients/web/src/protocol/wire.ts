@@ -36,6 +36,9 @@ export interface PeerInfo {
   producers: ProducerInfo[]
 }
 
+/** How much of a track our line gets: all of it, less, or nothing for now. */
+export type Share = 'full' | 'reduced' | 'paused'
+
 export interface ConsumerInfo {
   id: string
   producerId: string
@@ -46,6 +49,19 @@ export interface ConsumerInfo {
   paused: boolean
   producerPaused: boolean
   source: Source
+  allotted?: Share
+}
+
+/** Why a peer's sound or picture is as it is; `values` are figures for the sentence. */
+export type CauseCode = 'good' | 'uplink_loss' | 'uplink_slow' | 'downlink_loss' | 'downlink_slow' | 'round_trip' | 'server_busy' | 'no_media'
+
+export interface PeerQuality {
+  peerId: string
+  /** Mean opinion score after the E-model (ITU-T G.107), 1 to 4.5. */
+  audio: { mos: number } | null
+  /** The documented video score, 1 to 5. */
+  video: { score: number } | null
+  cause: { code: CauseCode; values?: Record<string, number | string> }
 }
 
 export type DataConsumerInfo = DataConsumerOptions & { peerId?: string }
@@ -84,6 +100,9 @@ export interface JoinReply {
   dataConsumers?: DataConsumerInfo[]
   chat: ChatMessage[]
   recording: RecordingState
+  /** The peer whose voice is heard most. */
+  activeSpeaker?: string | null
+  quality?: PeerQuality[]
   startedAt: Seconds | null
   resumeToken: string
 }
@@ -107,6 +126,7 @@ export interface Requests {
   chat: [{ text: string }, unknown]
   removePeer: [{ peerId: string; reason?: string }, unknown]
   mutePeer: [{ peerId: string; source: Source }, unknown]
+  stats: [Record<string, never>, unknown]
   startRecording: [Record<string, never>, unknown]
   stopRecording: [Record<string, never>, unknown]
   leave: [Record<string, never>, unknown]
@@ -122,6 +142,9 @@ export interface ServerEvents {
   consumerPaused: { consumerId: string }
   consumerResumed: { consumerId: string }
   consumerLayers: { consumerId: string; spatialLayer: number | null; temporalLayer: number | null }
+  consumerReduced: { consumerId: string; reason: string; state: Share; spatialLayer: number | null; temporalLayer: number | null; keyFramesOnly?: boolean }
+  activeSpeaker: { peerId: string | null }
+  quality: { peers: PeerQuality[] }
   producerAdded: { peerId: string; producer: ProducerInfo }
   dataConsumerClosed: { dataConsumerId: string }
   transportState: { transportId: string; state: string }

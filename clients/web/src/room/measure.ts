@@ -1,13 +1,18 @@
 /** `window.__huizhen`: what tests and load tests read. Marks are ms since navigation start. */
 import type { EngineStatus } from '@/ecg/engine'
-import type { ConsumerStats } from '@/protocol'
+import type { ConsumerStats, Reduction } from '@/protocol'
 
 export interface Measures {
   marks: Record<string, number>
   /** Figures of the ECG on this page; samples are counted as instants (all leads together). */
   ecg: () => { samplesDrawn: number; lastSequence: number; delays: number[]; gaps: number; state: string }
   stats: () => Promise<{ consumers: Record<string, ConsumerStats> }>
+  /** What our line had to give up and got back, oldest first; `at` in ms since navigation start. */
+  reduced: (Reduction & { at: number })[]
 }
+
+/** Far more than a consult on the worst of lines makes. */
+const REDUCTIONS_KEPT = 1_000
 
 declare global {
   interface Window {
@@ -19,6 +24,7 @@ export interface Measuring {
   mark(name: string): void
   ecg(status: EngineStatus): void
   stats(read: () => Promise<ConsumerStats[]>): void
+  reduced(what: Reduction): void
 }
 
 /** Begins afresh for one stay in a room. */
@@ -26,8 +32,10 @@ export function startMeasuring(scriptAt: number, target: Window = window): Measu
   const marks: Record<string, number> = { script: scriptAt }
   let latest: EngineStatus | null = null
   let read: () => Promise<ConsumerStats[]> = () => Promise.resolve([])
+  const reduced: Measures['reduced'] = []
   target.__huizhen = {
     marks,
+    reduced,
     ecg: () => ({
       samplesDrawn: latest?.samplesDrawn ?? 0,
       lastSequence: latest?.lastSequence ?? -1,
@@ -41,5 +49,9 @@ export function startMeasuring(scriptAt: number, target: Window = window): Measu
     mark: (name) => { marks[name] ??= performance.now() },
     ecg: (status) => { latest = status },
     stats: (reader) => { read = reader },
+    reduced: (what) => {
+      reduced.push({ ...what, at: performance.now() })
+      if (reduced.length > REDUCTIONS_KEPT) reduced.shift()
+    },
   }
 }

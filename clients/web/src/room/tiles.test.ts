@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { PeerInfo, RemoteTrack, RoomSnapshot } from '@/protocol'
 import { gradeLine, tryLine } from './line'
-import { removable, SpeakerChoice, stageTile, tilesOf, wantedLayers, type TileModel } from './tiles'
+import { HOLD_MS, SpeakerHold } from './speaker'
+import { gridColumns, removable, stageTile, tilesOf, wantedLayers, type TileModel } from './tiles'
 
 const track = (kind: string) => ({ kind }) as MediaStreamTrack
 
@@ -14,12 +15,12 @@ function peer(id: string, role: PeerInfo['role'], ...sources: ('microphone' | 'c
 
 function received(peerId: string, source: RemoteTrack['source'], change: Partial<RemoteTrack> = {}): RemoteTrack {
   const kind = source === 'microphone' ? 'audio' : 'video'
-  return { consumerId: `${peerId}-${source}`, producerId: '', peerId, source, kind, track: track(kind), paused: false, spatialLayer: undefined, ...change }
+  return { consumerId: `${peerId}-${source}`, producerId: '', peerId, source, kind, track: track(kind), paused: false, spatialLayer: undefined, share: 'full', stills: false, ...change }
 }
 
 function snapshot(change: Partial<RoomSnapshot>): RoomSnapshot {
   return {
-    phase: 'joined', peerId: 'me', role: 'requester', peers: [], tracks: [], local: [], chat: [], startedAt: null,
+    phase: 'joined', path: 'up', speaker: null, quality: [], peerId: 'me', role: 'requester', peers: [], tracks: [], local: [], chat: [], startedAt: null,
     grants: { publish: ['microphone', 'camera', 'screen'], subscribe: true, chat: true, chair: false, record: false, signals: [] },
     recording: { state: 'off', startedAt: null, recordingId: null }, ...change,
   }
@@ -46,8 +47,10 @@ describe('tilesOf', () => {
   it('tells muted, camera off and a picture that the line is too thin for', () => {
     const peers = [peer('e', 'expert', 'microphone', 'camera')]
     peers[0]!.producers[0]!.paused = true
-    expect(tilesOf(snapshot({ peers, tracks: [received('e', 'camera', { paused: true })] }), '')[0]).toMatchObject({ muted: true, videoPaused: true, reduced: false })
-    expect(tilesOf(snapshot({ peers, tracks: [received('e', 'camera', { spatialLayer: null })] }), '')[0]).toMatchObject({ videoPaused: false, reduced: true })
+    const shown = (change: Partial<RemoteTrack>) => tilesOf(snapshot({ peers, tracks: [received('e', 'camera', change)] }), '')[0]
+    expect(shown({ paused: true, share: 'paused' })).toMatchObject({ muted: true, videoPaused: true, share: 'full' })
+    expect(shown({ share: 'paused' })).toMatchObject({ videoPaused: false, share: 'paused' })
+    expect(shown({ share: 'reduced', stills: true })).toMatchObject({ share: 'reduced', stills: true })
   })
 
   it('gives no own tile to those who may publish nothing', () => {
@@ -82,23 +85,49 @@ describe('stageTile', () => {
   })
 })
 
-describe('SpeakerChoice', () => {
-  const levels = (values: Record<string, number>) => new Map(Object.entries(values))
-
-  it('follows a voice that lasts, not a cough', () => {
-    const choice = new SpeakerChoice()
-    expect(choice.update(levels({ a: 0.3, b: 0 }))).toBe('a')
-    expect(choice.update(levels({ a: 0, b: 0.5 }))).toBe('a')
-    expect(choice.update(levels({ a: 0.3, b: 0 }))).toBe('a')
-    expect(choice.update(levels({ a: 0, b: 0.5 }))).toBe('a')
-    expect(choice.update(levels({ a: 0, b: 0.5 }))).toBe('b')
-    expect(choice.update(levels({ a: 0, b: 0 }))).toBe('b')
+describe('the grid', () => {
+  it.each([
+    [1, 1000, 500, 1],
+    [2, 1000, 500, 2],
+    [2, 390, 600, 1],
+    [4, 1000, 600, 2],
+    [6, 1200, 500, 3],
+    [0, 1000, 500, 1],
+  ])('%i tiles in %i x %i stand in %i columns', (count, width, height, columns) => {
+    expect(gridColumns(count, width, height)).toBe(columns)
   })
 
-  it('forgets who left', () => {
-    const choice = new SpeakerChoice()
-    choice.update(levels({ a: 0.3 }))
-    expect(choice.update(levels({}))).toBeNull()
+  it('asks for layers by the size of its cells', () => {
+    const tiles = tilesOf(snapshot({ peers: [peer('e', 'expert', 'camera')], tracks: [received('e', 'camera')] }), 'Me')
+    const layer = (cell: number) => wantedLayers(tiles, null, cell).get('e-camera')
+    expect([180, 300, 700].map(layer)).toEqual([0, 1, 2])
+  })
+})
+
+describe('SpeakerHold', () => {
+  const all = new Set(['a', 'b'])
+
+  it('shows the first speaker at once and the next one when the hold is over', () => {
+    const hold = new SpeakerHold()
+    expect(hold.look('a', all, 0)).toBeNull()
+    expect(hold.shown).toBe('a')
+    expect(hold.look('b', all, 500)).toBe(HOLD_MS - 500)
+    expect(hold.shown).toBe('a')
+    expect(hold.look('a', all, 900)).toBeNull()
+    expect(hold.look('b', all, HOLD_MS)).toBeNull()
+    expect(hold.shown).toBe('b')
+  })
+
+  it('is not moved by our own voice or by silence, and forgets who left', () => {
+    const hold = new SpeakerHold()
+    hold.look('a', all, 0)
+    expect(hold.look('me', all, 9_000)).toBeNull()
+    expect(hold.look(null, all, 9_000)).toBeNull()
+    expect(hold.shown).toBe('a')
+    expect(hold.look('b', new Set(['b']), 9_001)).toBeNull()
+    expect(hold.shown).toBe('b')
+    hold.look(null, new Set(), 9_002)
+    expect(hold.shown).toBeNull()
   })
 })
 

@@ -1,5 +1,5 @@
 /** What stands on the stage and beside it, worked out from the room's snapshot. Pure. */
-import type { LocalTrack, PeerInfo, RemoteTrack, Role, RoomSnapshot, Source } from '@/protocol'
+import type { LocalTrack, PeerInfo, RemoteTrack, Role, RoomSnapshot, Share, Source } from '@/protocol'
 
 export type TileSource = Exclude<Source, 'microphone'>
 
@@ -16,8 +16,10 @@ export interface TileModel {
   videoPaused: boolean
   /** True: muted; false: can be heard; null: has no microphone here. */
   muted: boolean | null
-  /** The server sends no picture because the line is too thin. */
-  reduced: boolean
+  /** How much of the picture our line has room for. */
+  share: Share
+  /** Only single pictures come, for want of room. */
+  stills: boolean
   consumerId: string | null
 }
 
@@ -51,7 +53,8 @@ function remoteTile(peer: PeerInfo, source: TileSource, tracks: RemoteTrack[]): 
     audio: audio?.track ?? null,
     videoPaused: !video || video.paused,
     muted: microphone ? microphone.paused : null,
-    reduced: video !== undefined && !video.paused && video.spatialLayer === null,
+    share: video && !video.paused ? video.share : 'full',
+    stills: video?.stills ?? false,
     consumerId: video?.consumerId ?? null,
   }
 }
@@ -70,7 +73,8 @@ function ownTile(snapshot: RoomSnapshot, source: TileSource, name: string, of: (
     audio: null,
     videoPaused: !video || video.muted,
     muted: source === 'camera' ? (microphone?.muted ?? null) : null,
-    reduced: false,
+    share: 'full',
+    stills: false,
     consumerId: null,
   }
 }
@@ -107,33 +111,29 @@ export function stageTile(tiles: TileModel[], pinned: string | null, mode: Stage
 const STAGE_LAYER = 2
 const STRIP_LAYER = 0
 
-export function wantedLayers(tiles: TileModel[], stage: TileModel | null): Map<string, number> {
+/** CSS pixels from which the next larger layer is worth its bits: half of what each layer is sent with (320, 640, 1280). */
+const LAYER_WIDTHS = [260, 560]
+
+/** `cellWidth` is that of the grid's cells; 0 when one stands on the stage and the others in a strip. */
+export function wantedLayers(tiles: TileModel[], stage: TileModel | null, cellWidth = 0): Map<string, number> {
+  const cell = LAYER_WIDTHS.filter((width) => cellWidth >= width).length
+  const of = (tile: TileModel) => (cellWidth > 0 ? cell : tile.key === stage?.key ? STAGE_LAYER : STRIP_LAYER)
   const cameras = tiles.filter((tile) => tile.source === 'camera' && tile.consumerId !== null)
-  return new Map(cameras.map((tile) => [tile.consumerId ?? '', tile.key === stage?.key ? STAGE_LAYER : STRIP_LAYER]))
+  return new Map(cameras.map((tile) => [tile.consumerId ?? '', of(tile)]))
 }
 
-/** A louder voice must last this many looks before the stage changes, so that a cough moves nothing. */
-const LOOKS = 2
-const AUDIBLE = 0.02
+/** One large picture with the others beside it, or all of one size. */
+export type Layout = 'speaker' | 'grid'
+const CELL_RATIO = 16 / 9
 
-/** Remembers who speaks; feed it the levels about twice a second. */
-export class SpeakerChoice {
-  current: string | null = null
-  private candidate: string | null = null
-  private looks = 0
-
-  update(levels: Map<string, number>): string | null {
-    const [loudest, level] = [...levels].reduce<[string | null, number]>((best, next) => (next[1] > best[1] ? next : best), [null, 0])
-    if (this.current !== null && !levels.has(this.current)) this.current = null
-    if (loudest === null || level < AUDIBLE || loudest === this.current) {
-      this.candidate = null
-      return this.current
-    }
-    this.looks = loudest === this.candidate ? this.looks + 1 : 1
-    this.candidate = loudest
-    if (this.looks >= LOOKS || this.current === null) this.current = loudest
-    return this.current
+/** Columns that make the cells of a grid as large as can be. Sizes in CSS pixels; gaps are left out. */
+export function gridColumns(count: number, width: number, height: number): number {
+  let best = { columns: 1, cell: 0 }
+  for (let columns = 1; columns <= count; columns += 1) {
+    const cell = Math.min(width / columns, (height / Math.ceil(count / columns)) * CELL_RATIO)
+    if (cell > best.cell) best = { columns, cell }
   }
+  return best.columns
 }
 
 /** The chair may send away guests and onlookers; the inviting doctor has to be present, the clinic's devices are released there. */

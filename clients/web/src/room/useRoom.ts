@@ -1,13 +1,12 @@
-import { computed, onScopeDispose, ref, shallowRef } from 'vue'
+import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import {
-  openMedia, openScreen, RoomClient, RoomError, verdict,
+  lineBroke, openMedia, openScreen, RoomClient, RoomError, verdict,
   type EndReason, type LocalMedia, type PreparedDevice, type Reading, type RoomCredentials, type Source, type Verdict,
 } from '@/protocol'
 import type { Measuring } from './measure'
-import { SpeakerChoice } from './tiles'
+import { SpeakerHold } from './speaker'
 
 const QUALITY_EVERY_MS = 2_000
-const SPEAKER_EVERY_MS = 500
 /** By then at the latest the rest of the page is loaded, whether media came or not. */
 const SETTLED_MS = 1_000
 /** Layers are changed at most this often: each change costs a key frame. */
@@ -39,11 +38,11 @@ export function useRoom(options: RoomOptions) {
   const problem = shallowRef<RoomError | null>(null)
   const ended = shallowRef<{ reason: EndReason; error: RoomError | null } | null>(null)
   const speaker = ref<string | null>(null)
-  const quality = shallowRef<Verdict>({ grade: 'unknown', cause: 'measuring', lossPercent: 0, roundTripMs: null })
+  const quality = shallowRef<Verdict>({ grade: 'unknown', cause: 'measuring', lossPercent: 0, uplinkPercent: null, roundTripMs: null })
   const mutedByChair = ref<Source | null>(null)
   /** The first picture is on its way: now there is time for everything else. */
   const settled = ref(false)
-  const speakers = new SpeakerChoice()
+  const hold = new SpeakerHold()
   let previous: Reading | null = null
   let noticeTimer: ReturnType<typeof setTimeout> | undefined
 
@@ -59,7 +58,8 @@ export function useRoom(options: RoomOptions) {
       await action()
       return true
     } catch (error) {
-      complain(error)
+      // What the line broke under is done when it is back, and that it is down is on the screen.
+      if (!lineBroke(error) || snapshot.value.phase !== 'reconnecting') complain(error)
       return false
     }
   }
@@ -73,6 +73,7 @@ export function useRoom(options: RoomOptions) {
   client.on('error', complain)
   client.on('mutedByChair', ({ source }) => { mutedByChair.value = source })
   client.on('ended', (how) => { ended.value = how })
+  client.on('reduced', options.measuring.reduced)
   options.measuring.stats(() => client.stats())
 
   async function takeMedia(media: LocalMedia): Promise<void> {
@@ -133,8 +134,20 @@ export function useRoom(options: RoomOptions) {
     }, LAYERS_REST_MS)
   }
 
+  /** The line is back: what was asked for meanwhile may have been lost with it. */
+  watch(() => snapshot.value.phase, (phase, before) => { if (phase === 'joined' && before === 'reconnecting') prefer(wanted) })
+
+  let speakerTimer: ReturnType<typeof setTimeout> | undefined
+  function lookAtSpeaker(): void {
+    clearTimeout(speakerTimer)
+    const { speaker: now, peers } = snapshot.value
+    const wait = hold.look(now, new Set(peers.map((peer) => peer.id)), performance.now())
+    speaker.value = hold.shown
+    if (wait !== null) speakerTimer = setTimeout(lookAtSpeaker, wait)
+  }
+  watch(snapshot, lookAtSpeaker)
+
   const timers = [
-    setInterval(() => { speaker.value = speakers.update(client.levels()) }, SPEAKER_EVERY_MS),
     setInterval(() => {
       if (snapshot.value.phase !== 'joined') return
       void client.reading(performance.now()).then((reading) => {
@@ -147,6 +160,7 @@ export function useRoom(options: RoomOptions) {
     timers.forEach(clearInterval)
     clearTimeout(noticeTimer)
     clearTimeout(layerTimer)
+    clearTimeout(speakerTimer)
     void client.leave()
   })
 

@@ -18,7 +18,7 @@ const global = { plugins: [i18n], stubs: { RouterLink: true } }
 beforeAll(() => { i18n.global.setLocaleMessage('en', en) })
 
 const tile: TileModel = {
-  key: 'g:camera', peerId: 'g', source: 'camera', name: '家属张伟', role: 'guest', self: false, video: null, audio: null, videoPaused: true, muted: true, reduced: false, consumerId: null,
+  key: 'g:camera', peerId: 'g', source: 'camera', name: '家属张伟', role: 'guest', self: false, video: null, audio: null, videoPaused: true, muted: true, share: 'full', stills: false, consumerId: null,
 }
 
 describe('Tile', () => {
@@ -35,10 +35,18 @@ describe('Tile', () => {
 
   it('says why there is no picture', async () => {
     const video = { kind: 'video' } as MediaStreamTrack
-    const wrapper = mount(Tile, { props: { tile: { ...tile, reduced: true, videoPaused: false, video: null }, stage: true, unlock: 0 }, global })
+    const wrapper = mount(Tile, { props: { tile, stage: true, unlock: 0 }, global })
     expect(wrapper.text()).toContain('摄像头已关')
-    await wrapper.setProps({ tile: { ...tile, video, videoPaused: false, reduced: true } }).catch(() => undefined)
-    expect(wrapper.text()).toContain('优先保证声音和心电图')
+    const told = async (change: Partial<TileModel>) => {
+      await wrapper.setProps({ tile: { ...tile, video, videoPaused: false, ...change } }).catch(() => undefined)
+      return wrapper.get('[data-testid=tile-share]').text()
+    }
+    expect(await told({ share: 'paused' })).toContain('优先保证声音和心电图')
+    expect(await told({ share: 'paused', source: 'ultrasound' })).toContain('恢复后自动继续')
+    expect(await told({ share: 'reduced' })).toBe('线路较慢，画面已降低')
+    expect(await told({ share: 'reduced', stills: true, source: 'ultrasound' })).toContain('隔几秒')
+    expect(wrapper.attributes('data-share')).toBe('reduced')
+    expect(await told({ share: 'full' })).toBe('')
   })
 })
 
@@ -131,6 +139,10 @@ describe('startMeasuring', () => {
     expect(target.__huizhen!.ecg()).toEqual({ samplesDrawn: 0, lastSequence: -1, delays: [], gaps: 0, state: 'waiting' })
     measuring.stats(() => Promise.resolve([{ consumerId: 'k1', framesDecoded: 3 } as never]))
     expect((await target.__huizhen!.stats()).consumers.k1?.framesDecoded).toBe(3)
+    for (const state of ['paused', 'full'] as const) {
+      measuring.reduced({ consumerId: 'k1', reason: 'bandwidth', state, spatialLayer: null, temporalLayer: null, source: 'camera' })
+    }
+    expect(target.__huizhen!.reduced.map(({ state, source }) => `${source} ${state}`)).toEqual(['camera paused', 'camera full'])
   })
 })
 
