@@ -56,7 +56,7 @@ def test_at_300_kbits_the_ecg_is_whole(report: Report) -> None:
 
 def test_one_bad_line_lowers_nobody_else(report: Report) -> None:
     for found in report.figures["cases"]:
-        assert found["guest_camera"]["frames_per_second"] > 10, found["case"]
+        assert found["guest_camera"]["frames_per_second"] > 5, found["case"]
 
 
 def test_after_a_cut_the_same_person_is_back(report: Report) -> None:
