@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+from socketio.packet import CONNECT, DISCONNECT
 
 from loadtest.fuzz import Target
 from media.errors import RemoteProtocolError
@@ -47,8 +48,8 @@ _JSON_WORDS = (
 def _parse_message(data: bytes) -> None:
     """As a Socket.IO text frame goes: the packet never raises, its request is read or refused."""
     packet = RequestPacket(encoded_packet=data.decode("utf-8", "replace"))
-    if not isinstance(packet.data, list):
-        return
+    if packet.packet_type in (CONNECT, DISCONNECT):
+        return  # the library's own; their data go to no handler of ours unread
     _, name, arguments, _, fault = packet.data
     if fault is not None:
         raise fault
