@@ -48,8 +48,8 @@ _JSON_WORDS = (
 def _parse_message(data: bytes) -> None:
     """As a Socket.IO text frame goes: the packet never raises, its request is read or refused."""
     packet = RequestPacket(encoded_packet=data.decode("utf-8", "replace"))
-    if packet.packet_type in (CONNECT, DISCONNECT):
-        return  # the library's own; their data go to no handler of ours unread
+    if packet.packet_type in (CONNECT, DISCONNECT) or not data:
+        return  # the library's own business; an empty packet names no namespace and goes nowhere
     _, name, arguments, _, fault = packet.data
     if fault is not None:
         raise fault
