@@ -77,7 +77,7 @@ class RoomConnection:
         self._certificate = DtlsCertificate(clock.wall())
         self._send: SendMedia | None = None
         self._recv: ReceiveMedia | None = None
-        self._incoming: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        self._incoming: asyncio.Queue[tuple[str, Any]] = asyncio.Queue(EVENT_QUEUE)
         self._events: asyncio.Queue[RoomEvent] = asyncio.Queue(EVENT_QUEUE)
         self._sink_added = asyncio.Event()
         self._data_streams: dict[int, _DataStream] = {}
@@ -200,10 +200,17 @@ class RoomConnection:
     def _new_socket(self) -> SignalingSocket:
         return SignalingSocket(
             NAMESPACE,
-            lambda name, payload: self._incoming.put_nowait((name, payload)),
+            self._took,
             lambda: self._tell(SignalingLost()),
             self._ssl_verify,
         )
+
+    def _took(self, name: str, payload: Any) -> None:
+        if self._incoming.full():
+            # So far behind, what came before is what can still be made sense of.
+            logger.warning("event %s dropped: too many wait", name)
+            return
+        self._incoming.put_nowait((name, payload))
 
     async def _work(self) -> None:
         """Handle events one after another; begun after join, so that none comes before its reply."""
