@@ -246,7 +246,7 @@ def _pairs(section: Section, semantics: str) -> Mapping[int, int]:
     """Media SSRC to repair SSRC (RFC 5576 section 4.2)."""
     pairs = {}
     for value in section.all("ssrc-group"):
-        name, *numbers = value.split()
+        name, *numbers = value.split() or [""]
         if name == semantics and len(numbers) == 2:
             pairs[_ssrc(numbers[0])] = _ssrc(numbers[1])
     return pairs

@@ -250,3 +250,11 @@ def test_a_broken_offer_is_read_or_refused(data: st.DataObject) -> None:
         offer = parse_offer("\r\n".join([*lines[:at], broken, *lines[at + 1 :]]), CAPABILITIES)
     if offer is not None:
         assert "a=end-of-candidates" in build_answer(offer, TRANSPORT)
+
+
+@pytest.mark.parametrize("group", ["", " ", "FID", "FID 1"])
+def test_an_ssrc_group_that_says_nothing_is_passed_over(group: str) -> None:
+    sdp = ffmpeg("active")
+    at = sdp.index("a=ssrc:1289795180 cname")
+    offer = parse_offer(f"{sdp[:at]}a=ssrc-group:{group}\r\n{sdp[at:]}", CAPABILITIES)
+    assert len(offer.parts) == 2
