@@ -198,6 +198,23 @@ def test_the_room_s_keys_mute_and_hide(ward: Ward) -> None:
         expect(ward.expert.get(control)).to_have_attribute("aria-pressed", str(before))
 
 
+def test_letters_as_commands_can_be_turned_off(ward: Ward) -> None:
+    """WCAG 2.1.4: who dictates would mute at the first m."""
+    who = ward.expert
+    before = who.get("toggle-mic").get_attribute("aria-pressed")
+    for on in (False, True):
+        who.get("room-settings").click()
+        who.get("letter-keys").set_checked(on)
+        assert violations(who.page) == []
+        who.page.keyboard.press("Escape")
+        expect(who.get("letter-keys")).to_have_count(0)
+        who.page.keyboard.press("m")
+        who.page.evaluate("() => new Promise(requestAnimationFrame)")
+        changed = who.get("toggle-mic").get_attribute("aria-pressed") != before
+        assert changed is on
+    who.page.keyboard.press("m")
+
+
 @pytest.mark.parametrize(("locale", "device"), LOOKS)
 def test_the_opinion_and_the_record_break_no_rule(
     ward: Ward, browser: Browser, locale: str, device: dict[str, Any]
