@@ -14,6 +14,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/rota', component: () => import('./rota/RotaPage.vue'), meta: { title: 'rota' } },
   { path: '/desk', component: () => import('./desk/DeskPage.vue'), meta: { title: 'desk' } },
   { path: '/audit', component: () => import('./audit/AuditPage.vue'), meta: { title: 'audit' } },
+  { path: '/network', component: () => import('./connectivity/ConnectivityPage.vue'), meta: { open: true, bare: true, title: 'network' } },
   { path: '/:rest(.*)*', component: missing, meta: { title: 'missing' } },
 ]
 
