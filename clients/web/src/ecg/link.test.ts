@@ -53,6 +53,30 @@ describe('SignalLink', () => {
     await expect.poll(() => heard).toEqual(['damaged'])
   })
 
+  it('opens again when frames stop without a word, but does not press a device that is silent itself', () => {
+    vi.useFakeTimers()
+    const { sockets, heard, link } = setUp()
+    const say = (socket: FakeSocket) => socket.onmessage!({ data: JSON.stringify({ type: 'streams', streams: [{ streamId: 'a', live: true }] }) })
+    say(sockets[0]!)
+    vi.advanceTimersByTime(60_000)
+    expect(sockets).toHaveLength(1)
+    sockets[0]!.onmessage!({ data: new ArrayBuffer(9) })
+    vi.advanceTimersByTime(3_900)
+    sockets[0]!.onmessage!({ data: new ArrayBuffer(9) })
+    vi.advanceTimersByTime(3_900)
+    expect(sockets[0]!.closed).toBe(false)
+    vi.advanceTimersByTime(500)
+    expect(sockets[0]!.closed).toBe(true)
+    expect(sockets).toHaveLength(2)
+    expect(heard).toContain('down')
+    vi.advanceTimersByTime(4_700) // an attempt that nobody answers
+    expect(sockets).toHaveLength(3)
+    say(sockets[2]!)
+    vi.advanceTimersByTime(60_000)
+    expect(sockets).toHaveLength(3)
+    link.close()
+  })
+
   it('opens again after a loss, with growing patience', () => {
     vi.useFakeTimers()
     const { sockets, heard } = setUp()

@@ -3,6 +3,8 @@ import { parseFrame, type Frame } from './frame'
 import type { StreamInfo } from './ring'
 
 const RETRY_MS = [300, 600, 1_200, 2_500, 5_000]
+/** Frames come ten times a second. A TCP connection whose network is gone says nothing for minutes; a new one is there at once. */
+const SILENCE_MS = 4_000
 /** 44xx: the server's last word about this token or room; trying again changes nothing. */
 const REFUSED = (code: number) => code >= 4400 && code < 4500 && code !== 4408
 
@@ -35,6 +37,7 @@ export class SignalLink {
   private closed = false
   private failures = 0
   private timer: ReturnType<typeof setTimeout> | undefined
+  private silence: ReturnType<typeof setTimeout> | undefined
   /** Unpacking is asynchronous; the chain keeps the frames in order. */
   private chain: Promise<void> = Promise.resolve()
 
@@ -58,22 +61,38 @@ export class SignalLink {
       else this.binary(data)
     }
     socket.onclose = ({ code }) => this.lost(code)
+    this.listenFor(SILENCE_MS)
+  }
+
+  /** Waits for the answer, and from each frame on for the next one. A stream that stands still is asked for again, not for ever. */
+  private listenFor(patience: number): void {
+    clearTimeout(this.silence)
+    this.silence = setTimeout(() => {
+      const { socket } = this
+      if (!socket) return
+      socket.onopen = socket.onmessage = socket.onclose = null
+      socket.close()
+      this.lost(0)
+    }, patience)
   }
 
   private text(data: string): void {
     const message = viewMessage(data)
     if (message.type === 'streams') {
       this.failures = 0
+      clearTimeout(this.silence)
       this.handlers.state('up')
       this.handlers.streams(message.streams ?? [])
     } else if (message.type === 'stream' && message.stream) {
       this.handlers.streams([{ ...message.stream, live: true }])
     } else if (message.type === 'ended' && message.streamId) {
+      clearTimeout(this.silence)
       this.handlers.ended(message.streamId)
     }
   }
 
   private binary(data: ArrayBuffer): void {
+    this.listenFor(SILENCE_MS)
     const parsed = parseFrame(data).catch(() => null)
     this.chain = this.chain.then(async () => {
       const frame = await parsed
@@ -84,6 +103,7 @@ export class SignalLink {
   }
 
   private lost(code: number): void {
+    clearTimeout(this.silence)
     if (this.closed) return
     if (REFUSED(code)) {
       this.handlers.state('refused')
@@ -98,6 +118,7 @@ export class SignalLink {
   close(): void {
     this.closed = true
     clearTimeout(this.timer)
+    clearTimeout(this.silence)
     this.socket?.close()
   }
 }
