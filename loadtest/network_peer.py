@@ -2,7 +2,8 @@
 
 The room token is the first line of stdin: a command line can be read by everybody. Receives everything,
 publishes nothing, and prints each half second one JSON line of what came in so far:
-``{"at": UNIX_SECONDS, "SOURCE": {"packets", "octets", "lost", "frames", "height"}}``. Ends when stdin ends.
+``{"at": UNIX_SECONDS, "SOURCE": {CONSUMER: {"packets", "octets", "lost", "frames", "height"}}}``, as two
+people have two cameras. Ends when stdin ends.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from clients.sdk.room import RoomSession
 PERIOD_SECONDS = 0.5
 
 
-def _figures(session: RoomSession) -> dict[str, object]:
-    return {
-        sink.source: {
+def _figures(session: RoomSession) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = {}
+    for consumer, sink in session.sinks.items():
+        found.setdefault(sink.source, {})[consumer] = {
             "packets": sink.stats.packets,
             "octets": sink.stats.octets,
             "lost": sink.stats.lost,
             "frames": sink.stats.frames,
             "height": sink.height,
         }
-        for sink in session.sinks.values()
-    }
+    return found
 
 
 async def main(url: str, token: str) -> None:

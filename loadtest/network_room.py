@@ -50,18 +50,25 @@ class Guest:
             self._lines.append(json.loads(line))
 
     def between(self, began: float, ended: float) -> dict[str, Any]:
-        """Frames per second, height and losses of the camera between two Unix times."""
+        """Frames per second, height and losses of a camera between two Unix times.
+
+        Of the cameras the one that came best: the other's owner may sit behind the line that is bad.
+        """
         lines = [line for line in list(self._lines) if began <= line["at"] <= ended and "camera" in line]
         if len(lines) < 2:
             return {}
         first, last = lines[0], lines[-1]
-        camera, before = last["camera"], first["camera"]
         seconds = last["at"] - first["at"]
-        return {
-            "height": camera["height"],
-            "frames_per_second": round((camera["frames"] - before["frames"]) / seconds, 1),
-            "lost": camera["lost"] - before["lost"],
-        }
+        cameras = [
+            {
+                "height": camera["height"],
+                "frames_per_second": round((camera["frames"] - first["camera"][name]["frames"]) / seconds, 1),
+                "lost": camera["lost"] - first["camera"][name]["lost"],
+            }
+            for name, camera in last["camera"].items()
+            if name in first["camera"]
+        ]
+        return max(cameras, key=lambda camera: camera["frames_per_second"], default={})
 
     def close(self) -> None:
         assert self._process.stdin is not None

@@ -14,10 +14,10 @@ from loadtest import network_scenario
 from loadtest.network_cases import chosen
 from loadtest.report import Report
 
-# The first test pays for the whole run: four cases and what comes before each.
+# The first test pays for the whole run: two cases and what comes before each.
 pytestmark = [pytest.mark.browser, pytest.mark.network, pytest.mark.timeout(400)]
 
-CASES = "loss-10,rate-300,cut-10s,address-change"
+CASES = "rate-300,cut-10s"
 SECONDS = 8.0
 
 
@@ -36,16 +36,7 @@ def case(report: Report, name: str) -> dict[str, Any]:
 def test_the_lines_were_really_bad_and_the_bridge_was_not(report: Report) -> None:
     assert report.conditions["bridge"]["lost"] == 0
     assert report.conditions["bridge"]["p50_ms"] < 2
-    lossy = case(report, "loss-10")["line_packets"]["down"]
-    assert 0.05 < lossy["lost"] / lossy["sent"] < 0.15
     assert case(report, "cut-10s")["line_packets"]["down"]["cut"] > 0
-
-
-def test_at_10_percent_loss_picture_and_sound_go_on(report: Report) -> None:
-    found = case(report, "loss-10")
-    assert found["longest_freeze_ms"] < 2000
-    assert found["audio_concealed_percent"] < 15
-    assert found["camera"]["retransmitted"] > 0
 
 
 def test_at_300_kbits_the_ecg_is_whole(report: Report) -> None:
@@ -63,7 +54,3 @@ def test_after_a_cut_the_same_person_is_back(report: Report) -> None:
     found = case(report, "cut-10s")
     assert found["media_back_after_s"] is not None
     assert found["same_identity"]
-
-
-def test_media_follows_to_another_address(report: Report) -> None:
-    assert case(report, "address-change")["media_back_after_s"] is not None
