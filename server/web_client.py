@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import mimetypes
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -12,6 +15,7 @@ from media.errors import NOT_FOUND, RemoteProtocolError
 
 _HASHED = re.compile(r"assets/.*-[A-Za-z0-9_-]{8,}\.\w+$")
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]{1,255}")
+_INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _SERVER_PATHS = ("api/", "socket.io/", "whip/", "whep/", "signals/", "fhir/")
 _NOT_BUILT = "The web client is not built. Run: make setup\n"
 
@@ -28,6 +32,7 @@ def add_web_client(app: web.Application, directory: Path) -> None:
     ``.gz`` beside them are sent compressed to browsers that can (aiohttp's FileResponse).
     """
     files = _files_below(directory)
+    scripts = _inline_scripts(files.get("index.html"))
 
     async def serve(request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]
@@ -41,8 +46,11 @@ def add_web_client(app: web.Application, directory: Path) -> None:
             raise RemoteProtocolError(NOT_FOUND)
         return _file(files["index.html"], "index.html")
 
+    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        _add_security_headers(request, response, scripts)
+
     app.router.add_get("/{path:.*}", serve)
-    app.on_response_prepare.append(_add_security_headers)
+    app.on_response_prepare.append(add_headers)
 
 
 def _files_below(directory: Path) -> dict[str, Path]:
@@ -65,24 +73,37 @@ def _file(path: Path, name: str) -> web.FileResponse:
     return response
 
 
-async def _add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+def _inline_scripts(index: Path | None) -> tuple[str, ...]:
+    """The hashes of index.html's inline scripts, as CSP names them (level 3 section 2.3.1)."""
+    html = index.read_text(encoding="utf-8") if index else ""
+    return tuple(
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        for script in _INLINE_SCRIPT.findall(html)
+    )
+
+
+def _add_security_headers(request: web.Request, response: web.StreamResponse, scripts: Sequence[str]) -> None:
     headers = response.headers
     headers.setdefault("X-Content-Type-Options", "nosniff")
     # A guest's link stands in the address: it must not travel on as a referrer.
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("Permissions-Policy", _PERMISSIONS)
     if response.content_type == "text/html":
-        headers.setdefault("Content-Security-Policy", content_security_policy(request.host))
+        headers.setdefault("Content-Security-Policy", content_security_policy(request.host, scripts))
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
 
 
-def content_security_policy(host: str) -> str:
-    """CSP level 3. WebSockets are named with the host: older Safari does not count them as 'self'."""
+def content_security_policy(host: str, scripts: Sequence[str] = ()) -> str:
+    """CSP level 3. WebSockets are named with the host: older Safari does not count them as 'self'.
+
+    :param scripts: SHA-256, base64, of the inline scripts that may run; no other does.
+    """
+    hashes = "".join(f" 'sha256-{digest}'" for digest in scripts)
     sockets = f"ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
     return "; ".join(
         (
             "default-src 'self'",
-            "script-src 'self' 'wasm-unsafe-eval'",
+            f"script-src 'self' 'wasm-unsafe-eval'{hashes}",
             "worker-src 'self' blob:",
             f"connect-src 'self' blob: {sockets}".rstrip(),
             "img-src 'self' data: blob:",

@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vitest/config'
+import { headScript } from './build/head-script.ts'
 import { leaveOut } from './build/leave-out.ts'
-import { preloadRoutes } from './build/preload-routes.ts'
 import { shakeVue } from './build/shake-vue.ts'
 
 const server = process.env.HUIZHEN_URL ?? 'http://127.0.0.1:8080'
@@ -12,9 +12,10 @@ export default defineConfig({
     vue(),
     shakeVue(),
     leaveOut(),
-    preloadRoutes({
+    headScript({
       pages: { '/room/': 'src/room/RoomPage.vue', '/g/': 'src/room/GuestPage.vue' },
       languages: { zh: 'src/i18n/zh.ts', en: 'src/i18n/en.ts' },
+      begin: 'src/room/begin.ts',
     }),
   ],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
@@ -37,6 +38,8 @@ export default defineConfig({
             { name: 'media', test: /node_modules\/(mediasoup-client|h264-profile|sdp-transform|ua-parser|awaitqueue|supports-color)/, priority: 40 },
             { name: 'socket', test: /node_modules\/(socket\.io|engine\.io|@socket\.io)/, priority: 30 },
             { name: 'vendor', test: /node_modules\/(@vue|vue|vue-router|pinia|vue-i18n|@intlify)\//, priority: 20 },
+            // A room's join begins with these, before the framework runs: nothing of it may be in here.
+            { name: 'begin', test: /\/src\/(protocol\/|room\/(begin|measure)\.)/, priority: 15 },
             { name: 'ui', test: /\/src\/(ui|stores|api)\/[^/]+$/, priority: 10 },
           ],
         },

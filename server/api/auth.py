@@ -8,11 +8,14 @@ from pydantic import Field
 
 from media.errors import RemoteProtocolError
 from server.api.context import RequestContext
+from server.api.entering import CLINICAL, enter_room
 from server.api.models import ApiModel
 from server.api.people import PractitionerOut, load_practitioner
 from server.api.routing import endpoint
+from server.archive.models import Practitioner
 from server.auth.actor import ActorKind
-from server.auth.service import SignedIn
+from server.auth.service import SignedIn, practitioner_actor
+from server.consults.schema import RoomTokenOut
 from server.errors import FORBIDDEN, UNAUTHENTICATED
 
 REFRESH_COOKIE = "hz_refresh"
@@ -25,12 +28,19 @@ class LoginIn(ApiModel):
     password: str = Field(min_length=1, max_length=256)
 
 
+class RefreshQuery(ApiModel):
+    room: str | None = Field(default=None, max_length=80, description="the consult whose room is opened next")
+
+
 class SessionOut(ApiModel):
     """A fresh access token and whose it is. The refresh token is in the cookie and nowhere else."""
 
     access_token: str
     expires_in: int = Field(description="seconds")
     practitioner: PractitionerOut
+    room: RoomTokenOut | None = Field(
+        default=None, description="the entry that was asked for; none when it was refused"
+    )
 
 
 @endpoint("POST", "/api/v1/auth/login", summary="Sign in", public=True, writes=False)
@@ -42,12 +52,19 @@ async def login(ctx: RequestContext, body: LoginIn) -> SessionOut:
 
 
 @endpoint("POST", "/api/v1/auth/refresh", summary="Renew the access token", public=True, writes=False)
-async def refresh(ctx: RequestContext) -> SessionOut:
-    """Needs the refresh cookie, which is replaced: each works once."""
+async def refresh(ctx: RequestContext, query: RefreshQuery) -> SessionOut:
+    """Needs the refresh cookie, which is replaced: each works once.
+
+    With ``room`` the reply holds that consult's room token too: a page that is opened there would ask for it
+    next, and a round trip is long on a village's line.
+    """
     token = ctx.request.cookies.get(REFRESH_COOKIE)
     if not token:
         raise RemoteProtocolError(UNAUTHENTICATED)
-    return await _session(ctx, await ctx.services.auth.refresh(token, ctx.now))
+    session = await _session(ctx, await ctx.services.auth.refresh(token, ctx.now))
+    if query.room is not None:
+        session.room = await _entry(ctx, session.practitioner.id, query.room)
+    return session
 
 
 @endpoint("POST", "/api/v1/auth/logout", summary="Sign this browser out", public=True)
@@ -77,6 +94,17 @@ async def _session(ctx: RequestContext, signed_in: SignedIn) -> SessionOut:
         expires_in=signed_in.expires_in,
         practitioner=await load_practitioner(ctx.session, signed_in.practitioner_id),
     )
+
+
+async def _entry(ctx: RequestContext, practitioner_id: str, consultation_id: str) -> RoomTokenOut | None:
+    actor = practitioner_actor(await ctx.session.get_one(Practitioner, practitioner_id))
+    if not actor.has(CLINICAL):
+        return None
+    try:
+        return await enter_room(ctx.services, actor, consultation_id, ctx.now)
+    except RemoteProtocolError:
+        # The session stands all the same; who asks for the token alone is told why there is none.
+        return None
 
 
 def _set_cookie(ctx: RequestContext, value: str, max_age_s: int) -> None:

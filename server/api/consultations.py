@@ -12,6 +12,7 @@ from aiohttp import web
 from pydantic import Field
 
 from server.api.context import RequestContext
+from server.api.entering import CLINICAL, enter_room
 from server.api.models import ApiModel, Page
 from server.api.problem import CONTENT_TYPE, problem_of
 from server.api.routing import endpoint
@@ -33,9 +34,6 @@ from server.consults.schema import (
     SignIn,
 )
 from server.consults.vocabulary import Data, State
-
-CLINICAL = REQUESTERS | {Role.DESK}
-"""Who has to do with consults at all. What each may see and do is asked for every one."""
 
 
 class ConsultationQuery(ApiModel):
@@ -157,15 +155,7 @@ async def sign_opinion(ctx: RequestContext, consultation_id: str, body: SignIn) 
 )
 async def room_token(ctx: RequestContext, consultation_id: str) -> RoomTokenOut:
     """A token for the reader's own part; the capabilities let the client load its device early."""
-    entry = await ctx.services.consults.door.enter(ctx.actor, consultation_id, ctx.now)
-    return RoomTokenOut(
-        token=entry.token,
-        room_id=entry.room_id,
-        role=entry.role,
-        expires_at=entry.expires_at,
-        router_rtp_capabilities=ctx.services.rooms.router_rtp_capabilities,
-        consultation=await _shown(ctx, consultation_id),
-    )
+    return await enter_room(ctx.services, ctx.actor, consultation_id, ctx.now)
 
 
 @endpoint(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,20 @@ async def test_the_web_client_is_served_with_its_headers(built: Path) -> None:
             assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
             assert "camera=(self)" in page.headers["Permissions-Policy"]
             assert page.headers["Referrer-Policy"] == "no-referrer"
+
+
+async def test_the_policy_lets_the_built_inline_script_run_and_no_other(tmp_path: Path) -> None:
+    script = "start('é')\n"
+    page = f'<head><script>{script}</script><script type="module" src="/a.js"></script></head>'
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    app = web.Application(middlewares=[problem_middleware])
+    add_web_client(app, tmp_path)
+    async with TestClient(TestServer(app)) as client:
+        policy = (await client.get("/room/con-1")).headers["Content-Security-Policy"]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'self' 'wasm-unsafe-eval' 'sha256-{digest}';" in policy
+    assert policy.count("sha256-") == 1
+    assert "'unsafe-inline'" not in policy.split("script-src")[1].split(";")[0]
 
 
 async def test_hashed_files_last_and_come_compressed(built: Path) -> None:

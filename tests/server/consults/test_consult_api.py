@@ -55,6 +55,15 @@ async def test_a_consult_over_http(caller: CallerFactory) -> None:
     status, entry = await expert.call("POST", f"/consultations/{consult}/room-token")
     assert (status, entry["role"], entry["roomId"]) == (200, "expert", f"c-{consult}")
     assert entry["routerRtpCapabilities"]["codecs"]
+    # The same with a renewed session, for a page that is opened in the room.
+    status, session = await expert.call("POST", f"/auth/refresh?room={consult}")
+    assert (status, session["room"]["role"], session["room"]["consultation"]["id"]) == (
+        200,
+        "expert",
+        consult,
+    )
+    status, session = await other.call("POST", f"/auth/refresh?room={consult}")
+    assert (status, session["room"], session["accessToken"] != "") == (200, None, True)
 
     status, link = await village.call("POST", f"/consultations/{consult}/guest-links", {"label": "家属"})
     assert status == 201

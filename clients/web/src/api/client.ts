@@ -1,3 +1,4 @@
+import type { Answer } from '@/head/start'
 import { learnServerTime } from './time'
 import type { Text } from './types'
 
@@ -75,9 +76,19 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
   if (response.status === 401 && !path.startsWith('/auth/') && await credentials.renew()) {
     response = await send(method, path, body, credentials.token())
   }
+  return await read<T>(response)
+}
+
+async function read<T>(response: Response): Promise<T> {
   if (!response.ok) throw await refusal(response)
   if (response.status === 204) return undefined as T
   return await response.json() as T
+}
+
+/** What the answer says to a request that the page's head sent. */
+export function readAnswer<T>({ response, sentAt, receivedAt }: Answer): Promise<T> {
+  learnServerTime(response.headers.get('Date'), sentAt, receivedAt)
+  return read<T>(response)
 }
 
 /** Paths are below `/api/v1`; a body is sent as JSON; anything but 2xx throws an `ApiError`. */

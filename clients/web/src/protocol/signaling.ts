@@ -41,7 +41,7 @@ export interface ChannelOptions {
   /** Origin of the server; empty = the page's own. */
   origin?: string
   /** Both are asked for at every (re)connection. */
-  token: () => string
+  token: () => string | Promise<string>
   resumeToken: () => string | null
 }
 
@@ -94,7 +94,11 @@ export class SocketChannel extends Emitter<ChannelEvents> implements Channel {
       reconnectionDelayMax: RECONNECT_DELAY_MAX_MS,
       auth: (give) => {
         const resume = resumeToken()
-        give({ token: token(), ...(resume ? { resume } : {}) })
+        const greet = (known: string) => give({ token: known, ...(resume ? { resume } : {}) })
+        const given = token()
+        // At once where it is known; a token that never comes leaves the line without a greeting.
+        if (typeof given === 'string') greet(given)
+        else given.then(greet, () => undefined)
       },
     })
     this.listen(socket)
@@ -125,7 +129,8 @@ export class SocketChannel extends Emitter<ChannelEvents> implements Channel {
   }
 
   open(): void {
-    this.socket.connect()
+    // Socket.IO would greet the server twice on a line that is being opened already.
+    if (!this.socket.active) this.socket.connect()
   }
 
   async request<K extends keyof Requests>(name: K, data: Requests[K][0]): Promise<Requests[K][1]> {

@@ -22,6 +22,8 @@ declare global {
 
 export interface Measuring {
   mark(name: string): void
+  /** The names of the marks so far. */
+  passed(): string[]
   ecg(status: EngineStatus): void
   stats(read: () => Promise<ConsumerStats[]>): void
   reduced(what: Reduction): void
@@ -47,6 +49,7 @@ export function startMeasuring(scriptAt: number, target: Window = window): Measu
   }
   return {
     mark: (name) => { marks[name] ??= performance.now() },
+    passed: () => Object.keys(marks),
     ecg: (status) => { latest = status },
     stats: (reader) => { read = reader },
     reduced: (what) => {

@@ -1,8 +1,9 @@
 import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import {
-  lineBroke, openMedia, openScreen, RoomClient, RoomError, verdict,
+  lineBroke, openMedia, openScreen, RoomError, verdict,
   type EndReason, type LocalMedia, type PreparedDevice, type Reading, type RoomCredentials, type Source, type Verdict,
 } from '@/protocol'
+import { makeClient, type Begun } from './begin'
 import type { Measuring } from './measure'
 import { SpeakerHold } from './speaker'
 
@@ -20,23 +21,16 @@ export interface RoomOptions {
   measuring: Measuring
   renew: () => Promise<RoomCredentials>
   prepared?: PreparedDevice
+  begun?: Begun | null
 }
 
 /** One stay in a room, as reactive state. The client itself is never made reactive. */
 export function useRoom(options: RoomOptions) {
-  const client = new RoomClient({
-    credentials: options.credentials,
-    renew: options.renew,
-    prepared: options.prepared,
-    openCamera: async () => {
-      const { video, error } = await openMedia({ audio: false, video: true })
-      if (!video) throw error ?? RoomError.local('media_failed')
-      return video
-    },
-  })
+  const { begun, measuring } = options
+  const client = begun?.client ?? makeClient({ credentials: options.credentials, renew: options.renew, prepared: options.prepared })
   const snapshot = shallowRef(client.snapshot())
-  const problem = shallowRef<RoomError | null>(null)
-  const ended = shallowRef<{ reason: EndReason; error: RoomError | null } | null>(null)
+  const problem = shallowRef<RoomError | null>(begun?.problem ?? null)
+  const ended = shallowRef<{ reason: EndReason; error: RoomError | null } | null>(begun?.ended ?? null)
   const speaker = ref<string | null>(null)
   const quality = shallowRef<Verdict>({ grade: 'unknown', cause: 'measuring', lossPercent: 0, uplinkPercent: null, roundTripMs: null })
   const mutedByChair = ref<Source | null>(null)
@@ -65,19 +59,23 @@ export function useRoom(options: RoomOptions) {
   }
 
   client.on('changed', (now) => { snapshot.value = now })
-  client.on('mark', (name) => {
-    options.measuring.mark(name)
+  const passed = (name: string): void => {
     if (name === 'connected') settled.value = true
     if (name === 'joined') setTimeout(() => { settled.value = true }, SETTLED_MS)
+  }
+  client.on('mark', (name) => {
+    measuring.mark(name)
+    passed(name)
   })
+  if (begun) measuring.passed().forEach(passed)
   client.on('error', complain)
   client.on('mutedByChair', ({ source }) => { mutedByChair.value = source })
   client.on('ended', (how) => { ended.value = how })
-  client.on('reduced', options.measuring.reduced)
-  options.measuring.stats(() => client.stats())
+  client.on('reduced', measuring.reduced)
+  measuring.stats(() => client.stats())
 
   async function takeMedia(media: LocalMedia): Promise<void> {
-    options.measuring.mark('media')
+    measuring.mark('media')
     if (ended.value) {
       media.audio?.stop()
       media.video?.stop()
@@ -89,7 +87,7 @@ export function useRoom(options: RoomOptions) {
   }
 
   function start(): void {
-    client.join().catch(() => undefined) // told by `ended`
+    if (client.snapshot().phase === 'idle') client.join().catch(() => undefined) // told by `ended`
     void options.media.then(takeMedia)
   }
 

@@ -1,7 +1,8 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { api, ApiError, useCredentials } from '@/api/client'
+import { api, ApiError, readAnswer, useCredentials } from '@/api/client'
 import type { Practitioner, SessionReply } from '@/api/types'
+import type { Answer } from '@/head/start'
 
 /** Renewed this long before the account token ends, so that no request meets a token that has just ended. */
 const RENEW_BEFORE_S = 30
@@ -10,6 +11,14 @@ const RENEW_BEFORE_S = 30
 function oneTabAtATime<T>(work: () => Promise<T>): Promise<T> {
   const locks = navigator.locks as LockManager | null | undefined // there is none on an address without https
   return locks ? locks.request('hz.refresh', work) as Promise<T> : work()
+}
+
+/** The answer that the page's head asked for, once; null when there is none, or it failed on the way. */
+async function fromHead(): Promise<Answer | null> {
+  const { hzHead } = window
+  const answer = hzHead?.session
+  if (hzHead) hzHead.session = undefined
+  return await answer?.catch(() => null) ?? null
 }
 
 export const useSession = defineStore('session', () => {
@@ -40,7 +49,8 @@ export const useSession = defineStore('session', () => {
 
   async function renewOnce(): Promise<boolean> {
     try {
-      take(await oneTabAtATime(() => api.post<SessionReply>('/auth/refresh')))
+      const answer = await fromHead()
+      take(await (answer ? readAnswer<SessionReply>(answer) : oneTabAtATime(() => api.post<SessionReply>('/auth/refresh'))))
       return true
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
