@@ -61,7 +61,9 @@ test-web: setup
 
 test-python: setup $(TOOLS_STAMP)
 	@rm -f .coverage .coverage.*
-	.ci/in_own_network $(BIN)/pytest --cov --cov-report= --durations=15 $(ARGS)
+	@# Two processes: the browsers' driver keeps an event loop in its thread, which other tests need for theirs.
+	.ci/in_own_network $(BIN)/pytest --cov --cov-report= --durations=10 --ignore tests/browser $(ARGS)
+	.ci/in_own_network $(BIN)/pytest --cov --cov-append --cov-report= --durations=10 tests/browser $(ARGS)
 	@$(BIN)/coverage combine -q 2>/dev/null || true
 	@$(BIN)/coverage report --format=total | sed 's/^/coverage (lines and branches, percent): /'
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -82,17 +83,23 @@ async def test_late_frames_fill_the_hole(store: SignalStore) -> None:
 
 async def test_one_sync_serves_everyone_who_waits(tmp_path: Path) -> None:
     syncs: list[int] = []
+    everyone_waits = threading.Event()
 
     def sync(descriptor: int) -> None:
         syncs.append(descriptor)
+        if len(syncs) > 1:
+            assert everyone_waits.wait(20)
         os.fdatasync(descriptor)
 
     store = SignalStore(tmp_path, CountedClock(), sync=sync)
     log = await store.open(OWNER, ONE)
     await log.append(frame(0))
     assert len(syncs) == 1
-    await asyncio.gather(*(log.append(frame(sequence)) for sequence in range(1, 200)))
-    assert 1 <= len(syncs) - 1 < 100
+    waiting = [asyncio.ensure_future(log.append(frame(sequence))) for sequence in range(1, 200)]
+    await asyncio.sleep(0)
+    everyone_waits.set()
+    await asyncio.gather(*waiting)
+    assert len(syncs) - 1 <= 4
     await store.close()
 
 
