@@ -25,7 +25,7 @@ from server.auth.service import DEVICE_TOKEN_PREFIX, token_digest
 from server.config import Config, load_config
 from server.errors import ALREADY_EXISTS
 from server.keys import Keys
-from server.run import run
+from server.loop import run
 from signaling.access import Identity, RoomGrant, mint_room_token
 from signaling.personal import Personal
 

@@ -12,7 +12,7 @@ import clients.device.ecg as ecg
 import clients.device.ultrasound as ultrasound
 from server.config import LogConfig
 from server.log import configure_logging
-from server.run import run
+from server.loop import run
 
 device_app = typer.Typer(help="Gateways at the clinic.", no_args_is_help=True)
 

@@ -16,10 +16,10 @@ from server.archive.models import Device, Organization, Practitioner
 from server.archive.specialties import specialty as known_specialty
 from server.auth.actor import system_actor
 from server.auth.service import DEVICE_TOKEN_PREFIX, token_digest
-from server.cli_admin import ConfigOption, DataOption, opened_database, settings_for
+from server.cli_admin import ConfigOption, DataOption, admin_app, opened_database, settings_for
 from server.config import Config
+from server.loop import run
 from server.oncall.demo import seed_schedules
-from server.run import run
 
 
 class Level(StrEnum):
@@ -38,6 +38,7 @@ class DeviceKind(StrEnum):
     ULTRASOUND = "ultrasound"
 
 
+@admin_app.command("create-organization")
 def create_organization(
     name: Annotated[str, typer.Argument(help="Name in Chinese.")],
     level: Annotated[Level, typer.Option(help="Level of care.")],
@@ -54,6 +55,7 @@ def create_organization(
     typer.echo(place.id)
 
 
+@admin_app.command("create-device")
 def create_device(
     name: Annotated[str, typer.Argument(help="Name in Chinese.")],
     organization: Annotated[str, typer.Option(help="Id of the place where it stands.")],
@@ -87,6 +89,7 @@ async def _add(settings: Config, row: Organization | Device, place: str | None) 
         await AuditLog(SystemClock()).record(session, system_actor(), f"{kind}.create", kind, row.id)
 
 
+@admin_app.command("create-rota")
 def create_rota(
     specialty: Annotated[str, typer.Argument(help="Specialty code, such as cardiology.")],
     organization: Annotated[str, typer.Option(help="Id of the hospital that answers.")],

@@ -1,11 +1,7 @@
-"""``huizhen verify`` and ``huizhen export``:
-
-what can be checked and carried away without the running server.
-"""
+"""``huizhen verify``: what can be checked without the running server."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,8 +14,7 @@ from server.cli_admin import ConfigOption, DataOption, opened_database, settings
 from server.config import Config
 from server.consults.documents import addendum_stands, opinion_stands
 from server.consults.models import Addendum, Consultation, Opinion, PractitionerKey
-from server.export import export_consultation
-from server.run import run
+from server.loop import run
 
 verify_app = typer.Typer(help="Check that nothing kept was changed.", no_args_is_help=True)
 
@@ -65,19 +60,3 @@ async def _verify_opinion(settings: Config, consultation_id: str) -> int:
     for name, stands in verdicts:
         typer.echo(f"{name}: {'stands' if stands else 'DOES NOT STAND'}")
     return 0 if all(stands for _, stands in verdicts) else 1
-
-
-def export(
-    consultation: ConsultationArgument,
-    target: Annotated[Path, typer.Argument(help="ZIP file to write.")],
-    config: ConfigOption = None,
-    data: DataOption = None,
-) -> None:
-    """Write a consult's whole record (opinion, trail, recordings, signals) into one ZIP file."""
-    names = run(_export(settings_for(config, data), consultation, target))
-    typer.echo(f"{target}: {len(names)} files")
-
-
-async def _export(settings: Config, consultation_id: str, target: Path) -> list[str]:
-    async with opened_database(settings) as database, database.read() as session:
-        return await export_consultation(session, settings, consultation_id, target, SystemClock().wall())

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
-
-import uvloop
 
 from media.clock import SystemClock
 from server.app import Server
 from server.config import Config
 
-T = TypeVar("T")
-
 Running = Callable[[Server], AbstractAsyncContextManager[None]]
 """What stands on a running server: entered when it answers, left before it stops."""
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` on uvloop."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
 
 
 async def serve(config: Config, running: Running) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from server.cli import app
 from server.config import sample_toml
 from server.demo import seed
 from server.keys import Keys
-from server.run import run
+from server.loop import run
 from signaling.access import verify_room_token
 from tests.server.contract import Contract
 from tests.server.running import Caller, config_in
@@ -187,3 +189,22 @@ def test_what_is_not_there_is_named_instead_of_made_up(county: Path, arguments: 
 
 def test_the_sample_configuration_is_printed() -> None:
     assert huizhen("config").stdout == sample_toml()
+
+
+def test_every_command_is_found_and_explains_itself() -> None:
+    listed = huizhen("--help").output
+    for command in ("serve", "demo", "check", "config", "export", "device", "token", "admin", "verify"):
+        assert command in listed
+        assert huizhen(command, "--help").exit_code == 0
+    assert huizhen("nothing-of-the-kind").exit_code == 2
+
+
+def test_a_gateway_loads_nothing_of_the_server() -> None:
+    """Its computer is small, and the server's parts are more than half of what would be loaded."""
+    code = (
+        "import sys; from typer.testing import CliRunner; from server.cli import app; "
+        "assert CliRunner().invoke(app, ['device', 'ecg', '--help']).exit_code == 0; "
+        "print([name for name in ('server.app', 'sqlalchemy', 'alembic') if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
