@@ -29,6 +29,7 @@ VERSION_CONFLICT = ErrorCode(
 TICKET_INVALID = ErrorCode(
     "ticket_invalid", 403, "下载链接无效或已过期。", "The download link is not valid or has expired."
 )
+INTERNAL = ErrorCode("internal", 500, "服务器内部错误。", "The server failed.")
 NOT_READY = ErrorCode("not_ready", 503, "服务尚未就绪。", "The service is not ready yet.")
 BUSY = ErrorCode("busy", 503, "服务器繁忙，请稍后再试。", "The server is busy; please try again.")
 ALREADY_EXISTS = ErrorCode("already_exists", 409, "该内容已存在。", "This exists already.")

@@ -6,6 +6,7 @@ RFC 9457 problem documents with our stable code. The one place where faults beco
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,9 @@ from pydantic import ValidationError
 
 from media.errors import MALFORMED, NOT_FOUND, TOO_LARGE, ErrorCode, Fault
 from server.api.models import ApiModel, Bilingual
-from server.errors import FORBIDDEN, METHOD_NOT_ALLOWED, UNAUTHENTICATED, VALIDATION_FAILED
+from server.errors import FORBIDDEN, INTERNAL, METHOD_NOT_ALLOWED, UNAUTHENTICATED, VALIDATION_FAILED
+
+logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -106,7 +109,7 @@ _BY_STATUS = {
 async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn faults, failed validation and aiohttp's own refusals into problem documents.
 
-    What nobody expected is left to aiohttp: it logs the traceback and answers 500 with nothing of the inside.
+    What nobody expected is our fault: the log has all of it, the reply nothing of the inside.
     """
     try:
         return await handler(request)
@@ -122,3 +125,10 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         if "Allow" in refusal.headers:
             response.headers["Allow"] = refusal.headers["Allow"]
         return response
+    except Exception:
+        resource = request.match_info.route.resource
+        # The route's pattern, not the path: an address may name somebody.
+        logger.exception("%s %s failed", request.method, resource.canonical if resource else "unknown path")
+        if request.writer.output_size:
+            raise  # half a reply is on its way; aiohttp ends the connection
+        return problem_response(INTERNAL)

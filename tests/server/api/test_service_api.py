@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -97,6 +99,39 @@ def built(tmp_path: Path) -> Path:
     (root / "assets" / "app-Ab3dEf9h.js.br").write_bytes(b"compressed")
     (tmp_path / "secret.key").write_text("not yours")
     return root
+
+
+async def test_what_nobody_expected_is_told_as_our_fault_and_stands_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def broken(_request: web.Request) -> web.Response:
+        raise RuntimeError("inside")
+
+    app = web.Application(middlewares=[problem_middleware])
+    app.router.add_get("/patients/{id}", broken)
+    async with TestClient(TestServer(app)) as client:
+        reply = await client.get("/patients/li-xiulan")
+        body = await reply.json(content_type="application/problem+json")
+    assert (reply.status, body["code"], body["message"]["zh"]) == (500, "internal", "服务器内部错误。")
+    assert "inside" not in json.dumps(body)
+    assert "GET /patients/{id} failed" in caplog.text
+    assert "RuntimeError: inside" in caplog.text
+    assert "li-xiulan" not in caplog.text
+
+
+async def test_half_a_reply_is_not_followed_by_another(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b"half")
+        raise RuntimeError("inside")
+
+    app = web.Application(middlewares=[problem_middleware])
+    app.router.add_get("/", broken)
+    async with TestClient(TestServer(app)) as client:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await (await client.get("/")).read()
+    assert "GET / failed" in caplog.text
 
 
 async def test_the_web_client_is_served_with_its_headers(built: Path) -> None:
