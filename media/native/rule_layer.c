@@ -1,0 +1,130 @@
+/* One incoming stream, and who is sent it: media/relay/layer. */
+#include "rule_tables.h"
+
+#include <stdlib.h>
+
+#define PICTURE_BASE (1 << 16) /* keeps unwrapped picture ids positive, whatever order they come in */
+
+void rule_layer_init(struct rule_layer *layer) {
+    layer->ssrc = layer->rtx_ssrc = -1;
+    rule_missing_init(&layer->missing);
+    rule_frames_init(&layer->frames);
+    rule_layer_restart(layer);
+    layer->restarts = 0;
+}
+
+void rule_layer_restart(struct rule_layer *layer) {
+    rule_unwrapper_init(&layer->sequences, 16);
+    rule_unwrapper_init(&layer->pictures, 15);
+    layer->pictures.bits = 0; /* known with the first picture id */
+    layer->clock = (struct rule_clock){0};
+    rule_reception_init(&layer->reception);
+    rule_missing_reset(&layer->missing);
+    rule_history_clear(layer->rule, &layer->history);
+    layer->restarts++;
+}
+
+void rule_layer_replaced(struct rule_layer *layer) {
+    rule_layer_restart(layer);
+    for (int index = 0; index < layer->listed; index++) {
+        struct rule_subscription *subscription = layer->subscribers[index].subscription;
+        if (subscription->current == layer)
+            subscription->current = NULL;
+        if (subscription->timeline == layer)
+            subscription->timeline = NULL;
+        rule_tell(layer->rule, RULE_OF_LAYERS, &layer->news, RULE_KEY_WANTED);
+    }
+}
+
+/* The picture id as a number that keeps counting; it begins anew when its width changes. */
+int64_t rule_unwrap_picture(struct rule_layer *layer, int picture_id, int bits) {
+    if (bits != layer->pictures.bits)
+        rule_unwrapper_init(&layer->pictures, bits);
+    return rule_unwrap(&layer->pictures, (uint32_t)picture_id) + PICTURE_BASE;
+}
+
+static struct rule_subscriber *find(const struct rule_layer *layer, const struct rule_subscription *subscription) {
+    for (int index = 0; index < layer->listed; index++)
+        if (layer->subscribers[index].subscription == subscription && !layer->subscribers[index].gone)
+            return &layer->subscribers[index];
+    return NULL;
+}
+
+/* False when it takes no more. Idempotent. Not within a walk. */
+bool rule_subscribe(struct rule_layer *layer, struct rule_subscription *subscription) {
+    if (find(layer, subscription))
+        return true;
+    if (layer->listed == layer->room) {
+        int room = layer->room ? 2 * layer->room : 4;
+        struct rule_subscriber *more = NULL;
+        if (layer->listed < layer->rule->limits.consumers)
+            more = realloc(layer->subscribers, (size_t)room * sizeof *more);
+        if (!more)
+            return false;
+        layer->subscribers = more;
+        layer->room = room;
+    }
+    layer->subscribers[layer->listed++] = (struct rule_subscriber){subscription, false};
+    layer->live++;
+    return true;
+}
+
+static void compact(struct rule_layer *layer) {
+    int kept = 0;
+    for (int index = 0; index < layer->listed; index++)
+        if (!layer->subscribers[index].gone)
+            layer->subscribers[kept++] = layer->subscribers[index];
+    layer->listed = kept;
+}
+
+/* The last one to leave takes what was kept for it along. */
+void rule_unsubscribe(struct rule_layer *layer, struct rule_subscription *subscription) {
+    struct rule_subscriber *entry = find(layer, subscription);
+    if (entry) {
+        entry->gone = true;
+        layer->live--;
+        if (!layer->walked)
+            compact(layer);
+    }
+    if (!layer->live) {
+        rule_tell(layer->rule, RULE_OF_LAYERS, &layer->news, RULE_KEY_CAME);
+        rule_missing_reset(&layer->missing);
+        rule_history_clear(layer->rule, &layer->history);
+    }
+}
+
+void rule_layer_walked(struct rule_layer *layer) {
+    layer->walked = false;
+    if (layer->live != layer->listed)
+        compact(layer);
+}
+
+/* -- a subscription's layers: consumer's decisions, carried out ------------------------------------------- */
+
+bool rule_aim(struct rule_subscription *subscription, struct rule_layer *target) {
+    struct rule_layer *before = subscription->target;
+    subscription->target = target;
+    if (before && before != target && before != subscription->current)
+        rule_unsubscribe(before, subscription);
+    return rule_subscribe(target, subscription);
+}
+
+void rule_leave(struct rule_subscription *subscription) {
+    struct rule_layer *current = subscription->current, *target = subscription->target;
+    if (current)
+        rule_unsubscribe(current, subscription);
+    if (target && target != current)
+        rule_unsubscribe(target, subscription);
+    subscription->current = subscription->target = NULL;
+}
+
+/* Frames were left out before they had numbers: go on with the next key frame (plane.cut). */
+void rule_cut(struct rule_subscription *subscription) {
+    struct rule_layer *current = subscription->current;
+    if (!subscription->target)
+        subscription->target = current;
+    if (current && current != subscription->target)
+        rule_unsubscribe(current, subscription);
+    subscription->current = NULL;
+    rule_tell(subscription->rule, RULE_OF_SUBSCRIPTIONS, &subscription->news, RULE_STARVED);
+}

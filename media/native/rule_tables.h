@@ -1,0 +1,477 @@
+/* The tables behind rule.h, and what Python's objects (rule_module.c) do with them.
+ *
+ * One C file an idea, beside the Python file it is the twin of:
+ *   rule_packet.c     media/rtp/packet, red; rewrite.normalize    rule_payload.c    media/rtp/vp8, h264
+ *   rule_numbers.c    media/rtp/numbers, clocks; numbering        rule_history.c    history.History; the packets' pool
+ *   rule_reception.c  feedback.Reception, meter.FrameCount        rule_missing.c    feedback.Missing
+ *   rule_layer.c      layer                                       rule_rewrite.c    rewrite.rewrite, layers
+ *   rule_plane.c      plane (in and across)                       rule_rtx.c        plane (again), rtx, history (budget)
+ *   rule_pacer.c      pacer, downstream.Path                      rule_upstream.c   upstream, media/rtp/arrivals
+ *   rule.c            the objects themselves, events */
+#ifndef RULE_TABLES_H
+#define RULE_TABLES_H
+
+#include "rule.h"
+
+#include <math.h>
+#include <string.h>
+
+#define RULE_LAYERS 8          /* of one producer, and more than any encoder makes */
+#define RULE_TEMPORAL_LAYERS 4 /* VP8's TID has two bits */
+#define RULE_ALL_TEMPORAL 3
+#define RULE_KEY_FRAMES (-1) /* in the place of a temporal layer: key frames and nothing between them */
+#define RULE_CLASSES 5       /* of what waits: retransmissions, then media/relay/pacer's order */
+
+static inline uint16_t rule_get16(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]); }
+static inline uint32_t rule_get32(const uint8_t *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+static inline void rule_put16(uint8_t *at, unsigned value) {
+    at[0] = (uint8_t)(value >> 8);
+    at[1] = (uint8_t)value;
+}
+static inline void rule_put32(uint8_t *at, uint32_t value) {
+    rule_put16(at, value >> 16);
+    rule_put16(at + 2, value);
+}
+
+/* -- numbers (rule_numbers.c) ---------------------------------------------------------------------------- */
+
+struct rule_unwrapper {
+    int64_t last;
+    uint8_t bits; /* 15 or 16 .. */
+    bool known;
+};
+void rule_unwrapper_init(struct rule_unwrapper *unwrapper, int bits);
+int64_t rule_unwrap(struct rule_unwrapper *unwrapper, uint32_t value);
+
+struct rule_numbers { /* numbering.NumberMap */
+    int64_t delta, first, newest, newest_out;
+    int64_t *drops; /* ring of `most`, rising; NULL until something was dropped */
+    int most, count, start;
+};
+void rule_numbers_init(struct rule_numbers *map, int64_t first_out, int most);
+void rule_numbers_free(struct rule_numbers *map);
+void rule_numbers_restart(struct rule_numbers *map, int64_t number);
+void rule_numbers_drop(struct rule_numbers *map, int64_t number);
+bool rule_numbers_map(struct rule_numbers *map, int64_t number, int64_t *out);
+
+struct rule_clock { /* rtp.clocks.ClockMap */
+    uint64_t ntp;
+    uint32_t rtp_timestamp;
+    double received_at;
+    bool known;
+};
+int32_t rule_ts_diff(uint32_t a, uint32_t b);
+uint64_t rule_ntp_of(const struct rule_clock *clock, uint32_t timestamp, int clock_rate);
+uint32_t rule_rtp_of(const struct rule_clock *clock, uint64_t ntp, int clock_rate);
+uint32_t rule_continued(bool reported, uint32_t by_reports, bool started, uint32_t last, double elapsed,
+                        int clock_rate, uint32_t timestamp);
+uint32_t rule_send_time(double now);
+
+/* -- packets (rule_packet.c, rule_payload.c) ------------------------------------------------------------- */
+
+struct rule_header { /* rtp.packet.RtpHeader */
+    uint32_t timestamp, ssrc;
+    uint16_t sequence, extension_profile;
+    uint16_t extension_start, extension_end, payload_start, payload_end;
+    uint8_t payload_type;
+    bool extended; /* the X bit */
+};
+
+/* One packet in the router's numbers, with its own values beside it; -1 = absent (rewrite.MediaPacket). */
+struct rule_packet {
+    struct rule_packet *next; /* in the pool's free list, or in a bucket of a history */
+    int64_t sequence;         /* unwrapped, of its layer */
+    int64_t picture_id;       /* unwrapped, of its layer */
+    double received_at;
+    uint32_t timestamp;
+    int32_t references;
+    uint16_t size, extension_profile, payload_start, payload_end;
+    int16_t send_time_at, number_at, primary_at, picture_id_at, tl0_at, tl0;
+    uint8_t picture_id_bits, temporal_layer;
+    bool keyframe, starts_frame, layer_sync;
+    uint8_t data[];
+};
+
+enum rule_codec { RULE_OTHER, RULE_OPUS, RULE_VP8, RULE_H264 };
+
+struct rule_ingress {           /* rewrite.Ingress; -1 or 0 = absent */
+    int16_t payload_types[128]; /* the producer's to the router's */
+    int16_t rtx_payload_types[128];
+    uint8_t extension_ids[256];
+    uint8_t send_time_id, number_id, level_id;
+    int16_t red_type;
+    enum rule_codec codec;
+};
+
+bool rule_parse_header(const uint8_t *data, size_t size, struct rule_header *header);
+
+struct rule_element { /* walks header extensions: start with {0} */
+    int id, at, length;
+    int position;
+};
+/* 1 = an element, 0 = the end, -1 = malformed. */
+int rule_next_element(const uint8_t *data, const struct rule_header *header, struct rule_element *element);
+/* rtp.packet.find_extension: the value's place, -1 = absent, -2 = malformed. */
+int rule_find_extension(const uint8_t *data, const struct rule_header *header, int id, int length);
+
+enum rule_verdict { RULE_OK, RULE_NOT_FORWARDED, RULE_MALFORMED };
+/* `packet->data` holds the packet; its fields are filled. The picture id is as it stands. */
+enum rule_verdict rule_normalize(struct rule_packet *packet, struct rule_header *header,
+                                 const struct rule_ingress *ingress, int64_t sequence, double now);
+void rule_blank_extensions(uint8_t *data, const struct rule_header *header, const bool *removed);
+
+struct rule_vp8 {
+    int end, picture_id, picture_id_at, tl0, tl0_at;
+    uint8_t picture_id_bits, temporal_layer, partition;
+    bool start_of_partition, layer_sync, keyframe;
+};
+bool rule_parse_vp8(const uint8_t *data, int start, int end, struct rule_vp8 *descriptor);
+bool rule_vp8_size(const uint8_t *data, int start, int end, int *width, int *height);
+bool rule_h264_keyframe(const uint8_t *data, int start, int end, bool *keyframe);
+bool rule_h264_droppable(const uint8_t *data, int start, int end);
+
+/* -- the pool and histories (rule_history.c) ------------------------------------------------------------- */
+
+struct rule_pool { /* packets of one size, taken a slab at a time, given back to the list, never to the system */
+    struct rule_packet *free;
+    void **slabs;
+    int slab_count, used, size, most;
+    size_t stride;
+};
+void rule_pool_init(struct rule_pool *pool, int most, size_t packet_bytes);
+void rule_pool_free(struct rule_pool *pool);
+/* One reference is the caller's; NULL when `most` are in use. */
+struct rule_packet *rule_packet_take(struct rule_pool *pool);
+void rule_packet_keep(struct rule_packet *packet);
+void rule_packet_release(struct rule_pool *pool, struct rule_packet *packet);
+
+struct rule_history {           /* history.History */
+    struct rule_packet **order; /* ring in the order of arrival; NULL until the first packet */
+    struct rule_packet **buckets;
+    int most, start, count;
+};
+void rule_history_add(struct rule *rule, struct rule_history *history, struct rule_packet *packet);
+struct rule_packet *rule_history_get(const struct rule_history *history, int64_t sequence);
+bool rule_history_shed(struct rule *rule, struct rule_history *history);
+void rule_history_clear(struct rule *rule, struct rule_history *history);
+
+/* -- counters (rule_reception.c, rule_missing.c) --------------------------------------------------------- */
+
+struct rule_reception { /* feedback.Reception */
+    int64_t first, highest;
+    uint64_t packets, octets, bursts, frames;
+    double jitter, frozen_s, frame_at;
+    int64_t frame_timestamp; /* -1 before the first */
+    uint32_t transit;
+    bool known, transit_known;
+};
+void rule_reception_init(struct rule_reception *reception);
+void rule_received(struct rule_reception *reception, int64_t sequence, uint32_t timestamp, size_t size, int clock_rate,
+                   double freeze_s, double now);
+
+struct rule_frames { /* meter.FrameCount */
+    uint64_t spread[RULE_TEMPORAL_LAYERS];
+    int64_t key_timestamp;
+    double key_at, key_gap;
+    uint64_t next_key, key_octets;
+};
+void rule_frames_init(struct rule_frames *frames);
+void rule_frames_count(struct rule_frames *frames, const struct rule_packet *packet, double now);
+
+struct rule_missing_entry {
+    int64_t sequence;
+    double next, since;
+    int tries;
+};
+struct rule_missing { /* feedback.Missing */
+    struct rule_missing_entry *entries;
+    int count;
+    int64_t newest;
+    double due, round_trip;
+    uint64_t requested;
+    bool known, lost_for_good;
+};
+void rule_missing_init(struct rule_missing *missing);
+void rule_missing_free(struct rule_missing *missing);
+/* Another table takes its place: everything is forgotten, the counts too. */
+void rule_missing_reset(struct rule_missing *missing);
+bool rule_missing_arrived(struct rule *rule, struct rule_missing *missing, int64_t sequence, double now, bool again);
+/* The numbers to ask for now, at most `missing_most`; how many. */
+int rule_missing_take(struct rule *rule, struct rule_missing *missing, int64_t *numbers, double now);
+
+/* -- objects --------------------------------------------------------------------------------------------- */
+
+struct rule_news { /* first member of all that events concern */
+    struct rule_news *next, *previous;
+    unsigned kinds;
+    void *handle;
+};
+enum rule_order { RULE_OF_LAYERS, RULE_OF_SUBSCRIPTIONS, RULE_OF_PEERS, RULE_OF_PRODUCERS, RULE_ORDERS };
+void rule_tell(struct rule *rule, enum rule_order order, struct rule_news *news, unsigned kind);
+void rule_forget_news(struct rule *rule, struct rule_news *news);
+
+struct rule_subscriber {
+    struct rule_subscription *subscription;
+    bool gone; /* left while the list was walked: still visited, then taken out */
+};
+
+struct rule_layer {
+    struct rule_news news;
+    struct rule *rule;
+    struct rule_producer *producer;
+    int index, clock_rate;
+    int64_t ssrc, rtx_ssrc; /* -1 = not known */
+    bool asks_again, alive;
+    double last_at;
+    struct rule_unwrapper sequences, pictures;
+    struct rule_clock clock;
+    struct rule_reception reception;
+    struct rule_missing missing;
+    struct rule_history history;
+    struct rule_frames frames;
+    struct rule_subscriber *subscribers;
+    int listed, live, room; /* entries, those that are not gone, of memory */
+    bool walked;
+    uint32_t restarts;
+    uint64_t recovered, duplicates, rtx_padding;
+    int width, height; /* of the last key frame, pixels; 0 = not known */
+};
+void rule_layer_init(struct rule_layer *layer);
+/* Another stream took its place: nothing of the old numbers holds (Layer.restart). */
+void rule_layer_restart(struct rule_layer *layer);
+/* The same, and its consumers begin again at a key frame (plane.restart). */
+void rule_layer_replaced(struct rule_layer *layer);
+bool rule_subscribe(struct rule_layer *layer, struct rule_subscription *subscription);
+void rule_unsubscribe(struct rule_layer *layer, struct rule_subscription *subscription);
+void rule_layer_walked(struct rule_layer *layer);
+int64_t rule_unwrap_picture(struct rule_layer *layer, int picture_id, int bits);
+
+struct rule_level {
+    double at;
+    uint8_t level; /* 0 is silence, 127 the loudest */
+};
+
+struct rule_producer {
+    struct rule_news news;
+    struct rule_peer *peer;
+    struct rule_producer *next; /* of the peer's */
+    struct rule_ingress ingress;
+    bool paused;
+    int layer_count, consumers;
+    struct rule_layer layers[RULE_LAYERS];
+    struct rule_level *levels; /* ring; the newest stay */
+    int level_start, level_count;
+};
+
+struct rule_sent { /* the numbers of one sent packet */
+    int64_t sequence;
+    double resent_at; /* -INFINITY = never */
+    uint32_t timestamp;
+    int32_t out; /* -1 = empty */
+    int32_t picture_id;
+    int16_t tl0;
+    int16_t layer;
+};
+
+struct rule_egress { /* rewrite.Egress, layers.TemporalFilter */
+    uint32_t ssrc;
+    struct rule_numbers sequences, pictures;
+    int temporal_target, temporal_current;
+    int64_t temporal_timestamp; /* -1 = none */
+    bool temporal_is_key;
+    uint32_t timestamp_delta, last_timestamp;
+    bool started; /* last_timestamp is known */
+    double last_sent_at;
+    int16_t tl0;
+    uint8_t tl0_delta;
+    int16_t plain_type;
+    bool removes;
+    bool removed[256]; /* the router's extension ids this receiver does not know */
+    struct rule_sent *sent;
+    uint64_t packets, octets;
+};
+
+struct rule_subscription {
+    struct rule_news news;
+    struct rule *rule;
+    struct rule_producer *producer;
+    struct rule_peer *outlet;
+    struct rule_egress egress;
+    int clock_rate;
+    int numbered; /* id under which the receiver knows transport-wide numbers, 0 = it does not */
+    bool waits;
+    int priority; /* class of what waits */
+    int held;
+    struct rule_layer *current, *target, *timeline;
+    double started_at; /* -1 = not yet */
+    uint64_t retransmitted, refused;
+    int rtx_payload_type; /* -1 = without RTX */
+    uint32_t rtx_ssrc;
+    uint16_t rtx_sequence;
+    double budget, refilled_at; /* history.RetransmissionBudget */
+    uint64_t budget_refused;
+};
+
+struct rule_waiting { /* pacer.Waiting */
+    struct rule_waiting *next;
+    struct rule_subscription *subscription;
+    struct rule_layer *layer;   /* NULL of a retransmission */
+    struct rule_packet *packet; /* a reference; NULL of a retransmission */
+    int size;
+    uint16_t sequence; /* to send again */
+    bool starts;
+};
+struct rule_queue {
+    struct rule_waiting *head, *tail;
+};
+
+struct rule_pacer { /* pacer.Pacer */
+    struct rule_queue queues[RULE_CLASSES];
+    double fast, slow, pace, open_at, opens_at, most_bytes;
+    int64_t bytes;
+    int count;
+    uint64_t dropped;
+};
+
+struct rule_arrival {
+    int64_t number; /* unwrapped */
+    int64_t ticks;
+    int32_t next; /* in its bucket; -1 = the last */
+};
+struct rule_arrivals { /* rtp.arrivals.Arrivals */
+    struct rule_arrival *ring; /* in the order of arrival */
+    int32_t *buckets;
+    int start, count, pending;
+    int64_t first; /* not yet told */
+    bool known;
+    struct rule_unwrapper numbers;
+};
+struct rule_stamp { /* one packet with abs-send-time, for REMB */
+    double at;
+    uint32_t send_time, size, ssrc;
+};
+
+struct rule_route {
+    struct rule_layer *layer; /* NULL = a free place */
+    uint32_t ssrc;
+    bool is_rtx;
+};
+
+struct rule_sent_number {
+    double at;
+    int64_t number; /* -1 = empty, or told of */
+    int32_t size;
+};
+
+struct rule_peer {
+    struct rule_news news;
+    struct rule *rule;
+    void *out;
+    struct rule_peer *next, *previous; /* of the rule's */
+    struct rule_producer *producers;
+    struct rule_route *routes; /* open addressing */
+    int route_count, route_room;
+    struct rule_packet *parked, *parked_last; /* wait for Python; data, size and received_at alone are set */
+    int parked_count;
+    uint64_t malformed, unrouted, overflowed;
+    /* the way out */
+    struct rule_pacer pacer;
+    struct rule_peer *next_holding, *previous_holding; /* those with something that waits */
+    bool holding;
+    int64_t number; /* the next packet's, unwrapped */
+    struct rule_sent_number *sent;
+    /* the way in: what the publisher is told */
+    int feedback_id;      /* of the extension that is read in each packet, 0 = none */
+    bool feedback_stamps; /* abs-send-time instead of numbers */
+    double feedback_due;
+    uint32_t feedback_ssrc;
+    struct rule_arrivals arrivals;
+    struct rule_stamp *stamps;
+    int stamp_count;
+};
+
+struct rule {
+    pthread_mutex_t lock;
+    struct rule_limits limits;
+    struct rule_sink sink;
+    struct rule_pool pool;
+    struct rule_news orders[RULE_ORDERS]; /* heads of rings */
+    struct rule_peer *peers, *holding;
+    struct rule_waiting *free_waiting, *waiting_slabs;
+    struct rule_stats stats;
+};
+
+/* -- what Python decides (rule.c, rule_layer.c) ---------------------------------------------------------- */
+
+/* NULL without memory. `handle` comes back in events. */
+struct rule_peer *rule_peer_new(struct rule *rule, void *handle);
+/* Its producers and its subscriptions were freed before. */
+void rule_peer_free(struct rule_peer *peer);
+struct rule_producer *rule_producer_new(struct rule_peer *peer, const struct rule_ingress *ingress, int layers,
+                                        int clock_rate, bool asks_again, void *handle);
+/* Its subscriptions were freed before. */
+void rule_producer_free(struct rule_producer *producer);
+bool rule_bind(struct rule_peer *peer, uint32_t ssrc, struct rule_layer *layer, bool is_rtx);
+void rule_unbind(struct rule_peer *peer, uint32_t ssrc);
+const struct rule_route *rule_route(const struct rule_peer *peer, uint32_t ssrc);
+
+struct rule_subscription *rule_subscription_new(struct rule_producer *producer, struct rule_peer *outlet,
+                                                const struct rule_subscription *values, uint32_t ssrc,
+                                                int first_sequence, bool remember, void *handle);
+void rule_subscription_free(struct rule_subscription *subscription);
+/* The target is another layer from now on; false when it takes no more subscribers. */
+bool rule_aim(struct rule_subscription *subscription, struct rule_layer *target);
+void rule_leave(struct rule_subscription *subscription);
+void rule_cut(struct rule_subscription *subscription);
+
+/* The first packet that waits for Python, NULL when none does; `dead` is its layer if its SSRC is known. */
+const struct rule_packet *rule_stuck(const struct rule_peer *peer, struct rule_layer **dead);
+/* Python has decided about the first one: take it as things are now, and those behind it that can be taken. */
+void rule_resume(struct rule *rule, struct rule_peer *peer, bool malformed);
+
+/* -- inside ---------------------------------------------------------------------------------------------- */
+
+void rule_forward(struct rule_layer *layer, struct rule_packet *packet, double now);
+void rule_deliver(struct rule_subscription *subscription, struct rule_layer *layer, struct rule_packet *packet,
+                  bool starts, uint32_t send_time, double now);
+void rule_begin(struct rule_egress *egress, const struct rule_packet *packet, uint32_t timestamp_delta);
+
+struct rule_written { /* the numbers a packet goes out with; -1 = absent */
+    uint32_t timestamp;
+    int32_t picture_id;
+    int16_t tl0;
+    uint16_t out;
+};
+/* False = left out. */
+bool rule_rewrite(const struct rule_packet *packet, struct rule_egress *egress, const struct rule *rule, int layer,
+                  struct rule_written *written);
+/* Into `room` with all that differs between consumers; `gap` bytes are left between header and payload. The size. */
+size_t rule_write(const struct rule_packet *packet, const struct rule_egress *egress,
+                  const struct rule_written *written, uint32_t send_time, uint8_t *room, size_t gap);
+
+int rule_retransmit(struct rule_subscription *subscription, const uint16_t *sequences, int count, double now);
+int rule_resend(struct rule_subscription *subscription, uint16_t sequence, double now);
+int rule_pad(struct rule_peer *peer, struct rule_subscription *const *subscriptions, int count, int least, double now);
+bool rule_unwrap_rtx(struct rule_layer *layer, const uint8_t *data, const struct rule_header *header,
+                     int payload_type, struct rule_packet *packet);
+
+void rule_pacer_init(struct rule_pacer *pacer, const struct rule_limits *limits);
+void rule_set_target(struct rule_peer *peer, double bps);
+void rule_hold(struct rule_peer *peer, struct rule_waiting item, double now);
+void rule_forget_waiting(struct rule_peer *peer, const struct rule_subscription *subscription);
+uint8_t *rule_reserve(struct rule_peer *peer, size_t size);
+/* Write the transport's number where it stands, send, keep the books. */
+bool rule_commit(struct rule_peer *peer, uint8_t *room, size_t size, int number_at, double now);
+
+/* False = malformed. */
+bool rule_note_arrival(struct rule_peer *peer, const uint8_t *data, size_t size, const struct rule_header *header,
+                       double now);
+int rule_arrivals_untold(struct rule_peer *peer, struct rule_arrival *told);
+void rule_arrivals_told(struct rule_peer *peer, int64_t next, int64_t before);
+void rule_upstream_free(struct rule_peer *peer);
+void rule_note_level(struct rule_producer *producer, const uint8_t *data, const struct rule_header *header,
+                     double now, bool *malformed);
+
+#endif
