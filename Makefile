@@ -13,6 +13,7 @@ PY_STAMP := $(STAMPS)/python
 NPM_STAMP := $(STAMPS)/npm
 WEB_STAMP := $(STAMPS)/web
 TOOLS_STAMP := $(STAMPS)/test-tools
+NATIVE_STAMP := $(STAMPS)/native
 
 WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
@@ -21,13 +22,18 @@ WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -p
 help: ## what can be asked for
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
 
-setup: $(PY_STAMP) $(WEB_STAMP) ## all that `run` and `test` need; quick when nothing changed
+setup: $(PY_STAMP) $(NATIVE_STAMP) $(WEB_STAMP) ## all that `run` and `test` need; quick when nothing changed
 
 run: setup ## the demo: server, demo county, simulated devices
 	@$(BIN)/huizhen demo $(ARGS)
 
 $(PY_STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) .ci/setup_python.py $(VENV)
+	@mkdir -p $(@D) && touch $@
+
+# Optional: without a compiler there is a warning, and the Python plane runs.
+$(NATIVE_STAMP): $(PY_STAMP) hatch_build.py $(wildcard media/native/*.[ch])
+	@$(BIN)/python hatch_build.py
 	@mkdir -p $(@D) && touch $@
 
 $(NPM_STAMP): $(WEB)/package-lock.json
@@ -45,11 +51,12 @@ $(TOOLS_STAMP): .ci/install_test_tools
 	@.ci/install_test_tools
 	@mkdir -p $(@D) && touch $@
 
-check: setup ## format, lint, types, layers
+check: setup ## format, lint, types, layers, C without a warning
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@! command -v cc >/dev/null || $(BIN)/python hatch_build.py --strict
 	cd $(WEB) && npm run --silent check
 
 # Browsers and media tests run in a network of their own that holds nothing but `lo`:
@@ -79,4 +86,4 @@ lock: $(PY_STAMP) ## renew the lock files from pyproject.toml and package.json
 	cd $(WEB) && npm install --package-lock-only --no-audit --no-fund
 
 clean: ## forget everything that was built (demo data stay)
-	rm -rf $(VENV) build $(WEB)/node_modules $(WEB)/dist .mypy_cache .ruff_cache .pytest_cache .coverage*
+	rm -rf $(VENV) build media/_native*.so* $(WEB)/node_modules $(WEB)/dist .mypy_cache .ruff_cache .pytest_cache .coverage*

@@ -1,7 +1,7 @@
 """The compiled part of the media plane (sources: ``media/native/*.c``). Reach it through `media.native`.
 
 Nothing here calls back into Python, logs, or raises for what a peer sends. Every call that enters the kernel
-or works on packets releases the GIL. An object is used by one thread at a time unless its text says otherwise.
+or works on packets releases the GIL. An object is used by one thread at a time unless its text says more.
 """
 
 from collections.abc import Sequence
@@ -56,8 +56,8 @@ class Batch:
 
     All memory is allocated here and by `add_peer`; sending and receiving allocate only what they return.
 
-    :param fd: a bound, non-blocking UDP socket, which stays the caller's. Bound to ``0.0.0.0`` it can speak for
-        many local addresses (127.0.0.0/8 of a loopback): give peers a ``local_ip``.
+    :param fd: a bound, non-blocking UDP socket, which stays the caller's. Bound to ``0.0.0.0`` it can speak
+        for many local addresses (127.0.0.0/8 of a loopback): give peers a ``local_ip``.
     :param slots: datagrams in one system call, 1 to 1024.
     :param records: media packets that one `receive` can tell of.
     """

@@ -70,6 +70,19 @@ class PacketBuffer:
         self.length = ffi.new("int *")
 
 
+def new_session(profile: SrtpProfile, key: bytes, outbound: bool) -> Session:
+    """libsrtp's context for one direction of one transport; freed with the `Session`.
+
+    :param key: master key and salt.
+    :param outbound: protects when True, unprotects otherwise.
+    """
+    ssrc_type = Policy.SSRC_ANY_OUTBOUND if outbound else Policy.SSRC_ANY_INBOUND
+    policy = Policy(key=key, ssrc_type=ssrc_type, srtp_profile=profile.libsrtp_id)
+    policy.allow_repeat_tx = True
+    policy.window_size = _REPLAY_WINDOW
+    return Session(policy)
+
+
 class SrtpContext:
     """One direction of one transport.
 
@@ -81,12 +94,8 @@ class SrtpContext:
     __slots__ = ("_buffer", "_rtcp", "_rtp", "_session", "_srtp")
 
     def __init__(self, profile: SrtpProfile, key: bytes, outbound: bool, buffer: PacketBuffer) -> None:
-        ssrc_type = Policy.SSRC_ANY_OUTBOUND if outbound else Policy.SSRC_ANY_INBOUND
-        policy = Policy(key=key, ssrc_type=ssrc_type, srtp_profile=profile.libsrtp_id)
-        policy.allow_repeat_tx = True
-        policy.window_size = _REPLAY_WINDOW
         # libsrtp's memory is freed with the Session, so it is kept although only its handle is used.
-        self._session = Session(policy)
+        self._session = new_session(profile, key, outbound)
         self._srtp = self._session._srtp[0]
         self._rtp: Callable[[Any, Any, Any], int] = lib.srtp_protect if outbound else lib.srtp_unprotect
         self._rtcp: Callable[[Any, Any, Any], int] = (

@@ -1,0 +1,109 @@
+"""The compiled part of the media plane, where it was built and works here.
+
+`available` is the one place that knows. The module borrows libsrtp from pylibsrtp's wheel by the addresses
+of four functions; so the wheel's own declaration of them must be the one that the C code was written for, and
+what comes out must be, byte for byte, what pylibsrtp itself gives. Otherwise the Python plane runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pylibsrtp import Policy, Session
+from pylibsrtp._binding import ffi, lib
+
+from media.transport.srtp import SRTP_PROFILES, SrtpProfile, new_session
+
+if TYPE_CHECKING:
+    from media import _native
+
+ABI = 1
+"""The Python face this package is written for."""
+
+_FUNCTIONS = ("srtp_protect", "srtp_unprotect", "srtp_protect_rtcp", "srtp_unprotect_rtcp")
+_SIGNATURE = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
+
+
+class NativeUnavailableError(Exception):
+    """The compiled module cannot be used; the text says why."""
+
+
+@cache
+def problem() -> str | None:
+    """Why the compiled module cannot be used; None when it can. Looked at once in a process."""
+    try:
+        _prepare()
+    except NativeUnavailableError as error:
+        return str(error)
+    return None
+
+
+def available() -> bool:
+    """Whether the compiled module is there and has passed its self-test."""
+    return problem() is None
+
+
+def module() -> ModuleType:
+    """The compiled module. Raises NativeUnavailableError."""
+    reason = problem()
+    if reason is not None:
+        raise NativeUnavailableError(reason)
+    return importlib.import_module("media._native")
+
+
+def srtp(profile: SrtpProfile, key: bytes, outbound: bool) -> _native.Srtp:
+    """One direction of one SRTP session for the compiled module.
+
+    :param key: master key and salt. Raises NativeUnavailableError.
+    """
+    return _srtp(module(), profile, key, outbound)
+
+
+def _srtp(compiled: Any, profile: SrtpProfile, key: bytes, outbound: bool) -> _native.Srtp:
+    session = new_session(profile, key, outbound)
+    made: _native.Srtp = compiled.Srtp(context_address(session), session, outbound)
+    return made
+
+
+def context_address(session: Session) -> int:
+    """Where libsrtp keeps a session; good as long as the session lives."""
+    return int(ffi.cast("uintptr_t", session._srtp[0]))
+
+
+def _prepare() -> None:
+    try:
+        compiled: Any = importlib.import_module("media._native")
+    except ImportError as error:
+        raise NativeUnavailableError(f"not built ({error})") from error
+    if compiled.ABI != ABI:
+        raise NativeUnavailableError(f"built for another version (interface {compiled.ABI}, not {ABI})")
+    compiled.bind([_address(name) for name in _FUNCTIONS])
+    for profile in SRTP_PROFILES:
+        _compare(compiled, profile)
+
+
+def _address(name: str) -> int:
+    function = getattr(lib, name, None)
+    if function is None or str(ffi.typeof(function)) != f"<ctype '{_SIGNATURE}'>":
+        raise NativeUnavailableError(f"pylibsrtp declares {name} in another way")
+    return int(ffi.cast("uintptr_t", ffi.addressof(lib, name)))
+
+
+def _compare(compiled: Any, profile: SrtpProfile) -> None:
+    """The self-test: our calls give what pylibsrtp's give, and come back to what they were given."""
+    key = bytes(range(profile.key_length + profile.salt_length))
+    rtp = bytes.fromhex("806000010000000211223344") + bytes(range(200))
+    rtcp = bytes.fromhex("80c8000611223344") + bytes(range(20))
+    theirs = Session(Policy(key=key, ssrc_type=Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile.libsrtp_id))
+    ours = _srtp(compiled, profile, key, True)
+    back = _srtp(compiled, profile, key, False)
+    pairs = (
+        (rtp, theirs.protect(rtp), ours.rtp, back.rtp),
+        (rtcp, theirs.protect_rtcp(rtcp), ours.rtcp, back.rtcp),
+    )
+    for plain, expected, protect, unprotect in pairs:
+        if protect(plain) != expected or unprotect(expected) != plain:
+            raise NativeUnavailableError(f"the self-test of {profile.name} gave other bytes than pylibsrtp")

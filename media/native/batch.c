@@ -1,0 +1,291 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "batch.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+enum { CONTROL_SIZE = 128 }; /* of one message: packet info and segment size, aligned */
+
+_Static_assert(CONTROL_SIZE >= CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(uint16_t)), "control room");
+
+enum datagram_kind datagram_classify(const uint8_t *datagram, size_t length)
+{
+    if (length < 8)
+        return DATAGRAM_GARBAGE;
+    uint8_t first = datagram[0];
+    if (first <= 3)
+        return DATAGRAM_STUN;
+    if (first >= 20 && first <= 63)
+        return DATAGRAM_DTLS;
+    if (first < 128 || first > 191)
+        return DATAGRAM_GARBAGE;
+    if (datagram[1] >= 192 && datagram[1] <= 223)
+        return DATAGRAM_RTCP;
+    return length >= 12 ? DATAGRAM_RTP : DATAGRAM_GARBAGE;
+}
+
+int64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+bool inbox_init(struct inbox *inbox, int fd, unsigned slots, bool locals)
+{
+    *inbox = (struct inbox){.fd = fd, .slots = slots, .locals = locals};
+    inbox->bytes = malloc((size_t)slots * DATAGRAM_STRIDE);
+    inbox->messages = calloc(slots, sizeof *inbox->messages);
+    inbox->vectors = calloc(slots, sizeof *inbox->vectors);
+    inbox->sources = calloc(slots, sizeof *inbox->sources);
+    inbox->controls = locals ? calloc(slots, CONTROL_SIZE) : NULL;
+    if (inbox->bytes == NULL || inbox->messages == NULL || inbox->vectors == NULL || inbox->sources == NULL
+        || (locals && inbox->controls == NULL)) {
+        inbox_free(inbox);
+        return false;
+    }
+    for (unsigned slot = 0; slot < slots; slot++) {
+        inbox->vectors[slot] = (struct iovec){inbox_bytes(inbox, slot), DATAGRAM_MOST};
+        struct msghdr *header = &inbox->messages[slot].msg_hdr;
+        header->msg_iov = &inbox->vectors[slot];
+        header->msg_iovlen = 1;
+        header->msg_name = &inbox->sources[slot];
+    }
+    return true;
+}
+
+void inbox_free(struct inbox *inbox)
+{
+    free(inbox->bytes);
+    free(inbox->messages);
+    free(inbox->vectors);
+    free(inbox->sources);
+    free(inbox->controls);
+    *inbox = (struct inbox){.fd = -1};
+}
+
+unsigned inbox_read(struct inbox *inbox, unsigned most)
+{
+    if (most > inbox->slots)
+        most = inbox->slots;
+    for (unsigned slot = 0; slot < most; slot++) {
+        struct msghdr *header = &inbox->messages[slot].msg_hdr;
+        header->msg_namelen = sizeof *inbox->sources;
+        if (inbox->locals) {
+            header->msg_control = inbox->controls + (size_t)slot * CONTROL_SIZE;
+            header->msg_controllen = CONTROL_SIZE;
+        }
+    }
+    int read = recvmmsg(inbox->fd, inbox->messages, most, MSG_DONTWAIT, NULL);
+    return read > 0 ? (unsigned)read : 0;
+}
+
+uint32_t inbox_local(const struct inbox *inbox, unsigned slot)
+{
+    struct msghdr *header = &inbox->messages[slot].msg_hdr;
+    if (!inbox->locals)
+        return 0;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL; part = CMSG_NXTHDR(header, part)) {
+        if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(part), sizeof info);
+            return info.ipi_addr.s_addr;
+        }
+    }
+    return 0;
+}
+
+void destination_init(struct destination *to)
+{
+    *to = (struct destination){.first = BATCH_NONE, .last = BATCH_NONE};
+}
+
+bool outbox_init(struct outbox *outbox, int fd, unsigned slots, bool segments)
+{
+    *outbox = (struct outbox){.fd = fd, .slots = slots, .segments = segments};
+    outbox->bytes = malloc((size_t)slots * DATAGRAM_STRIDE);
+    outbox->items = calloc(slots, sizeof *outbox->items);
+    outbox->messages = calloc(slots, sizeof *outbox->messages);
+    outbox->vectors = calloc(slots, sizeof *outbox->vectors);
+    outbox->firsts = calloc(slots, sizeof *outbox->firsts);
+    outbox->controls = calloc(slots, CONTROL_SIZE);
+    if (outbox->bytes == NULL || outbox->items == NULL || outbox->messages == NULL || outbox->vectors == NULL
+        || outbox->firsts == NULL || outbox->controls == NULL) {
+        outbox_free(outbox);
+        return false;
+    }
+    return true;
+}
+
+void outbox_free(struct outbox *outbox)
+{
+    free(outbox->bytes);
+    free(outbox->items);
+    free(outbox->messages);
+    free(outbox->vectors);
+    free(outbox->firsts);
+    free(outbox->controls);
+    *outbox = (struct outbox){.fd = -1};
+}
+
+void outbox_add(struct outbox *outbox, struct destination *to, uint32_t length)
+{
+    uint32_t index = outbox->count++;
+    outbox->items[index] = (struct outbox_item){to, length, BATCH_NONE};
+    if (to->first == BATCH_NONE)
+        to->first = index;
+    else
+        outbox->items[to->last].next = index;
+    to->last = index;
+}
+
+void outbox_skip(struct outbox *outbox)
+{
+    outbox->items[outbox->count++] = (struct outbox_item){NULL, 0, BATCH_NONE};
+}
+
+static void add_control(struct msghdr *header, uint8_t *room, int level, int type, const void *data, size_t size)
+{
+    size_t used = header->msg_controllen;
+    header->msg_control = room;
+    struct cmsghdr *part = (struct cmsghdr *)(void *)(room + used);
+    part->cmsg_level = level;
+    part->cmsg_type = type;
+    part->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(part), data, size);
+    header->msg_controllen = used + CMSG_SPACE(size);
+}
+
+/* One message of `count` equal datagrams (the last may be shorter) whose vectors are in place. */
+static void add_message(struct outbox *outbox, unsigned index, struct iovec *vectors, unsigned count)
+{
+    struct destination *to = outbox->items[outbox->firsts[index]].to;
+    struct msghdr *header = &outbox->messages[index].msg_hdr;
+    uint8_t *room = outbox->controls + (size_t)index * CONTROL_SIZE;
+    *header = (struct msghdr){
+        .msg_name = &to->address,
+        .msg_namelen = to->address_length,
+        .msg_iov = vectors,
+        .msg_iovlen = count,
+    };
+    if (to->local != 0) {
+        struct in_pktinfo info = {.ipi_spec_dst.s_addr = to->local};
+        add_control(header, room, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+    }
+    if (count > 1) {
+        uint16_t size = (uint16_t)vectors[0].iov_len;
+        add_control(header, room, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size);
+    }
+}
+
+/* How many datagrams from `first` on can leave as one send: equal lengths, then at most one shorter. */
+static unsigned run_length(const struct outbox *outbox, uint32_t first)
+{
+    uint32_t length = outbox->items[first].length;
+    uint32_t bytes = length;
+    unsigned count = 1;
+    if (!outbox->segments)
+        return 1;
+    for (uint32_t at = outbox->items[first].next; at != BATCH_NONE; at = outbox->items[at].next) {
+        uint32_t size = outbox->items[at].length;
+        if (size > length || count == SEGMENTS_MOST || bytes + size > SEGMENT_BYTES_MOST)
+            break;
+        count++;
+        bytes += size;
+        if (size < length)
+            break;
+    }
+    return count;
+}
+
+static void count_sent(struct outbox *outbox, unsigned message)
+{
+    const struct msghdr *header = &outbox->messages[message].msg_hdr;
+    outbox->counters.sent += header->msg_iovlen;
+    for (size_t i = 0; i < header->msg_iovlen; i++)
+        outbox->counters.sent_bytes += header->msg_iov[i].iov_len;
+}
+
+/* The kernel would not take a joined send (no checksum offload, size above the path's MTU): one by one. */
+static void send_apart(struct outbox *outbox, unsigned message)
+{
+    struct msghdr *header = &outbox->messages[message].msg_hdr;
+    struct msghdr single = *header;
+    for (size_t i = 0; i < header->msg_iovlen; i++) {
+        single.msg_iov = &header->msg_iov[i];
+        single.msg_iovlen = 1;
+        /* packet info, where there is one, stands before the segment size */
+        single.msg_controllen = header->msg_controllen - CMSG_SPACE(sizeof(uint16_t));
+        if (single.msg_controllen == 0)
+            single.msg_control = NULL;
+        outbox->counters.calls++;
+        if (sendmsg(outbox->fd, &single, MSG_DONTWAIT) >= 0) {
+            outbox->counters.sent++;
+            outbox->counters.sent_bytes += single.msg_iov->iov_len;
+        } else {
+            outbox->counters.failed++;
+        }
+    }
+}
+
+static void transmit(struct outbox *outbox, unsigned count)
+{
+    unsigned done = 0;
+    while (done < count) {
+        outbox->counters.calls++;
+        int sent = sendmmsg(outbox->fd, outbox->messages + done, count - done, MSG_DONTWAIT);
+        if (sent > 0) {
+            for (int i = 0; i < sent; i++)
+                count_sent(outbox, done + (unsigned)i);
+            done += (unsigned)sent;
+            continue;
+        }
+        if (errno == EINTR)
+            continue;
+        size_t datagrams = outbox->messages[done].msg_hdr.msg_iovlen;
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+            for (; done < count; done++)
+                outbox->counters.blocked += outbox->messages[done].msg_hdr.msg_iovlen;
+        } else if (datagrams > 1 && (errno == EINVAL || errno == EIO || errno == EMSGSIZE)) {
+            outbox->segments = errno == EMSGSIZE && outbox->segments;
+            send_apart(outbox, done++);
+        } else {
+            outbox->counters.failed += datagrams;
+            done++;
+        }
+    }
+}
+
+void outbox_flush(struct outbox *outbox)
+{
+    unsigned messages = 0;
+    struct iovec *vector = outbox->vectors;
+    for (uint32_t index = 0; index < outbox->count; index++) {
+        struct destination *to = outbox->items[index].to;
+        /* The first datagram of a destination brings all of its chain, so that runs stand together. */
+        if (to == NULL || to->first != index)
+            continue;
+        uint32_t at = index;
+        while (at != BATCH_NONE) {
+            unsigned count = run_length(outbox, at);
+            struct iovec *begin = vector;
+            outbox->firsts[messages] = at;
+            for (unsigned i = 0; i < count; i++, at = outbox->items[at].next)
+                *vector++ = (struct iovec){outbox->bytes + (size_t)at * DATAGRAM_STRIDE, outbox->items[at].length};
+            add_message(outbox, messages++, begin, count);
+        }
+        to->first = to->last = BATCH_NONE;
+    }
+    outbox->count = 0;
+    if (messages > 0)
+        transmit(outbox, messages);
+}

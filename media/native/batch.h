@@ -1,0 +1,107 @@
+/* Datagrams by batches: an inbox for recvmmsg, and an outbox for sendmmsg that joins runs by UDP_SEGMENT. */
+#ifndef HUIZHEN_BATCH_H
+#define HUIZHEN_BATCH_H
+
+#include "addresses.h"
+#include "srtp.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum {
+    DATAGRAM_MOST = 2048, /* as media.limits.MAX_DATAGRAM: what is longer is cut and fails its check */
+    DATAGRAM_STRIDE = (DATAGRAM_MOST + SRTP_TRAILER + 63) / 64 * 64,
+    BATCH_SLOTS_MOST = 1024,
+    SEGMENTS_MOST = 64, /* UDP_MAX_SEGMENTS of the kernel */
+    SEGMENT_BYTES_MOST = 65000, /* of one send: below the 65507 of a UDP datagram */
+};
+
+#define BATCH_NONE UINT32_MAX
+
+enum datagram_kind { DATAGRAM_GARBAGE, DATAGRAM_STUN, DATAGRAM_DTLS, DATAGRAM_RTP, DATAGRAM_RTCP };
+
+/* RFC 7983 section 7, RFC 5761 section 4: the twin of media.transport.demux.classify. */
+enum datagram_kind datagram_classify(const uint8_t *datagram, size_t length);
+
+int64_t monotonic_ns(void);
+
+struct inbox {
+    int fd;
+    unsigned slots;
+    bool locals; /* learn to which local IPv4 address a datagram came */
+    uint8_t *bytes;
+    struct mmsghdr *messages;
+    struct iovec *vectors;
+    struct sockaddr_storage *sources;
+    uint8_t *controls;
+};
+
+bool inbox_init(struct inbox *inbox, int fd, unsigned slots, bool locals);
+void inbox_free(struct inbox *inbox);
+/* Read up to `most` datagrams without waiting; how many, 0 for none (or an error of an earlier send). */
+unsigned inbox_read(struct inbox *inbox, unsigned most);
+
+static inline uint8_t *inbox_bytes(const struct inbox *inbox, unsigned slot)
+{
+    return inbox->bytes + (size_t)slot * DATAGRAM_STRIDE;
+}
+
+static inline uint32_t inbox_length(const struct inbox *inbox, unsigned slot)
+{
+    return inbox->messages[slot].msg_len;
+}
+
+/* Local IPv4 address of a datagram, network byte order; 0 unless asked for. */
+uint32_t inbox_local(const struct inbox *inbox, unsigned slot);
+
+/* Where datagrams go. The chain fields are the outbox's own and empty between flushes. */
+struct destination {
+    struct sockaddr_storage address;
+    socklen_t address_length;
+    uint32_t local; /* IPv4 address to leave from, network byte order; 0: the system's choice */
+    uint32_t first, last;
+};
+
+struct outbox_counters {
+    uint64_t sent, sent_bytes, blocked, failed, calls;
+};
+
+struct outbox {
+    int fd;
+    unsigned slots, count;
+    bool segments; /* UDP_SEGMENT may be used; cleared when the kernel refuses it */
+    uint8_t *bytes;
+    struct outbox_item {
+        struct destination *to;
+        uint32_t length;
+        uint32_t next;
+    } *items;
+    struct mmsghdr *messages;
+    struct iovec *vectors;
+    uint32_t *firsts; /* item of each message */
+    uint8_t *controls;
+    struct outbox_counters counters;
+};
+
+void destination_init(struct destination *to);
+bool outbox_init(struct outbox *outbox, int fd, unsigned slots, bool segments);
+void outbox_free(struct outbox *outbox);
+/* Send all; nothing is waited for: what the kernel has no room for is dropped and counted. */
+void outbox_flush(struct outbox *outbox);
+
+/* Room of DATAGRAM_STRIDE bytes for the next datagram; flushes when full. Good until the next call. */
+static inline uint8_t *outbox_room(struct outbox *outbox)
+{
+    if (outbox->count == outbox->slots)
+        outbox_flush(outbox);
+    return outbox->bytes + (size_t)outbox->count * DATAGRAM_STRIDE;
+}
+
+/* The datagram in the room goes there; `to` stays where it is until the next flush. */
+void outbox_add(struct outbox *outbox, struct destination *to, uint32_t length);
+/* Leave the room empty. */
+void outbox_skip(struct outbox *outbox);
+
+#endif
