@@ -26,7 +26,8 @@ from media.errors import RemoteProtocolError
 
 logger = logging.getLogger(__name__)
 
-BITRATE = 2_000_000  # telesonography was judged reliable from 1.6 Mbit/s on
+BITS_PER_PIXEL = 0.21  # telesonography was judged reliable from 1.6 Mbit/s of 640 x 480 at 25/s on
+MOST_BITRATE = 2_000_000  # what a clinic's uplink has left beside the camera
 DEFAULT_WHIP_PATH = "/whip/ultrasound"
 
 
@@ -93,6 +94,13 @@ def load(file: Path | None) -> Cine:
         raise DeviceFault(faults.EXIT_USAGE, faults.FILE_UNREADABLE, f"{file} ({fault})") from fault
 
 
+def bitrate_of(cine: Cine) -> int:
+    """What a cine's pictures are worth, bits per second: by their size and how many come."""
+    height, width = cine.picture(0).shape[:2]
+    worth = BITS_PER_PIXEL * float(width * height) / cine.frame_s
+    return round(min(MOST_BITRATE, worth))
+
+
 class UltrasoundSession:
     """Publishes into one room, again after every cut. A live picture needs no outbox."""
 
@@ -147,7 +155,7 @@ class UltrasoundSession:
 
     async def _publish(self) -> bool:
         """One publication; True when it ended as it should, False when the line was lost."""
-        source = Vp8Source(self._cine.picture, 1 / self._cine.frame_s, BITRATE)
+        source = Vp8Source(self._cine.picture, 1 / self._cine.frame_s, bitrate_of(self._cine))
         publisher = await WhipPublisher.publish(self._url, self._token, [source], ssl_verify=self._trust)
         try:
             self._status.show(faults.SENDING)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from clients.sdk.track_sender import MID_URI
+from media.ortc.capabilities import MID
 
 _TRANSPORT_CC = {"type": "transport-cc", "parameter": ""}
 _FEEDBACK = [{"type": "nack", "parameter": ""}, {"type": "nack", "parameter": "pli"}, _TRANSPORT_CC]
 NUMBER_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-_EXTENSIONS = ((MID_URI, 1), (NUMBER_URI, 5))
+_EXTENSIONS = ((MID, 1), (NUMBER_URI, 5))
 
 
 def rtp_capabilities() -> dict[str, Any]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from clients.sdk.limits import MAX_BEHIND_S, SEND_HISTORY_PACKETS
-from clients.sdk.media_source import EncodedSource
+from clients.sdk.media_source import EncodedFrame, EncodedSource
 from media.clock import Clock
+from media.ortc.capabilities import ABS_SEND_TIME, MID
 from media.rtp.clocks import ntp_from_unix
 from media.rtp.packet import RtpPacket
 from media.rtp.packetize import OpusPacketizer, Vp8Packetizer
@@ -19,6 +20,7 @@ from media.rtp.rtcp import (
     FullIntraRequest,
     Nack,
     PictureLoss,
+    Remb,
     RtcpPacket,
     SenderReport,
     SourceDescription,
@@ -26,16 +28,14 @@ from media.rtp.rtcp import (
 )
 
 SENDER_REPORT_S = 1.0
-MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 MID_ID = 1
+SEND_TIME_ID = 2
+_SEND_TIME_HZ = 1 << 18  # abs-send-time: 24 bits, 6.18 fixed-point seconds
 
 # Payload types of this sdk's senders; a producer's numbers are its own, the router maps them.
 _PAYLOAD_TYPES = {"audio/opus": (111, None), "video/VP8": (96, 97)}
-_VIDEO_FEEDBACK = [
-    {"type": "nack", "parameter": ""},
-    {"type": "nack", "parameter": "pli"},
-    {"type": "ccm", "parameter": "fir"},
-]
+VIDEO_FEEDBACK = (("nack", ""), ("nack", "pli"), ("ccm", "fir"), ("goog-remb", ""))
+"""(type, parameter) of what a picture's sender answers; by REMB it learns what its line carries."""
 
 
 class PacketSender(Protocol):
@@ -76,9 +76,7 @@ class TrackSender:
         self.paused = False
         self._transport = transport
         self._clock = clock
-        self._packetize: Callable[[bytes], list[bytes]] = (
-            OpusPacketizer().packetize if source.kind == "audio" else Vp8Packetizer().packetize
-        )
+        self._packetize = _opus_payloads if source.kind == "audio" else _vp8_payloads()
         self._sequence = secrets.randbelow(1 << 15)
         self._rtx_sequence = secrets.randbelow(1 << 15)
         self._first_timestamp = secrets.randbits(32)
@@ -88,6 +86,17 @@ class TrackSender:
         self._reported_at = float("-inf")
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def feedback(self) -> tuple[tuple[str, str], ...]:
+        """(type, parameter) of the RTCP feedback that is answered."""
+        return () if self.source.kind == "audio" else VIDEO_FEEDBACK
+
+    @property
+    def extensions(self) -> tuple[tuple[str, int], ...]:
+        """(URI, id) of the header extensions that are sent."""
+        named = ((MID, MID_ID),)
+        return named if self.source.kind == "audio" else (*named, (ABS_SEND_TIME, SEND_TIME_ID))
+
     def rtp_parameters(self) -> dict[str, Any]:
         """mediasoup's JSON of what is sent, for ``produce``."""
         is_audio = self.source.kind == "audio"
@@ -96,7 +105,7 @@ class TrackSender:
             "payloadType": self.payload_type,
             "clockRate": self.source.clock_rate,
             "parameters": {"useinbandfec": 1} if is_audio else {},
-            "rtcpFeedback": [] if is_audio else _VIDEO_FEEDBACK,
+            "rtcpFeedback": [{"type": t, "parameter": p} for t, p in self.feedback],
         }
         if is_audio:
             codec["channels"] = 2
@@ -113,10 +122,12 @@ class TrackSender:
                 }
             )
             encoding["rtx"] = {"ssrc": self.rtx_ssrc}
+        if self.source.scalability_mode:
+            encoding["scalabilityMode"] = self.source.scalability_mode
         return {
             "mid": self.mid,
             "codecs": codecs,
-            "headerExtensions": [{"uri": MID_URI, "id": MID_ID}],
+            "headerExtensions": [{"uri": uri, "id": number} for uri, number in self.extensions],
             "encodings": [encoding],
             "rtcp": {"cname": self.cname, "reducedSize": True},
         }
@@ -142,6 +153,8 @@ class TrackSender:
                     self._retransmit(sequence)
             case PictureLoss(media_ssrc=self.ssrc):
                 self._request_key_frame()
+            case Remb() if self.ssrc in packet.ssrcs:
+                self.source.limit(packet.bitrate)
             case FullIntraRequest() if any(ssrc == self.ssrc for ssrc, _ in packet.entries):
                 self._request_key_frame()
             case _:
@@ -170,7 +183,7 @@ class TrackSender:
             return
         key_frame, self._wants_key_frame = self._wants_key_frame, False
         frame = self.source.next_frame(key_frame)
-        if not frame:
+        if frame is None:
             return
         timestamp = self._timestamp(at_s)
         payloads = self._packetize(frame)
@@ -188,7 +201,7 @@ class TrackSender:
             ssrc=self.ssrc,
             payload=payload,
             marker=last and self.source.kind == "video",
-            extensions=((MID_ID, self.mid.encode()),),
+            extensions=self._extensions(),
         )
         self._sequence = (self._sequence + 1) & 0xFFFF
         if self.rtx_ssrc is not None:
@@ -198,6 +211,13 @@ class TrackSender:
         self.stats.packets += 1
         self.stats.octets += len(payload)
         self._transport.send_rtp(packet.serialize())
+
+    def _extensions(self) -> tuple[tuple[int, bytes], ...]:
+        mid = (MID_ID, self.mid.encode())
+        if self.source.kind == "audio":
+            return (mid,)
+        send_time = int(self._clock.monotonic() * _SEND_TIME_HZ) & 0xFFFFFF
+        return (mid, (SEND_TIME_ID, send_time.to_bytes(3, "big")))
 
     def _retransmit(self, sequence: int) -> None:
         """RFC 4588: the original payload behind its number, on a stream of its own."""
@@ -211,7 +231,7 @@ class TrackSender:
             ssrc=self.rtx_ssrc,
             payload=sequence.to_bytes(2, "big") + original.payload,
             marker=original.marker,
-            extensions=original.extensions,
+            extensions=self._extensions(),
         )
         self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
         self.stats.retransmitted += 1
@@ -235,6 +255,20 @@ class TrackSender:
 
     def _timestamp(self, at_s: float) -> int:
         return (self._first_timestamp + round(at_s * self.source.clock_rate)) & 0xFFFFFFFF
+
+
+def _opus_payloads(frame: EncodedFrame) -> list[bytes]:
+    return OpusPacketizer().packetize(frame.data)
+
+
+def _vp8_payloads() -> Callable[[EncodedFrame], list[bytes]]:
+    packetizer = Vp8Packetizer()
+
+    def payloads(frame: EncodedFrame) -> list[bytes]:
+        layer, sync = frame.temporal_layer, frame.layer_sync
+        return packetizer.packetize(frame.data, temporal_layer=layer, layer_sync=sync)
+
+    return payloads
 
 
 def _random_ssrc() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from clients.sdk.track_sender import MID_ID, MID_URI, TrackSender
+from clients.sdk.track_sender import TrackSender
 from media.errors import RemoteProtocolError
 from media.transport import DtlsParameters, IceCandidate, IceParameters
 from media.whip.errors import WHIP_OFFER_MALFORMED
@@ -47,14 +47,15 @@ def _section(track: TrackSender, ice: IceParameters, dtls: DtlsParameters) -> It
         yield f"a=fingerprint:{algorithm} {value}"
     yield "a=setup:active"
     yield f"a=mid:{track.mid}"
-    yield f"a=extmap:{MID_ID} {MID_URI}"
+    for uri, number in track.extensions:
+        yield f"a=extmap:{number} {uri}"
     yield "a=sendonly"
     yield "a=rtcp-mux"
     yield "a=rtcp-rsize"
     yield f"a=rtpmap:{track.payload_type} {name}/{track.source.clock_rate}{channels}"
     if track.rtx_ssrc is not None:
-        yield f"a=rtcp-fb:{track.payload_type} nack"
-        yield f"a=rtcp-fb:{track.payload_type} nack pli"
+        for kind, parameter in track.feedback:
+            yield f"a=rtcp-fb:{track.payload_type} {kind} {parameter}".rstrip()
         yield f"a=rtpmap:{track.rtx_payload_type} rtx/{track.source.clock_rate}"
         yield f"a=fmtp:{track.rtx_payload_type} apt={track.payload_type}"
         yield f"a=ssrc-group:FID {track.ssrc} {track.rtx_ssrc}"

@@ -17,13 +17,23 @@ Reading = tuple[float, int, tuple[int, ...]]  # at, all octets, octets by tempor
 
 class Meter:
     """Counts one layer. Its total is known always; the spread only while somebody is sent the layer, as
-    payloads are not looked at otherwise; until then the encoder's usual one is assumed."""
+    payloads are not looked at otherwise. Then the last known one holds, before any the encoder's usual."""
 
-    __slots__ = ("_key_at", "_key_timestamp", "_next_key", "_readings", "_spread", "key_gap", "key_octets")
+    __slots__ = (
+        "_key_at",
+        "_key_timestamp",
+        "_next_key",
+        "_readings",
+        "_shares",
+        "_spread",
+        "key_gap",
+        "key_octets",
+    )
 
     def __init__(self) -> None:
         self._readings: deque[Reading] = deque(maxlen=RATE_READINGS)
         self._spread = [0] * TEMPORAL_LAYERS
+        self._shares: tuple[float, ...] = ()  # cumulative, as last measured
         self._key_timestamp = -1
         self._key_at = -inf
         self._next_key = 0
@@ -66,10 +76,15 @@ class Meter:
         """
         measured = self._measured()
         total = sum(measured)
-        if not total:
-            return _ENCODERS_OWN[min(declared, TEMPORAL_LAYERS)]
-        highest = max(index for index, octets in enumerate(measured) if octets)
-        return tuple(sum(measured[: index + 1]) / total for index in range(highest + 1))
+        if total:
+            highest = max(index for index, octets in enumerate(measured) if octets)
+            self._shares = tuple(sum(measured[: index + 1]) / total for index in range(highest + 1))
+        return self._shares or _ENCODERS_OWN[min(declared, TEMPORAL_LAYERS)]
+
+    @property
+    def temporal_layers(self) -> int:
+        """How many were ever seen, for a publisher that does not name them (WHIP has no word for it)."""
+        return max((index + 1 for index, octets in enumerate(self._spread) if octets), default=1)
 
     def _measured(self) -> list[int]:
         if len(self._readings) < 2:

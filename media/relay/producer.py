@@ -80,7 +80,7 @@ class Producer:
             Layer(index, e.rid, e.ssrc, e.rtx_ssrc, self.codec.clock_rate, asks_again)
             for index, e in enumerate(parameters.encodings)
         ]
-        self.temporal_layers = max(encoding.temporal_layers for encoding in parameters.encodings)
+        self._declared = max(encoding.temporal_layers for encoding in parameters.encodings)
         self._holding = False  # key frames are wanted but not yet asked for
         self._owner = owner
         self._silence = STILL_LAYER_SILENT_S if source in STILL_SOURCES else LAYER_SILENT_S
@@ -89,6 +89,11 @@ class Producer:
     def owner(self) -> ProducerOwner:
         """The transport it came by; tracks of one owner are of one participant."""
         return self._owner
+
+    @property
+    def temporal_layers(self) -> int:
+        """As declared, or as seen in the packets where that is more."""
+        return max(self._declared, *(layer.meter.temporal_layers for layer in self.layers))
 
     @property
     def rtp_parameters(self) -> dict[str, Any]:

@@ -391,3 +391,35 @@ def test_h264_simulcast_changes_layers_at_its_key_frames() -> None:
 
 def _constant(rate: int) -> Callable[[float], int]:
     return lambda _: rate
+
+
+@pytest.mark.parametrize("rate", [700_000, 160_000])
+def test_an_ultrasound_that_names_no_layers_has_those_that_its_packets_show(rate: int) -> None:
+    """WHIP has no scalability mode. What is known of it holds while nobody is sent any of it."""
+    house = House()
+    clinic, up = house.peer()
+    expert, _ = house.peer()
+    single = {**VP8_SIMULCAST, "mid": "5", "encodings": [{"ssrc": 500, "rtx": {"ssrc": 501}}]}
+    producer = clinic.produce("video", single, "ultrasound")
+    consumer = expert.consume(producer.id, CHROMIUM, paused=False)
+    heart = Layer(up, house, 500, "", 9, 9)
+    heart.named, heart.size, heart.temporal = False, 3600, True
+
+    asked = 0
+
+    def run(seconds: float) -> None:
+        nonlocal asked
+        for _ in range(round(seconds * 30)):
+            before, asked = asked, plis(up).count(500)
+            heart.frame(key=heart.frames == 0 or asked > before)
+            house.run(FRAME_S)
+
+    run(2.0)
+    assert producer.temporal_layers == 3
+    house.router.allocator(expert.id).available = lambda _: rate
+    run(3.0)
+    assert consumer.allotted == ("reduced" if rate > 300_000 else "paused")
+    house.router.allocator(expert.id).available = lambda _: 700_000
+    run(3.0)
+    assert consumer.allotted == "reduced"
+    assert consumer.current_layers == (0, 1)
