@@ -96,6 +96,7 @@ WHIP_MAX_ATTRIBUTES = 512  # of one section: Chromium's video section with every
 WHIP_MAX_ENCODINGS = 4  # simulcast layers of one picture; browsers send three
 
 # --- relay -----------------------------------------------------------------------------------------
+RELAY_PACKET_BYTES = 1500  # of RTP: above every path's MTU; a longer packet is malformed
 RELAY_HISTORY_PACKETS = 1024  # kept for retransmission, per layer: 1.5 s of 6 Mbit/s at 1200 bytes
 RELAY_HISTORY_S = 1.5  # older is of no use: a receiver gives up a frame after about a second
 RELAY_SENT_PACKETS = 1024  # numbers remembered per consumer, to find a packet again; a power of two

@@ -80,7 +80,7 @@ class Allocator:
             if consumer.wanted:
                 steps = self._prices.steps(consumer, now)
                 rank = self._rank(consumer)
-                consumer.subscription.priority = int(rank)  # what waits for the pacer goes by the same order
+                consumer.subscription.prioritize(int(rank))  # what waits for the pacer goes by the same order
                 if steps:
                     yield Demand(consumer.id, rank, steps)
 
@@ -119,7 +119,7 @@ def _steps(producer: Producer, spatial: int, temporal: int, now: float) -> tuple
 
 
 def _rate(producer: Producer, layer: Layer, temporal: int, now: float) -> LayerRate:
-    layer.meter.read(layer.reception.octets, now)
+    layer.meter.read(layer.reception.counts.octets, now)
     whole = layer.meter.bps
     if whole is None:
         whole = producer.parameters.encodings[layer.index].max_bitrate

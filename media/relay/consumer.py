@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from media.limits import SENDER_REPORTS_KEPT
 from media.ortc import RtpParameters
 from media.ortc.capabilities import TRANSPORT_CC
-from media.relay import plane
 from media.relay.allocation import Decision, State
 from media.relay.feedback import Rate
 from media.relay.layers import ALL_TEMPORAL, KEY_FRAMES, choose_layer
 from media.relay.pacer import CAMERA, SCREEN, ULTRASOUND
-from media.relay.plane import Outlet, Subscription
 from media.relay.producer import STILL_SOURCES, Producer
-from media.relay.rewrite import Egress
+from media.relay.subscription import Outlet, SubscriptionValues
 from media.rtp import rtcp
 from media.rtp.clocks import ntp_add, ntp_from_unix, ntp_middle, short_seconds
 
@@ -75,25 +73,20 @@ class Consumer:
         self.ssrc = encoding.ssrc
         self.paused = paused
         self.closed = False
-        self.subscription = Subscription(
-            Egress(
-                self.ssrc,
-                first_sequences[0],
-                rtx is not None,
-                removed,
-                -1 if plain_type is None else plain_type,
-            ),
-            producer.codec.clock_rate,
-            owner.outlet,
-            self._tell_layers,
-            self.request_key_frame,
-            rtx,
+        values = SubscriptionValues(
+            ssrc=self.ssrc,
+            first_sequence=first_sequences[0],
+            clock_rate=producer.codec.clock_rate,
+            numbered=next((e.id for e in parameters.header_extensions if e.uri == TRANSPORT_CC), 0),
+            waits=producer.kind == "video",
+            priority=_PRIORITIES.get(producer.source, CAMERA),
+            removed_extensions=removed,
+            plain_type=-1 if plain_type is None else plain_type,
+            rtx=rtx,
         )
-        self.subscription.numbered = next(
-            (e.id for e in parameters.header_extensions if e.uri == TRANSPORT_CC), 0
+        self.subscription = owner.outlet.subscribe(
+            producer.layers, values, self._tell_layers, self.request_key_frame
         )
-        self.subscription.waits = producer.kind == "video"
-        self.subscription.priority = _PRIORITIES.get(producer.source, CAMERA)
         self._owner = owner
         self._preferred = len(producer.layers) - 1
         self._preferred_temporal = ALL_TEMPORAL
@@ -158,7 +151,7 @@ class Consumer:
         if self.closed:
             return
         self.closed = True
-        self._leave()
+        self.subscription.close()
         self.producer.consumers.pop(self.id, None)
         self._owner.consumer_closed(self)
         logger.info("consumer %s closed", self.id)
@@ -212,9 +205,9 @@ class Consumer:
         return True
 
     def _aim_temporal(self) -> None:
-        temporal = self.subscription.egress.temporal
-        temporal.target = min(self._preferred_temporal, self._most_temporal)
-        if temporal.current == KEY_FRAMES < temporal.target:
+        target = min(self._preferred_temporal, self._most_temporal)
+        self.subscription.aim_temporal(target)
+        if self.subscription.temporal == KEY_FRAMES < target:
             self.request_key_frame()
 
     # -- what the producer and the owner tell it -----------------------------------------------------------
@@ -223,7 +216,7 @@ class Consumer:
         """Something changed: whether to send, and which layer."""
         subscription = self.subscription
         if not self.wanted or self.allotted == "paused":
-            self._leave()
+            self.subscription.leave()
             return
         layers = self.producer.layers
         preferred = min(self._preferred, self._most)
@@ -233,21 +226,9 @@ class Consumer:
         self._aim(subscription.target or best if silent else best, now)
 
     def _aim(self, target: Layer, now: float) -> None:
-        subscription = self.subscription
-        before = subscription.target
-        subscription.target = target
-        if before is not None and before is not target and before is not subscription.current:
-            before.unsubscribe(subscription)
-        target.subscribe(subscription)
-        if subscription.waiting:
+        self.subscription.aim(target)
+        if self.subscription.waiting:
             self.producer.want_keyframe(target, now)
-
-    def _leave(self) -> None:
-        subscription = self.subscription
-        for layer in {subscription.current, subscription.target} - {None}:
-            if layer is not None:
-                layer.unsubscribe(subscription)
-        subscription.current = subscription.target = None
 
     def producer_pause_changed(self) -> None:
         """The publisher paused or resumed."""
@@ -258,7 +239,7 @@ class Consumer:
     def current_layers(self) -> tuple[int, int] | None:
         """(spatial, temporal) sent at present; None when nothing is."""
         layer = self.subscription.current
-        temporal = max(0, min(self.subscription.egress.temporal.current, self.producer.temporal_layers - 1))
+        temporal = max(0, min(self.subscription.temporal, self.producer.temporal_layers - 1))
         return None if layer is None else (layer.index, temporal)
 
     def _tell_layers(self) -> None:
@@ -274,7 +255,7 @@ class Consumer:
     def nack_received(self, sequences: tuple[int, ...], now: float) -> None:
         """The receiver misses packets."""
         self._nacks += 1
-        plane.retransmit(self.subscription, sequences, now)
+        self.subscription.retransmit(sequences, now)
 
     def keyframe_requested(self, now: float) -> None:
         """PLI or FIR of the receiver."""
@@ -308,30 +289,30 @@ class Consumer:
 
     def tick(self, now: float) -> rtcp.SenderReport | None:
         """Called once in a report interval; returns the report to send, if there is anything to say."""
-        self._rate.read(self.subscription.egress.octets, now)
+        self._rate.read(self.subscription.octets, now)
         self._tell_layers()
         return self._sender_report(now)
 
     def _sender_report(self, now: float) -> rtcp.SenderReport | None:
         """The publisher's clock carried over to our timestamps, so that lips match voices."""
-        layer = self.subscription.current
-        egress = self.subscription.egress
-        started_at = self.subscription.started_at
-        if layer is None or egress.last_timestamp is None or started_at is None:
+        subscription = self.subscription
+        layer = subscription.current
+        last, started_at = subscription.last_timestamp, subscription.started_at
+        if layer is None or last is None or started_at is None:
             return None
         rate = layer.clock_rate
         clock = layer.clock
         if clock.received_at is not None:
             elapsed = now - clock.received_at
             ntp = ntp_add(clock.ntp, elapsed)
-            timestamp = clock.rtp_timestamp + round(elapsed * rate) + egress.timestamp_delta
+            timestamp = clock.rtp_timestamp + round(elapsed * rate) + subscription.timestamp_delta
         elif now - started_at > _WITHOUT_REPORTS_S:
             ntp = ntp_from_unix(self._owner.wall())
-            timestamp = egress.last_timestamp + round((now - egress.last_sent_at) * rate)
+            timestamp = last + round((now - subscription.last_sent_at) * rate)
         else:
             return None
         self._reports.append((ntp_middle(ntp), now))
-        counts = egress.packets & 0xFFFFFFFF, egress.octets & 0xFFFFFFFF
+        counts = subscription.packets & 0xFFFFFFFF, subscription.octets & 0xFFFFFFFF
         return rtcp.SenderReport(self.ssrc, ntp, timestamp & 0xFFFFFFFF, *counts)
 
     def stats(self) -> dict[str, Any]:
@@ -346,8 +327,8 @@ class Consumer:
             "source": self.producer.source,
             "type": self.type,
             "paused": self.paused,
-            "packets": subscription.egress.packets,
-            "bytes": subscription.egress.octets,
+            "packets": subscription.packets,
+            "bytes": subscription.octets,
             "bitrate": self._rate.bits_per_second,
             "lost": block.cumulative_lost if block else 0,
             "fractionLost": block.fraction_lost / 256 if block else 0.0,

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from media.errors import RemoteProtocolError
-from media.relay import plane
 from media.relay.errors import DUPLICATE_SSRC
 from media.relay.layer import Layer
 from media.rtp.packet import RtpHeader, iter_extensions
@@ -70,12 +69,9 @@ class Demultiplexer:
         old = layer.rtx_ssrc if route.is_rtx else layer.ssrc
         if old is not None:
             self._routes.pop(old, None)
-        if route.is_rtx:
-            layer.rtx_ssrc = ssrc
-        else:
-            layer.ssrc = ssrc
-            if old is not None:
-                plane.restart(layer, now)
+        layer.bind(ssrc, route.is_rtx)
+        if old is not None and not route.is_rtx:
+            layer.replaced(now)
         self._routes[ssrc] = route
 
 

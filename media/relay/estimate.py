@@ -8,7 +8,8 @@ requirements of RFC 8836 and has the place that NADA has in RFC 8698. No I/O; ``
 from __future__ import annotations
 
 from collections import deque
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 from media.limits import (
     ESTIMATE_MAX_BPS,
@@ -43,10 +44,56 @@ Acknowledged = tuple[int, float, float, int]
 clock), its bytes. A plain tuple, as there is one for every packet."""
 
 
+class Sent(Protocol):
+    """What left with which transport-wide number, until the receiver tells of it."""
+
+    def acknowledge(
+        self, base: int, arrivals: Sequence[tuple[int, int]], reference: float
+    ) -> list[Acknowledged]:
+        """Take out what arrived.
+
+        :param base: number (its low 16 bits count) that the offsets of ``arrivals`` are added to.
+        :param arrivals: (offset, ticks of 250 us after ``reference``, which is in seconds).
+        """
+
+
+class SentLog:
+    """Of one transport; a ring of `ESTIMATE_SENT_PACKETS`."""
+
+    __slots__ = ("_ring",)
+
+    def __init__(self) -> None:
+        self._ring: list[tuple[int, float, int] | None] = [None] * ESTIMATE_SENT_PACKETS
+
+    def note(self, number: int, size: int, now: float) -> None:
+        """A packet of ``size`` bytes left with this unwrapped number."""
+        self._ring[number & _SENT_MASK] = (number, now, size)
+
+    def sent_at(self, number: int) -> float | None:
+        """When it left; None when it is not known any more, or was told of."""
+        entry = self._ring[number & _SENT_MASK]
+        return entry[1] if entry is not None and entry[0] == number else None
+
+    def acknowledge(
+        self, base: int, arrivals: Sequence[tuple[int, int]], reference: float
+    ) -> list[Acknowledged]:
+        ring = self._ring
+        found: list[Acknowledged] = []
+        for offset, ticks in arrivals:
+            number = base + offset
+            entry = ring[number & _SENT_MASK]
+            if entry is not None and (entry[0] - number) & 0xFFFF == 0:
+                ring[number & _SENT_MASK] = None
+                found.append((entry[0], entry[1], reference + ticks * TICK_S, entry[2]))
+        return found
+
+
 class BandwidthEstimator:
     """Estimate of one transport's outgoing path.
 
-    `on_sent` for every packet, `on_feedback` for what the receiver says, `target_bps` at any time.
+    `on_feedback` for what the receiver says, `target_bps` at any time.
+
+    :param sent: what left with which number.
     """
 
     __slots__ = (
@@ -62,14 +109,15 @@ class BandwidthEstimator:
         "_numbers",
         "_rates",
         "_references",
+        "_sent",
         "_target",
         "probing",
         "rtt_s",
-        "sent",
         "state",
     )
 
-    def __init__(self, start_bps: int = ESTIMATE_START_BPS) -> None:
+    def __init__(self, sent: Sent | None = None, start_bps: int = ESTIMATE_START_BPS) -> None:
+        self._sent = SentLog() if sent is None else sent
         self._target = float(start_bps)
         self._gradient = DelayGradient()
         self._loss = LossControl()
@@ -86,11 +134,6 @@ class BandwidthEstimator:
         self.probing: tuple[int, int] | None = None  # numbers of a probe: a bump in delay that we made
         self.rtt_s = 0.2
         self.state: State = "hold"
-        self.sent: list[tuple[int, float, int] | None] = [None] * ESTIMATE_SENT_PACKETS
-
-    def on_sent(self, sequence: int, size: int, now: float) -> None:
-        """A packet left with this number (only its low 16 bits are told of); ``size`` in bytes."""
-        self.sent[sequence & _SENT_MASK] = (sequence, now, size)
 
     @property
     def told(self) -> bool:
@@ -180,15 +223,7 @@ class BandwidthEstimator:
 
     def _acknowledge(self, feedback: TransportFeedback, base: int) -> list[Acknowledged]:
         reference = self._references.unwrap(feedback.reference_time) * REFERENCE_S
-        sent = self.sent
-        found: list[Acknowledged] = []
-        for offset, ticks in feedback.arrivals:
-            number = base + offset
-            entry = sent[number & _SENT_MASK]
-            if entry is not None and (entry[0] - number) & 0xFFFF == 0:
-                sent[number & _SENT_MASK] = None
-                found.append((entry[0], entry[1], reference + ticks * TICK_S, entry[2]))
-        return found
+        return self._sent.acknowledge(base, feedback.arrivals, reference)
 
     def _measure(self, acknowledged: list[Acknowledged]) -> None:
         gradient = self._gradient

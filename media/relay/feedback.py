@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from math import inf
+from typing import NamedTuple
 
 from media.limits import FREEZE_S, NACK_MAX_AGE_S, NACK_MAX_MISSING, NACK_MAX_TRIES, NACK_MIN_RETRY_S
 from media.rtp.clocks import short_from_seconds
@@ -13,45 +15,116 @@ _FIRST_ROUND_TRIP_S = 0.1  # assumed until a retransmission has told
 _ROUND_TRIP_WEIGHT = 0.125  # of a new sample, as in RFC 6298
 
 
-class Reception:
-    """Counts one incoming stream for its receiver reports. Retransmissions (RTX) are not shown to it."""
+class Reception(ABC):
+    """What receiver reports say of one incoming stream. Retransmissions (RTX) are not counted in it.
+
+    The counters are a plane's: `CountedReception` of the plain one.
+    """
+
+    __slots__ = ("_expected_before", "_received_before", "last_sr", "last_sr_at")
+
+    def __init__(self) -> None:
+        self._expected_before = 0
+        self._received_before = 0
+        self.last_sr = 0
+        self.last_sr_at = 0.0
+
+    @property
+    @abstractmethod
+    def counts(self) -> ReceptionCounts:
+        """As they are now."""
+
+    def sender_report(self, ntp_middle: int, now: float) -> None:
+        self.last_sr = ntp_middle
+        self.last_sr_at = now
+
+    def report(self, ssrc: int, now: float) -> ReportBlock:
+        """The report block for the time since the last one (RFC 3550 appendix A.3)."""
+        counts = self.counts
+        expected = counts.expected - self._expected_before
+        received = counts.packets - self._received_before
+        self._expected_before, self._received_before = counts.expected, counts.packets
+        lost = expected - received
+        fraction = min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
+        delay = short_from_seconds(now - self.last_sr_at) if self.last_sr else 0
+        cumulative = max(-0x800000, min(0x7FFFFF, counts.lost))
+        return ReportBlock(
+            ssrc, fraction, cumulative, counts.highest & 0xFFFFFFFF, int(counts.jitter), self.last_sr, delay
+        )
+
+
+class ReceptionCounts(NamedTuple):
+    """Since the stream began.
+
+    :param expected: packets, by the numbers seen.
+    :param highest: the newest number, unwrapped.
+    :param jitter: clock ticks.
+    :param bursts: holes in the numbers, however long.
+    :param frames: timestamps seen.
+    :param frozen_s: in gaps between frames of `FREEZE_S` and longer.
+    """
+
+    expected: int
+    highest: int
+    packets: int
+    octets: int
+    jitter: float
+    bursts: int
+    frames: int
+    frozen_s: float
+
+    @property
+    def lost(self) -> int:
+        """Negative when there were duplicates."""
+        return self.expected - self.packets
+
+
+class CountedReception(Reception):
+    """Counts each packet (RFC 3550 appendix A.1, A.8)."""
 
     __slots__ = (
         "_clock_rate",
-        "_expected_before",
         "_first",
         "_frame_at",
         "_frame_timestamp",
-        "_received_before",
         "_transit",
         "bursts",
         "frames",
         "frozen_s",
         "highest",
         "jitter",
-        "last_sr",
-        "last_sr_at",
         "octets",
         "packets",
     )
 
     def __init__(self, clock_rate: int) -> None:
+        super().__init__()
         self._clock_rate = clock_rate
         self._first: int | None = None
-        self._expected_before = 0
-        self._received_before = 0
         self._transit: int | None = None
-        self.highest = 0  # unwrapped
+        self.highest = 0
         self.packets = 0
         self.octets = 0
-        self.jitter = 0.0  # clock ticks
-        self.last_sr = 0
-        self.last_sr_at = 0.0
-        self.bursts = 0  # holes in the numbers, however long
-        self.frames = 0  # timestamps seen
-        self.frozen_s = 0.0  # in gaps between frames of `FREEZE_S` and longer
+        self.jitter = 0.0
+        self.bursts = 0
+        self.frames = 0
+        self.frozen_s = 0.0
         self._frame_timestamp = -1
         self._frame_at = 0.0
+
+    @property
+    def counts(self) -> ReceptionCounts:
+        expected = 0 if self._first is None else self.highest - self._first + 1
+        return ReceptionCounts(
+            expected,
+            self.highest,
+            self.packets,
+            self.octets,
+            self.jitter,
+            self.bursts,
+            self.frames,
+            self.frozen_s,
+        )
 
     def received(self, sequence: int, timestamp: int, size: int, now: float) -> None:
         """One packet with its unwrapped sequence number; padding-only packets count too, as they have one."""
@@ -74,32 +147,6 @@ class Reception:
             self.frozen_s += now - self._frame_at
         self._frame_timestamp, self._frame_at = timestamp, now
         self.frames += 1
-
-    def sender_report(self, ntp_middle: int, now: float) -> None:
-        self.last_sr = ntp_middle
-        self.last_sr_at = now
-
-    @property
-    def expected(self) -> int:
-        return 0 if self._first is None else self.highest - self._first + 1
-
-    @property
-    def lost(self) -> int:
-        """Since the start; negative when there were duplicates."""
-        return self.expected - self.packets
-
-    def report(self, ssrc: int, now: float) -> ReportBlock:
-        """The report block for the time since the last one (RFC 3550 appendix A.3)."""
-        expected = self.expected - self._expected_before
-        received = self.packets - self._received_before
-        self._expected_before, self._received_before = self.expected, self.packets
-        lost = expected - received
-        fraction = min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
-        delay = short_from_seconds(now - self.last_sr_at) if self.last_sr else 0
-        cumulative = max(-0x800000, min(0x7FFFFF, self.lost))
-        return ReportBlock(
-            ssrc, fraction, cumulative, self.highest & 0xFFFFFFFF, int(self.jitter), self.last_sr, delay
-        )
 
 
 class Missing:
@@ -168,11 +215,10 @@ class Missing:
         self.requested += len(asked)
         return asked
 
-    def forget(self) -> None:
-        """Nobody needs what is missing."""
-        self._entries.clear()
-        self.due = inf
-        self.lost_for_good = False
+    def forgive(self) -> bool:
+        """Whether anything was lost for good since the last call."""
+        lost, self.lost_for_good = self.lost_for_good, False
+        return lost
 
 
 class Rate:

@@ -21,13 +21,15 @@ class History:
         return len(self._packets)
 
     def add(self, packet: MediaPacket) -> None:
-        """Keep a packet; the oldest go."""
+        """Keep a packet; the oldest go. Of two with one number the newer is found."""
         order = self._order
         order.append(packet)
         self._packets[packet.sequence] = packet
         oldest = packet.received_at - RELAY_HISTORY_S
         while order[0].received_at < oldest or len(order) > RELAY_HISTORY_PACKETS:
-            self._packets.pop(order.popleft().sequence, None)
+            gone = order.popleft()
+            if self._packets.get(gone.sequence) is gone:
+                del self._packets[gone.sequence]
 
     def get(self, sequence: int) -> MediaPacket | None:
         return self._packets.get(sequence)

@@ -2,47 +2,132 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from media.relay.feedback import Missing, Rate, Reception
+from media.relay.feedback import CountedReception, Missing, Rate, Reception
 from media.relay.history import History
 from media.relay.keyframes import KeyFrameRequests
-from media.relay.meter import Meter
+from media.relay.meter import FrameCount, Meter
 from media.rtp.clocks import ClockMap
 from media.rtp.numbers import Unwrapper
 
 if TYPE_CHECKING:
-    from media.relay.plane import Subscription
+    from media.relay.subscription import PlainSubscription
 
 _PICTURE_BASE = 1 << 16  # keeps unwrapped picture ids positive, whatever order they come in
 
 
-class Layer:
-    """Everything the relay keeps for one incoming SSRC.
+class Gaps(Protocol):
+    """What is missing of a stream (`media.relay.feedback.Missing`), for who asks for it."""
+
+    @property
+    def due(self) -> float:
+        """When `take` wants to be called; inf while nothing is missing."""
+
+    @property
+    def requested(self) -> int: ...
+    @property
+    def round_trip(self) -> float: ...
+    def take(self, now: float) -> Sequence[int]: ...
+    def forgive(self) -> bool: ...
+
+
+class Layer(ABC):
+    """Everything the relay keeps for one incoming SSRC. What packets touch is a plane's.
 
     :param index: 0 is the lowest layer.
     :param rid: empty when the layer is not named by one.
     :param asks_again: whether missing packets are asked for (the producer offered NACK).
     """
 
+    __slots__ = ("asks_again", "clock_rate", "index", "keyframes", "rate", "rid")
+
+    def __init__(self, index: int, rid: str, clock_rate: int, asks_again: bool) -> None:
+        self.index = index
+        self.rid = rid
+        self.clock_rate = clock_rate
+        self.asks_again = asks_again
+        self.keyframes = KeyFrameRequests()
+        self.rate = Rate()
+
+    @property
+    @abstractmethod
+    def ssrc(self) -> int | None: ...
+    @property
+    @abstractmethod
+    def rtx_ssrc(self) -> int | None: ...
+    @property
+    @abstractmethod
+    def alive(self) -> bool:
+        """Packets come; set by the producer."""
+
+    @property
+    @abstractmethod
+    def last_at(self) -> float:
+        """When the last packet came, monotonic seconds."""
+
+    @property
+    @abstractmethod
+    def size(self) -> tuple[int, int] | None:
+        """Of the last key frame, pixels."""
+
+    @property
+    @abstractmethod
+    def recovered(self) -> int:
+        """Packets that were missing and came by RTX."""
+
+    @property
+    @abstractmethod
+    def probes(self) -> int:
+        """RTX packets that brought nothing: padding, and what was there already."""
+
+    @property
+    @abstractmethod
+    def clock(self) -> ClockMap: ...
+    @property
+    @abstractmethod
+    def meter(self) -> Meter: ...
+    @property
+    @abstractmethod
+    def reception(self) -> Reception:
+        """Another object when another stream took the layer's place."""
+
+    @property
+    @abstractmethod
+    def missing(self) -> Gaps: ...
+    @abstractmethod
+    def set_alive(self, alive: bool) -> None: ...
+    @abstractmethod
+    def learn_clock(self, ntp: int, rtp_timestamp: int, now: float) -> None:
+        """A sender report came."""
+
+    @abstractmethod
+    def bind(self, ssrc: int, is_rtx: bool) -> None:
+        """Its packets have this SSRC."""
+
+    @abstractmethod
+    def replaced(self, now: float) -> None:
+        """Another stream stands behind the layer: its consumers begin again at a key frame."""
+
+
+class PlainLayer(Layer):
+    """A layer of the plain plane."""
+
     __slots__ = (
         "alive",
-        "asks_again",
         "clock",
-        "clock_rate",
         "duplicates",
+        "frames",
         "history",
-        "index",
-        "keyframes",
         "last_at",
         "meter",
         "missing",
         "picture_bits",
         "pictures",
-        "rate",
         "reception",
         "recovered",
-        "rid",
         "rtx_padding",
         "rtx_ssrc",
         "sequences",
@@ -50,23 +135,29 @@ class Layer:
         "ssrc",
         "subscribers",
     )
+    ssrc: int | None
+    rtx_ssrc: int | None
+    alive: bool
+    last_at: float
+    size: tuple[int, int] | None
+    recovered: int
+    clock: ClockMap
+    meter: Meter
+    reception: CountedReception
+    missing: Missing
 
     def __init__(
         self, index: int, rid: str, ssrc: int | None, rtx_ssrc: int | None, clock_rate: int, asks_again: bool
     ) -> None:
-        self.index = index
-        self.rid = rid
+        super().__init__(index, rid, clock_rate, asks_again)
         self.ssrc = ssrc
         self.rtx_ssrc = rtx_ssrc
-        self.clock_rate = clock_rate
-        self.asks_again = asks_again
-        self.subscribers: tuple[Subscription, ...] = ()  # replaced, never changed: it may be walked
-        self.keyframes = KeyFrameRequests()
-        self.rate = Rate()
-        self.meter = Meter()
+        self.subscribers: tuple[PlainSubscription, ...] = ()  # replaced, never changed: it may be walked
+        self.frames = FrameCount()
+        self.meter = Meter(self.frames)
         self.alive = False
         self.last_at = 0.0
-        self.size: tuple[int, int] | None = None  # of the last key frame, pixels
+        self.size = None
         self.recovered = self.duplicates = self.rtx_padding = 0
         self.restart()
 
@@ -76,9 +167,34 @@ class Layer:
         self.picture_bits = 0
         self.pictures = Unwrapper(15)
         self.clock = ClockMap(self.clock_rate)
-        self.reception = Reception(self.clock_rate)
+        self.reception = CountedReception(self.clock_rate)
         self.missing = Missing()
         self.history = History()
+
+    @property
+    def probes(self) -> int:
+        return self.rtx_padding + self.duplicates
+
+    def set_alive(self, alive: bool) -> None:
+        self.alive = alive
+
+    def learn_clock(self, ntp: int, rtp_timestamp: int, now: float) -> None:
+        self.clock.update(ntp, rtp_timestamp, now)
+
+    def bind(self, ssrc: int, is_rtx: bool) -> None:
+        if is_rtx:
+            self.rtx_ssrc = ssrc
+        else:
+            self.ssrc = ssrc
+
+    def replaced(self, now: float) -> None:
+        self.restart()
+        for subscription in self.subscribers:
+            if subscription.current is self:
+                subscription.current = None
+            if subscription.timeline is self:
+                subscription.timeline = None
+            self.keyframes.want(now)
 
     def unwrap_picture(self, picture_id: int, bits: int) -> int:
         """The picture id as a number that keeps counting."""
@@ -87,11 +203,11 @@ class Layer:
             self.pictures = Unwrapper(bits)
         return self.pictures.unwrap(picture_id) + _PICTURE_BASE
 
-    def subscribe(self, subscription: Subscription) -> None:
+    def subscribe(self, subscription: PlainSubscription) -> None:
         if subscription not in self.subscribers:
             self.subscribers = (*self.subscribers, subscription)
 
-    def unsubscribe(self, subscription: Subscription) -> None:
+    def unsubscribe(self, subscription: PlainSubscription) -> None:
         """The last one to leave takes what was kept for it along."""
         self.subscribers = tuple(one for one in self.subscribers if one is not subscription)
         if not self.subscribers:

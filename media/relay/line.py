@@ -82,7 +82,7 @@ class LineWatch:
             loss,
             max(0, lost - recovered) / expected if expected > 0 else 0.0,
             max(1.0, lost / bursts * (1 - loss)) if bursts else 1.0,
-            best.reception.jitter / best.clock_rate,
+            best.reception.counts.jitter / best.clock_rate,
             now - last_at,
             (after.frames - before.frames) / elapsed if elapsed else 0.0,
             min(1.0, frozen / elapsed) if elapsed else 0.0,
@@ -109,7 +109,7 @@ class LineWatch:
 
 def _shares(consumer: Consumer) -> tuple[float, float]:
     """Of frames and of lines, what a reduced consumer is sent; each temporal layer doubles the frame rate."""
-    temporal, top = consumer.subscription.egress.temporal.current, consumer.producer.temporal_layers - 1
+    temporal, top = consumer.subscription.temporal, consumer.producer.temporal_layers - 1
     frames = _KEY_FRAME_SHARE if temporal == KEY_FRAMES else 0.5 ** max(0, top - temporal)
     current = consumer.subscription.current
     best = max((layer.size[1] for layer in consumer.producer.layers if layer.alive and layer.size), default=0)
@@ -118,5 +118,8 @@ def _shares(consumer: Consumer) -> tuple[float, float]:
 
 
 def _read(layer: Layer) -> _Counts:
-    one = layer.reception
-    return _Counts(one, one.expected, one.packets, one.bursts, layer.recovered, one.frames, one.frozen_s)
+    reception = layer.reception
+    one = reception.counts
+    return _Counts(
+        reception, one.expected, one.packets, one.bursts, layer.recovered, one.frames, one.frozen_s
+    )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from math import inf
+from typing import Protocol
 
 from media.limits import RATE_READING_S, RATE_READINGS, RATE_WINDOW_S
 from media.relay.rewrite import MediaPacket
@@ -15,41 +17,53 @@ _ENCODERS_OWN = {1: (1.0,), 2: (0.6, 1.0), 3: (0.4, 0.6, 1.0), 4: (0.25, 0.4, 0.
 Reading = tuple[float, int, tuple[int, ...]]  # at, all octets, octets by temporal layer
 
 
-class Meter:
-    """Counts one layer. Its total is known always; the spread only while somebody is sent the layer, as
-    payloads are not looked at otherwise. Then the last known one holds, before any the encoder's usual."""
+class FrameCount:
+    """What each packet that is looked at adds to."""
 
-    __slots__ = (
-        "_key_at",
-        "_key_timestamp",
-        "_next_key",
-        "_readings",
-        "_shares",
-        "_spread",
-        "key_gap",
-        "key_octets",
-    )
+    __slots__ = ("_key_timestamp", "_next_key", "key_at", "key_gap", "key_octets", "spread")
 
     def __init__(self) -> None:
-        self._readings: deque[Reading] = deque(maxlen=RATE_READINGS)
-        self._spread = [0] * TEMPORAL_LAYERS
-        self._shares: tuple[float, ...] = ()  # cumulative, as last measured
+        self.spread = [0] * TEMPORAL_LAYERS  # octets by temporal layer
         self._key_timestamp = -1
-        self._key_at = -inf
         self._next_key = 0
+        self.key_at = -inf  # of the last key frame
         self.key_gap = inf  # seconds between the last two key frames
         self.key_octets = 0  # of the last whole key frame
 
     def count(self, packet: MediaPacket, now: float) -> None:
-        """One packet that was looked at."""
         size = packet.payload_end
-        self._spread[packet.temporal_layer] += size
+        self.spread[packet.temporal_layer] += size
         if packet.keyframe and packet.timestamp != self._key_timestamp:
             self._key_timestamp = packet.timestamp
-            self.key_gap, self._key_at = now - self._key_at, now
+            self.key_gap, self.key_at = now - self.key_at, now
             self.key_octets, self._next_key = self._next_key, 0
         if packet.timestamp == self._key_timestamp:
             self._next_key += size
+
+
+class Frames(Protocol):
+    """`FrameCount`, as it is read."""
+
+    @property
+    def spread(self) -> Sequence[int]: ...
+    @property
+    def key_at(self) -> float: ...
+    @property
+    def key_gap(self) -> float: ...
+    @property
+    def key_octets(self) -> int: ...
+
+
+class Meter:
+    """Prices one layer. Its total is known always; the spread only while somebody is sent the layer, as
+    payloads are not looked at otherwise. Then the last one known holds, before any the encoder's own."""
+
+    __slots__ = ("_frames", "_readings", "_shares")
+
+    def __init__(self, frames: Frames) -> None:
+        self._readings: deque[Reading] = deque(maxlen=RATE_READINGS)
+        self._shares: tuple[float, ...] = ()  # cumulative, as last measured
+        self._frames = frames
 
     def read(self, octets: int, now: float) -> None:
         """Take a reading of ``octets`` counted since the layer began; too early a one is left out."""
@@ -57,7 +71,7 @@ class Meter:
         if readings and octets < readings[-1][1]:
             readings.clear()  # another stream stands behind the layer
         if not readings or now - readings[-1][0] >= RATE_READING_S:
-            readings.append((now, octets, tuple(self._spread)))
+            readings.append((now, octets, tuple(self._frames.spread)))
         while len(readings) > 2 and now - readings[1][0] >= RATE_WINDOW_S:
             readings.popleft()
 
@@ -84,7 +98,7 @@ class Meter:
     @property
     def temporal_layers(self) -> int:
         """How many were ever seen, for a publisher that does not name them (WHIP has no word for it)."""
-        return max((index + 1 for index, octets in enumerate(self._spread) if octets), default=1)
+        return max((index + 1 for index, octets in enumerate(self._frames.spread) if octets), default=1)
 
     def _measured(self) -> list[int]:
         if len(self._readings) < 2:
@@ -94,6 +108,7 @@ class Meter:
 
     def key_frames_bps(self, most_gap_s: float, now: float) -> int | None:
         """What the key frames alone take; None when they come too seldom to make a picture."""
-        if self.key_gap > most_gap_s or now - self._key_at > most_gap_s or not self.key_octets:
+        frames = self._frames
+        if frames.key_gap > most_gap_s or now - frames.key_at > most_gap_s or not frames.key_octets:
             return None
-        return round(8 * self.key_octets / max(self.key_gap, 1e-3))
+        return round(8 * frames.key_octets / max(frames.key_gap, 1e-3))

@@ -27,9 +27,9 @@ from media.limits import (
 )
 
 if TYPE_CHECKING:
-    from media.relay.layer import Layer
-    from media.relay.plane import Subscription
+    from media.relay.layer import PlainLayer
     from media.relay.rewrite import MediaPacket
+    from media.relay.subscription import PlainSubscription
 
 RETRANSMISSION, ULTRASOUND, SCREEN, SPEAKER, CAMERA = range(5)
 """Classes of what waits, the most important first: the allocator's ranks, with RTX in the place of audio."""
@@ -39,8 +39,8 @@ _SLOWER = PACE_FACTOR / PACE_LONG_FACTOR
 class Waiting(NamedTuple):
     """One packet that waits: the one its layer shares, or the outgoing number of one to send again."""
 
-    subscription: Subscription
-    layer: Layer | None
+    subscription: PlainSubscription
+    layer: PlainLayer | None
     packet: MediaPacket | None
     starts: bool  # the subscription may begin with it
     sequence: int  # to send again; -1 otherwise
@@ -119,17 +119,25 @@ class Pacer:
     def overfull(self) -> bool:
         return self.count > PACE_QUEUE_PACKETS or self._bytes > self._most_bytes
 
-    def shed(self) -> Iterator[Subscription]:
+    def shed(self) -> Iterator[PlainSubscription]:
         """Leave out what the drop rule says; the track that must begin again, if it is one."""
         index = max(number for number, queue in enumerate(self._queues) if queue)
-        queue = self._queues[index]
-        victim = queue[0].subscription
-        kept = [item for item in queue if item.subscription is not victim]
-        self.dropped += len(queue) - len(kept)
-        for item in queue:
-            if item.subscription is victim:
-                self._taken(item)
-        queue.clear()
-        queue.extend(kept)
+        victim = self._queues[index][0].subscription
+        self.dropped += self._purge(self._queues[index], victim)
         if index != RETRANSMISSION:
             yield victim
+
+    def forget(self, subscription: PlainSubscription) -> None:
+        """It is closed: what waits of it goes."""
+        for queue in self._queues:
+            self._purge(queue, subscription)
+
+    def _purge(self, queue: deque[Waiting], victim: PlainSubscription) -> int:
+        gone = [item for item in queue if item.subscription is victim]
+        if gone:
+            kept = [item for item in queue if item.subscription is not victim]
+            queue.clear()
+            queue.extend(kept)
+            for item in gone:
+                self._taken(item)
+        return len(gone)

@@ -10,7 +10,7 @@ from media.limits import LAYER_SILENT_S, STILL_LAYER_SILENT_S
 from media.ortc import Codec, ProducerMapping, RtpParameters
 from media.ortc.capabilities import ABS_SEND_TIME, AUDIO_LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_CC
 from media.relay import plane
-from media.relay.layer import Layer
+from media.relay.layer import Layer, PlainLayer
 from media.relay.rewrite import Ingress
 from media.relay.speaker import LOUDEST
 from media.rtp import rtcp
@@ -18,6 +18,7 @@ from media.rtp.packet import RtpHeader, find_extension
 
 if TYPE_CHECKING:
     from media.relay.consumer import Consumer
+    from media.relay.lane import Lane
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ class ProducerOwner(Protocol):
 
     local_ssrc: int
 
+    @property
+    def lane(self) -> Lane: ...
     def now(self) -> float: ...
     def send_feedback(self, packet: rtcp.RtcpPacket) -> bool: ...
     def wake(self, due: float) -> None: ...
@@ -72,14 +75,10 @@ class Producer:
         self.ingress = _ingress(parameters, consumable, mapping)
         self.mid = parameters.mid.encode()
         self.mid_id, self.rid_id, self.repaired_rid_id = _ids(parameters, MID, RID, REPAIRED_RID)
-        self._level_id = _ids(parameters, AUDIO_LEVEL)[0] if self.kind == "audio" else 0
         asks_again = self.kind == "video" and any(
             f.type == "nack" and not f.parameter for f in media.feedback
         )
-        self.layers = [
-            Layer(index, e.rid, e.ssrc, e.rtx_ssrc, self.codec.clock_rate, asks_again)
-            for index, e in enumerate(parameters.encodings)
-        ]
+        self.layers = owner.lane.layers(self, asks_again)
         self._declared = max(encoding.temporal_layers for encoding in parameters.encodings)
         self._holding = False  # key frames are wanted but not yet asked for
         self._owner = owner
@@ -113,6 +112,7 @@ class Producer:
             self._pause_changed()
 
     def _pause_changed(self) -> None:
+        self._owner.lane.pause_changed(self)
         for consumer in list(self.consumers.values()):
             consumer.producer_pause_changed()
         if self.paused:
@@ -131,33 +131,44 @@ class Producer:
     # -- packets -------------------------------------------------------------------------------------------
 
     def receive(self, layer: Layer, is_rtx: bool, data: bytearray, header: RtpHeader, now: float) -> None:
-        """Take one packet of one of the layers. While paused nobody subscribes, and it is only counted.
+        """Take one packet of one of the layers, on the plain plane. While paused it is only counted.
 
         :raises RemoteProtocolError: malformed.
         """
+        assert isinstance(layer, PlainLayer)
         if not is_rtx:
             layer.last_at = now
             if not layer.alive:
-                self._layer_woke(layer, now)
-            if self._level_id and not self.paused:
+                self.layer_woke(layer, now)
+            if self.ingress.level_id and not self.paused:
                 self._read_level(data, header, now)
-        if is_rtx:
-            plane.receive_rtx(layer, self.ingress, data, header, now)
-        else:
-            plane.receive(layer, self.ingress, data, header, now)
-        if layer.missing.due <= now or layer.missing.lost_for_good or layer.keyframes.due <= now:
-            self._serve(layer, now)
-            self._owner.wake(self._next_due())
+        try:
+            if is_rtx:
+                plane.receive_rtx(layer, self.ingress, data, header, now)
+            else:
+                plane.receive(layer, self.ingress, data, header, now)
+        finally:
+            if layer.missing.due <= now or layer.missing.lost_for_good or layer.keyframes.due <= now:
+                self.serve(layer, now)
+
+    def serve(self, layer: Layer, now: float) -> None:
+        """Ask for missing packets and key frames of a layer, where it is time."""
+        self._serve(layer, now)
+        self._owner.wake(self._next_due())
 
     def _read_level(self, data: bytearray, header: RtpHeader, now: float) -> None:
         """RFC 6464: the low seven bits are -dBov, so 127 is silence."""
-        at = find_extension(data, header, self._level_id, 1)
+        at = find_extension(data, header, self.ingress.level_id, 1)
         if at >= 0:
-            self._owner.level_heard(self, LOUDEST - (data[at] & 0x7F), now)
+            self.level_heard(LOUDEST - (data[at] & 0x7F), now)
 
-    def _layer_woke(self, layer: Layer, now: float) -> None:
+    def level_heard(self, level: int, now: float) -> None:
+        """A microphone's level, 0 for silence to `LOUDEST`."""
+        self._owner.level_heard(self, level, now)
+
+    def layer_woke(self, layer: Layer, now: float) -> None:
         """Consumers may want this layer now; the packet that woke it is often the key frame they need."""
-        layer.alive = True
+        layer.set_alive(True)
         self._holding = True
         self._choose_layers(now)
         self._holding = False
@@ -169,7 +180,7 @@ class Producer:
 
     def sender_report(self, layer: Layer, report: rtcp.SenderReport, now: float) -> None:
         """What the publisher says of its clock."""
-        layer.clock.update(report.ntp, report.rtp_timestamp, now)
+        layer.learn_clock(report.ntp, report.rtp_timestamp, now)
         layer.reception.sender_report(report.ntp >> 16 & 0xFFFFFFFF, now)
 
     def want_keyframe(self, layer: Layer, now: float) -> None:
@@ -197,7 +208,7 @@ class Producer:
     def _bury_silent_layers(self, now: float) -> None:
         silent = [la for la in self.layers if la.alive and now - la.last_at >= self._silence]
         for layer in silent:
-            layer.alive = False
+            layer.set_alive(False)
         if silent:
             self._choose_layers(now)
 
@@ -209,8 +220,7 @@ class Producer:
         if asked:
             wrapped = tuple(sequence & 0xFFFF for sequence in asked)
             self._owner.send_feedback(rtcp.Nack(self._owner.local_ssrc, layer.ssrc, wrapped))
-        if layer.missing.lost_for_good:
-            layer.missing.lost_for_good = False
+        if layer.missing.forgive():
             layer.keyframes.want(now)
         if layer.keyframes.take(now):
             self.plis_sent += 1
@@ -234,9 +244,9 @@ class Producer:
             "source": self.source,
             "type": self.type,
             "paused": self.paused,
-            "packets": sum(layer.reception.packets for layer in self.layers),
-            "bytes": sum(layer.reception.octets for layer in self.layers),
-            "lost": sum(layer.reception.lost for layer in self.layers),
+            "packets": sum(layer.reception.counts.packets for layer in self.layers),
+            "bytes": sum(layer.reception.counts.octets for layer in self.layers),
+            "lost": sum(layer.reception.counts.lost for layer in self.layers),
             "bitrate": sum(layer.rate.bits_per_second for layer in self.layers),
             "nacks": sum(layer.missing.requested for layer in self.layers),
             "plis": self.plis_sent,
@@ -245,7 +255,7 @@ class Producer:
 
 
 def _layer_stats(layer: Layer) -> dict[str, Any]:
-    reception = layer.reception
+    reception = layer.reception.counts
     return {
         "rid": layer.rid,
         "ssrc": layer.ssrc,
@@ -254,7 +264,7 @@ def _layer_stats(layer: Layer) -> dict[str, Any]:
         "bytes": reception.octets,
         "lost": reception.lost,
         "recovered": layer.recovered,
-        "rtxPadding": layer.rtx_padding + layer.duplicates,
+        "rtxPadding": layer.probes,
         "bitrate": layer.rate.bits_per_second,
         "jitter": reception.jitter / layer.clock_rate,
         "roundTrip": layer.missing.round_trip if layer.recovered else None,
@@ -284,4 +294,5 @@ def _ingress(parameters: RtpParameters, consumable: RtpParameters, mapping: Prod
     sent = {extension.id for extension in consumable.header_extensions}
     extensions = {theirs: ours for theirs, ours in mapping.extension_ids.items() if ours in sent}
     send_time, number = _ids(consumable, ABS_SEND_TIME, TRANSPORT_CC)
-    return Ingress(media, rtx, extensions, send_time, forwarded.name, number, red_type)
+    level = _ids(parameters, AUDIO_LEVEL)[0] if forwarded.kind == "audio" else 0
+    return Ingress(media, rtx, extensions, send_time, forwarded.name, number, red_type, level)

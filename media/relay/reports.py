@@ -14,7 +14,7 @@ def pack_receiver_reports(local_ssrc: int, layers: Iterable[Layer], now: float) 
     blocks = [
         layer.reception.report(layer.ssrc, now)
         for layer in layers
-        if layer.ssrc is not None and layer.reception.packets
+        if layer.ssrc is not None and layer.reception.counts.packets
     ]
     for at in range(0, len(blocks), REPORTS_PER_PACKET):
         yield rtcp.pack(rtcp.ReceiverReport(local_ssrc, tuple(blocks[at : at + REPORTS_PER_PACKET])))

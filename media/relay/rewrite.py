@@ -46,12 +46,14 @@ class Ingress:
     :param number_id: the router's id of transport-wide numbers, 0 to do without.
     :param codec: lower-case codec name.
     :param red_type: the router's payload type of redundant audio, -1 where the producer sends none.
+    :param level_id: the producer's id of audio levels, 0 without.
     """
 
     __slots__ = (
         "block_types",
         "codec",
         "extension_ids",
+        "level_id",
         "number_id",
         "payload_types",
         "red_type",
@@ -68,9 +70,11 @@ class Ingress:
         codec: str,
         number_id: int = 0,
         red_type: int = -1,
+        level_id: int = 0,
     ) -> None:
         self.number_id = number_id
         self.red_type = red_type
+        self.level_id = level_id
         self.block_types = {theirs: ours for theirs, ours in payload_types.items() if ours != red_type}
         self.payload_types = payload_types
         self.rtx_payload_types = rtx_payload_types
@@ -193,7 +197,8 @@ def _renumber_extensions(data: bytearray, header: RtpHeader, ingress: Ingress) -
         ours = ids.get(identifier, 0)
         if not ours:
             data[at - head : at + length] = bytes(head + length)
-        elif head == 1:
+            continue
+        if head == 1:
             data[at - 1] = ours << 4 | length - 1
         else:
             data[at - 2] = ours
@@ -210,7 +215,7 @@ def _with_number(data: bytearray, header: RtpHeader, identifier: int) -> tuple[b
     A header extension of another kind than RFC 8285's is left alone: (data, -1).
     """
     profile = header.extension_profile
-    if profile == 0:
+    if not data[0] & 0x10:
         at = FIXED_HEADER + 4 * (data[0] & 0x0F)
         data[0] |= 0x10
         block = bytes((0xBE, 0xDE, 0, 1, identifier << 4 | 1, 0, 0, 0))

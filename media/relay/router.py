@@ -18,6 +18,7 @@ from media.relay.consumer import Consumer
 from media.relay.consuming import make_consumer
 from media.relay.data import DataConsumer, DataProducer
 from media.relay.errors import UNKNOWN_PRODUCER
+from media.relay.lane import PlainTables, Tables
 from media.relay.line import LineWatch
 from media.relay.producer import Producer
 from media.relay.samples import LineSample
@@ -60,6 +61,7 @@ class Router:
 
     :param clock: monotonic time for everything inside, wall time for sender reports of last resort.
     :param timer: the process's timer; without one the owner calls `tick` when `due` says.
+    :param tables: the plane that its packets go through; the plain one by default.
     :param randbits: source of SSRCs, first sequence numbers and ids; tests give a counted one.
     """
 
@@ -70,10 +72,12 @@ class Router:
         listener: RouterListener,
         timer: RelayTimer | None = None,
         randbits: Callable[[int], int] = secrets.randbits,
+        tables: Tables | None = None,
     ) -> None:
         self.id = identifier
         self.clock = clock
         self.listener = listener
+        self.tables = PlainTables() if tables is None else tables
         self.closed = False
         self.producers: dict[str, Producer] = {}
         self.data_producers: dict[str, DataProducer] = {}
@@ -143,7 +147,7 @@ class Router:
         capabilities = (
             PLAIN_CAPABILITIES if rtp_capabilities is None else parse_rtp_capabilities(rtp_capabilities)
         )
-        tap = Tap(self, sink)
+        tap = Tap(self, sink, self.tables.tap(sink))
         consumer = make_consumer(self, tap, producer, capabilities, "0", paused=False)
         self._taps[consumer.id] = tap
         consumer.choose_layer(self.clock.monotonic())

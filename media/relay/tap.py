@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from media.relay.layer import Layer
 from media.relay.pacer import Pacer, Waiting
+from media.relay.subscription import Outlet, PlainSubscription, Subscription, SubscriptionValues
 
 if TYPE_CHECKING:
     from media.relay.consumer import Consumer
@@ -21,12 +24,21 @@ class PacketSink(Protocol):
         """No more packets come. Told once."""
 
 
-class _TapOutlet:
+class PlainTapOutlet:
     """Hands packets over at once; its gate is never closed."""
 
     def __init__(self, sink: PacketSink) -> None:
         self.gate = Pacer()
         self._sink = sink
+
+    def subscribe(
+        self,
+        layers: Sequence[Layer],
+        values: SubscriptionValues,
+        switched: Callable[[], None],
+        starved: Callable[[], None],
+    ) -> Subscription:
+        return PlainSubscription(self, values, switched, starved)
 
     def send(self, packet: bytearray, number_at: int, now: float) -> bool:
         self._sink.packet(bytes(packet), now)
@@ -41,10 +53,10 @@ class Tap:
 
     connected = True
 
-    def __init__(self, router: Router, sink: PacketSink) -> None:
+    def __init__(self, router: Router, sink: PacketSink, outlet: Outlet) -> None:
         self._router = router
         self._sink = sink
-        self.outlet = _TapOutlet(sink)
+        self.outlet = outlet
 
     def now(self) -> float:
         return self._router.clock.monotonic()

@@ -14,16 +14,13 @@ from media.relay.consumer import Consumer
 from media.relay.consuming import make_consumer
 from media.relay.data import DataConsumer, DataProducer
 from media.relay.data_streams import DataStreams
-from media.relay.demux import Demultiplexer
 from media.relay.downstream import Downstream
 from media.relay.errors import WRONG_KIND
-from media.relay.plane import Subscription
 from media.relay.producer import Producer
 from media.relay.reports import pack_receiver_reports, pack_sender_reports
-from media.relay.upstream import UpstreamFeedback
+from media.relay.subscription import Subscription
 from media.relay.wire import WireSocket
 from media.rtp import rtcp
-from media.rtp.packet import parse_header
 from media.rtp.twcc import TransportFeedback
 from media.transport.parameters import DtlsParameters
 
@@ -45,21 +42,19 @@ class WebRtcTransport:
         self.state = "new"
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[str, Consumer] = {}
-        self.malformed = 0
-        self.unrouted = 0
+        self._malformed = 0  # RTCP
         self.receiver_estimate: int | None = None  # REMB, bits per second: read, not obeyed
         self.wanted_bps: Callable[[], float] = lambda: 0
         """Aim of probing, bits per second: what would be sent were there room. Told by the owner."""
         self._reports_due = inf
-        self._upstream = UpstreamFeedback()
         self._router = router
-        self._demux = Demultiplexer()
         self._by_ssrc: dict[int, Consumer] = {}
         self._next_mid = 0
         self._wire = socket.create_transport(self)
         self.id = self._wire.id
         self._data = DataStreams(router, self._wire)
-        self.outlet = Downstream(self._wire.send_rtp, router.wake, self._probe_sources)
+        self.lane = router.tables.lane(self._wire.send_rtp, router.wake)
+        self.outlet = Downstream(self.lane.path, router.wake, self._probe_sources)
 
     # -- setting up ----------------------------------------------------------------------------------------
 
@@ -104,10 +99,10 @@ class WebRtcTransport:
         consumable = consumable_parameters(parameters)
         identifier = self._router.new_id()
         producer = Producer(identifier, self, parameters, consumable, mapping, source, paused, label)
-        self._demux.add(producer)
+        self.lane.add(producer)
         self.producers[producer.id] = producer
         self._router.producers[producer.id] = producer
-        self._upstream.learn(parameters)
+        self.lane.upstream.learn(parameters)
         self._start_reports()
         logger.info("producer %s opened: %s %s %s", producer.id, source, producer.codec.name, producer.type)
         return producer
@@ -171,6 +166,7 @@ class WebRtcTransport:
         for child in children:
             child.close()
         self._wire.close_now()
+        self.lane.close()
         self._router.transport_closed(self)
 
     def _require_open(self) -> None:
@@ -190,28 +186,28 @@ class WebRtcTransport:
     def _probe_sources(self) -> Iterator[Subscription]:
         return (one.subscription for one in self.consumers.values() if one.kind == "video")
 
+    @property
+    def malformed(self) -> int:
+        """Packets that could not be read."""
+        return self._malformed + self.lane.malformed
+
+    @property
+    def unrouted(self) -> int:
+        """Packets that belong to no track."""
+        return self.lane.unrouted
+
     # -- what the wire tells: TransportHandlers --------------------------------------------------------------
 
     def rtp_received(self, packet: bytearray, now: float) -> None:
-        """Route one packet to its layer; what cannot be read or routed is counted and dropped."""
-        try:
-            header = parse_header(packet)
-            if self._upstream.extension_id and self._upstream.received(packet, header, now):
-                self._router.wake(self._upstream.due)
-            route = self._demux.get(header.ssrc) or self._demux.learn(packet, header, now)
-            if route is None:
-                self.unrouted += 1
-                return
-            route.producer.receive(route.layer, route.is_rtx, packet, header, now)
-        except RemoteProtocolError:
-            self.malformed += 1
+        """One packet; the plane's from now on."""
+        self.lane.received(packet, now)
 
     def rtcp_received(self, packet: bytes, now: float) -> None:
         """Hand each part of a compound to the one it concerns."""
         try:
             parts = rtcp.parse_compound(packet)
         except RemoteProtocolError:
-            self.malformed += 1
+            self._malformed += 1
             return
         for part in parts:
             self._take_feedback(part, now)
@@ -219,7 +215,7 @@ class WebRtcTransport:
     def _take_feedback(self, part: rtcp.RtcpPacket, now: float) -> None:
         match part:
             case rtcp.SenderReport():
-                route = self._demux.get(part.ssrc)
+                route = self.lane.route(part.ssrc)
                 if route is not None and not route.is_rtx:
                     route.producer.sender_report(route.layer, part, now)
                 self._take_blocks(part.reports, now)
@@ -284,7 +280,7 @@ class WebRtcTransport:
         self._router.voice_gone(producer)
 
     def producer_closed(self, producer: Producer) -> None:
-        self._demux.remove(producer)
+        self.lane.remove(producer)
         self.producers.pop(producer.id, None)
         self._router.producers.pop(producer.id, None)
         self._router.voice_gone(producer)
@@ -311,19 +307,19 @@ class WebRtcTransport:
 
     def tick(self, now: float) -> float:
         """Send what is due; returns when to call again."""
-        for feedback in self._upstream.take(self.local_ssrc, now):
+        for feedback in self.lane.upstream.take(self.local_ssrc, now):
             self.send_feedback(feedback)
         due = self.outlet.due
         if now >= due:
             due = self.outlet.tick(now)
         if now >= self._reports_due:
             self._send_reports(now)
-        return min(self._reports_due, self._upstream.due, due)
+        return min(self._reports_due, self.lane.upstream.due, due)
 
     def _send_reports(self, now: float) -> None:
         layers = [layer for producer in self.producers.values() for layer in producer.layers]
         for layer in layers:
-            layer.rate.read(layer.reception.octets, now)
+            layer.rate.read(layer.reception.counts.octets, now)
         reports = [report for one in self.consumers.values() if (report := one.tick(now)) is not None]
         if self.connected:
             for packet in pack_receiver_reports(self.local_ssrc, layers, now):

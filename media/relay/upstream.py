@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import floor, inf
+from typing import Protocol
 
 from media.limits import TRANSPORT_FEEDBACK_PACKETS, TRANSPORT_FEEDBACK_S
 from media.ortc import RtpParameters
@@ -20,14 +21,41 @@ from media.rtp.rtcp import Remb
 from media.rtp.twcc import TransportFeedback
 
 
-class UpstreamFeedback:
-    """One transport's feedback to its publisher. `received` for every packet, `take` when `due`.
+class Upstream(Protocol):
+    """One transport's feedback to its publisher."""
 
-    Costs nothing while nothing comes: `due` is set by the first packet after a feedback. The times lie on one
-    grid for all transports, so that they share their wake-ups.
+    @property
+    def due(self) -> float:
+        """When `take` wants to be called; inf while nothing came.
+
+        All transports' times lie on one grid, so that they share their wake-ups.
+        """
+
+    def learn(self, parameters: RtpParameters) -> None:
+        """A producer was made; all tracks of a transport number their packets under one id (RFC 8843 9.2)."""
+
+    def take(self, local_ssrc: int, now: float) -> Sequence[TransportFeedback | Remb]:
+        """The feedback that is due."""
+
+
+def agreed(parameters: RtpParameters, before: tuple[int, bool]) -> tuple[int, bool]:
+    """Id of the extension to read in each packet, 0 for none; whether it is abs-send-time (for REMB).
+
+    :param before: what an earlier track of the transport agreed on.
     """
+    types = {feedback.type for feedback in parameters.media_codec.feedback}
+    ids = {extension.uri: extension.id for extension in parameters.header_extensions}
+    if "transport-cc" in types and TRANSPORT_CC in ids:
+        return ids[TRANSPORT_CC], False
+    if "goog-remb" in types and ABS_SEND_TIME in ids and not before[0]:
+        return ids[ABS_SEND_TIME], True
+    return before
 
-    __slots__ = ("_arrivals", "_last_ssrc", "_remb", "due", "extension_id", "sent")
+
+class PlainUpstream:
+    """The plain plane's: `received` for every packet, `take` when `due`."""
+
+    __slots__ = ("_arrivals", "_last_ssrc", "_remb", "due", "extension_id")
 
     def __init__(self) -> None:
         self._arrivals = Arrivals()
@@ -35,18 +63,12 @@ class UpstreamFeedback:
         self._last_ssrc = 0
         self.extension_id = 0  # of what is read in each packet; 0 = nothing was agreed on
         self.due = inf
-        self.sent = 0
 
     def learn(self, parameters: RtpParameters) -> None:
-        """A producer was made; all tracks of a transport number their packets under one id (RFC 8843 9.2)."""
-        agreed = {feedback.type for feedback in parameters.media_codec.feedback}
-        ids = {extension.uri: extension.id for extension in parameters.header_extensions}
-        if "transport-cc" in agreed and TRANSPORT_CC in ids:
-            self.extension_id = ids[TRANSPORT_CC]
-            self._remb = None
-        elif "goog-remb" in agreed and ABS_SEND_TIME in ids and not self.extension_id:
-            self.extension_id = ids[ABS_SEND_TIME]
-            self._remb = ReceiveEstimate()
+        before = self.extension_id, self._remb is not None
+        self.extension_id, stamps = agreed(parameters, before)
+        if stamps != before[1]:
+            self._remb = ReceiveEstimate() if stamps else None
 
     def received(self, packet: bytearray, header: RtpHeader, now: float) -> bool:
         """Note one packet's arrival; True when `due` became earlier.
@@ -72,12 +94,9 @@ class UpstreamFeedback:
         return False
 
     def take(self, local_ssrc: int, now: float) -> Sequence[TransportFeedback | Remb]:
-        """The feedback that is due."""
         if now < self.due:
             return ()
         self.due = inf
         if self._remb is not None:
             return self._remb.take(local_ssrc, now)
-        told = self._arrivals.take(local_ssrc, self._last_ssrc, now)
-        self.sent += len(told)
-        return told
+        return self._arrivals.take(local_ssrc, self._last_ssrc, now)

@@ -17,6 +17,7 @@ from typing import Any
 
 from media.ortc import router_rtp_capabilities
 from media.relay import WebRtcTransport
+from media.relay.estimate import SentLog
 from media.relay.testing import FakeSocket, FakeWire
 from media.rtp import rtcp
 from media.rtp.packet import RtpPacket
@@ -116,11 +117,12 @@ class Room:
 
     def _told(self, receiver: int, now: float) -> TransportFeedback:
         """All of the last 100 ms, each 20 ms under way."""
-        sent = self.receivers[receiver].outlet.estimator.sent
+        sent = self.receivers[receiver].outlet.path.sent
+        assert isinstance(sent, SentLog)
         base = number = self.numbers[receiver]
         times = []
-        while (entry := sent[number % len(sent)]) is not None and entry[0] == number:
-            times.append(round((entry[1] + 0.02) / 0.000_25))
+        while (left_at := sent.sent_at(number)) is not None:
+            times.append(round((left_at + 0.02) / 0.000_25))
             number += 1
         self.numbers[receiver] = number
         start = times[0] // 256

@@ -126,10 +126,10 @@ def test_bandwidth_shrinks_step_by_step_while_camera_ultrasound_ecg_and_audio_ru
     assert set(room.states.values()) == {"full"}
     for rate, other, camera, ultrasound in STEPS:
         room.rate = rate
-        voice = room.consumers["voice"].subscription.egress.packets
+        voice = room.consumers["voice"].subscription.packets
         room.run(0.4)
         assert room.sent_bps(1.0) + ECG_BPS <= rate
-        assert room.consumers["voice"].subscription.egress.packets - voice == 2 * 42  # every packet
+        assert room.consumers["voice"].subscription.packets - voice == 2 * 42  # every packet
         assert room.states == {"voice": "full", "ultrasound": ultrasound, "camera": camera, "other": other}
     assert {name for name, _ in room.told()} == {"ultrasound", "camera", "other"}
 

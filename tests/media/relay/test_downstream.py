@@ -199,7 +199,7 @@ def test_nothing_leaves_faster_than_the_pace_but_voices() -> None:
         left = [RtpPacket.parse(data) for data in village.down.rtp[before:]]
         pictures = sum(len(packet.payload) + 20 for packet in left if packet.ssrc != voice.ssrc)
         worst = max(worst, 8 * pictures / 0.05)
-        waited = max(waited, village.receiver.outlet.gate.count)
+        waited = max(waited, village.receiver.outlet.path.waiting)
         voices = sum(packet.ssrc == voice.ssrc for packet in left)
         assert voices >= 2
     assert waited > 10
@@ -212,9 +212,9 @@ def test_what_waits_is_bounded_and_goes_by_whole_frames() -> None:
     low = village.track("camera", 3_000_000, ssrc=500)
     high = village.track("ultrasound", 200_000, ssrc=600)
     village.run(15)
-    gate = village.receiver.outlet.gate
-    assert gate.dropped > 0
-    assert gate.count <= limits.PACE_QUEUE_PACKETS
+    path = village.receiver.outlet.path
+    assert path.left_out > 0
+    assert path.waiting <= limits.PACE_QUEUE_PACKETS
     numbers = [packet.sequence for packet in received(village.down, low.ssrc)]
     assert numbers == [(numbers[0] + index) & 0xFFFF for index in range(len(numbers))]
     assert village.far.bps(105, 115) > 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from media import limits
-from media.relay.estimate import BandwidthEstimator
+from media.relay.estimate import BandwidthEstimator, SentLog
 from media.relay.gradient import DelayGradient
 from media.relay.loss import LossControl
 from media.rtp.twcc import TransportFeedback
@@ -18,7 +18,8 @@ class Sender:
     """Thirty frames a second of as much as the estimate allows, up to what is wanted."""
 
     def __init__(self, line: Line, wanted: float = 20e6, start: int = limits.ESTIMATE_START_BPS) -> None:
-        self.estimator = BandwidthEstimator(start)
+        self.sent = SentLog()
+        self.estimator = BandwidthEstimator(self.sent, start)
         self.receiver = Receiver(line)
         self.wanted = wanted
         self.now = 10.0
@@ -39,7 +40,7 @@ class Sender:
                 while self._owed >= 1000:
                     self._owed -= 1000
                     self.receiver.sent(self._number, 1000, self.now)
-                    self.estimator.on_sent(self._number & 0xFFFF, 1000, self.now)
+                    self.sent.note(self._number & 0xFFFF, 1000, self.now)
                     self._number += 1
             self.now += 0.005
             tick += 1
@@ -142,9 +143,10 @@ def test_it_counts_from_the_first_second_or_the_first_congestion() -> None:
 
 
 def test_nonsense_feedback_is_harmless() -> None:
-    estimator = BandwidthEstimator()
+    sent = SentLog()
+    estimator = BandwidthEstimator(sent)
     for number in range(100):
-        estimator.on_sent(number, 1000, 1 + number / 100)
+        sent.note(number, 1000, 1 + number / 100)
     for base, time in ((60_000, 0), (5, 0xFFFFFF), (5, 3), (50, 0), (40_000, 9)):
         feedback = TransportFeedback(1, 2, base, 300, time, 0, tuple((n, -n * 900) for n in range(30)))
         estimator.on_feedback(feedback, 3.0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from media import limits
 from media.clock import SystemClock
 from media.relay import RelayTimer
-from media.relay.feedback import Missing, Rate, Reception
+from media.relay.feedback import CountedReception, Missing, Rate
 from media.relay.history import History, RetransmissionBudget
 from media.relay.keyframes import KeyFrameRequests
 from media.relay.reports import pack_receiver_reports, pack_sender_reports
@@ -161,8 +161,11 @@ def test_missing_packets_learn_the_round_trip() -> None:
     assert missing.due == inf
     assert not missing.arrived(2, 0.3)
     missing.arrived(6, 0.4)
-    missing.forget()
-    assert missing.take(1) == []
+    assert missing.take(1) == [4, 5]
+    assert not missing.forgive()
+    assert missing.take(2) == []
+    assert missing.forgive()
+    assert not missing.forgive()
 
 
 @given(st.lists(st.tuples(st.integers(1, 400), st.floats(0, 0.2)), max_size=40))
@@ -182,8 +185,8 @@ def test_missing_is_bounded(steps: list[tuple[int, float]]) -> None:
 
 
 def test_reception_counts_as_rfc_3550_says() -> None:
-    reception = Reception(8000)
-    assert reception.expected == 0
+    reception = CountedReception(8000)
+    assert reception.counts.expected == 0
     for number in (65_534, 65_535, 65_537, 65_536, 65_540):
         reception.received(number, 160 * number, 100, number * 0.02)
     block = reception.report(7, 0)

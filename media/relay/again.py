@@ -1,0 +1,105 @@
+"""What is sent again by RTX: what a receiver asks for, and what a probe is made of. Plain plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from media.limits import PADDING_HISTORY_PACKETS, RELAY_SENT_PACKETS
+from media.relay import rewrite, rtx
+from media.relay.layer import PlainLayer
+from media.relay.pacer import Waiting
+from media.relay.rewrite import MediaPacket
+from media.rtp.packet import parse_header
+
+if TYPE_CHECKING:
+    from media.relay.subscription import PlainSubscription
+
+
+def retransmit(subscription: PlainSubscription, sequences: Iterable[int], now: float) -> int:
+    """Answer a NACK by RTX from the layers' histories, at the line's pace; returns how many can be."""
+    count = 0
+    for sequence in sequences:
+        found = _sent(subscription, sequence)
+        if found is None or not subscription.budget.allows(sequence, now):
+            continue
+        if now < subscription.gate.open_at:
+            size = len(found[0].data) + 2
+            subscription.hold(Waiting(subscription, None, None, False, sequence, size), now)
+        else:
+            _resend(subscription, *found, now)
+        count += 1
+    subscription.retransmitted += count
+    return count
+
+
+def resend(subscription: PlainSubscription, sequence: int, now: float) -> int:
+    """Send one packet again by RTX if it is still there; returns its size in bytes, or 0."""
+    found = _sent(subscription, sequence)
+    return _resend(subscription, *found, now) if found is not None else 0
+
+
+def pad(subscriptions: Iterable[PlainSubscription], least: int, now: float) -> int:
+    """Send at least so many bytes that carry nothing new; returns how many, 0 when no track has RTX.
+
+    The newest packets of a track that is being sent go again, which repairs what was lost without notice;
+    where nothing is being sent there is padding alone. By RTX, so that the media's numbers are left alone.
+    """
+    able = [one for one in subscriptions if one.rtx_ssrc >= 0 and one.numbered]
+    for subscription in able:
+        newest = subscription.egress.sequences.newest_out
+        sent = back = 0
+        while sent < least and (size := resend(subscription, newest - back & 0xFFFF, now)):
+            sent += size
+            back = (back + 1) % PADDING_HISTORY_PACKETS
+        if sent:
+            return sent
+    return _pad_empty(able[0], least, now) if able else 0
+
+
+def _pad_empty(subscription: PlainSubscription, least: int, now: float) -> int:
+    sent = 0
+    while sent < least:
+        subscription.rtx_sequence = (subscription.rtx_sequence + 1) & 0xFFFF
+        packet, number_at = rtx.padding(
+            subscription.rtx_payload_type,
+            subscription.rtx_ssrc,
+            subscription.rtx_sequence,
+            subscription.egress.last_timestamp or 0,
+            subscription.numbered,
+        )
+        subscription.send(packet, number_at, now)
+        sent += len(packet)
+    return sent
+
+
+def _sent(subscription: PlainSubscription, sequence: int) -> tuple[MediaPacket, rewrite.Sent] | None:
+    """A packet that left with this number, and its numbers, while both are remembered."""
+    table = subscription.egress.sent
+    entry = table[sequence & (RELAY_SENT_PACKETS - 1)] if table is not None else None
+    if entry is None or entry[0] != sequence:
+        return None
+    layer = entry[5]
+    packet = layer.history.get(entry[1]) if isinstance(layer, PlainLayer) else None
+    return None if packet is None else (packet, entry)
+
+
+def _resend(subscription: PlainSubscription, packet: MediaPacket, entry: rewrite.Sent, now: float) -> int:
+    sequence, _, timestamp, picture_id, tl0, _ = entry
+    egress = subscription.egress
+    send_time = rewrite.abs_send_time(now)
+    rewrite.write(packet, egress, sequence, timestamp, picture_id, tl0, send_time)
+    data = packet.data
+    if egress.removed_extensions and packet.extension_profile:
+        data = rewrite.without_extensions(data, parse_header(data), egress.removed_extensions)
+    subscription.rtx_sequence = (subscription.rtx_sequence + 1) & 0xFFFF
+    again = rtx.as_rtx(
+        data,
+        packet.payload_start,
+        subscription.rtx_payload_type,
+        subscription.rtx_ssrc,
+        subscription.rtx_sequence,
+    )
+    if not subscription.send(again, packet.number_at if subscription.numbered else -1, now):
+        subscription.refused += 1
+    return len(again)

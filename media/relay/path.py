@@ -1,0 +1,128 @@
+"""The way out of a transport, as packets see it: numbers, pace, and what left until the receiver tells.
+
+The common path, with nothing waiting, is `send`: it writes the number, sends and keeps the books. Receivers
+that did not agree on transport-wide feedback take the shorter way: no number, no pace, no estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
+from typing import Protocol
+
+from media.relay import again, plane, rewrite
+from media.relay.estimate import Sent, SentLog
+from media.relay.layer import Layer
+from media.relay.pacer import Pacer, Waiting
+from media.relay.subscription import Outlet, PlainSubscription, Subscription, SubscriptionValues
+
+
+class Path(Outlet, Protocol):
+    """One transport's way out."""
+
+    @property
+    def number(self) -> int:
+        """The next packet's transport-wide number, unwrapped."""
+
+    @property
+    def sent(self) -> Sent:
+        """What left with which number."""
+
+    @property
+    def waiting(self) -> int:
+        """Packets that wait."""
+
+    @property
+    def left_out(self) -> int:
+        """Packets that waited and were left out."""
+
+    @property
+    def due(self) -> float:
+        """When `drain` is wanted; inf while nothing waits, and where the plane drains by itself."""
+
+    def set_target(self, bps: float) -> None:
+        """The estimate, bits per second; from now on there is a pace."""
+
+    def drain(self, now: float) -> None:
+        """Send what waits and may leave."""
+
+    def pad(self, subscriptions: Iterable[Subscription], least: int, now: float) -> int:
+        """Send at least so many bytes that carry nothing new; returns how many, 0 when no track has RTX."""
+
+
+class PlainPath:
+    """The plain plane's (a `PlainOutlet`).
+
+    :param send_rtp: protects and sends a packet; False when it was dropped.
+    :param wake: is told when `drain` is wanted earlier than thought.
+    """
+
+    def __init__(self, send_rtp: Callable[[bytearray], bool], wake: Callable[[float], None]) -> None:
+        self.gate = Pacer()
+        self.sent = SentLog()
+        self.number = 1
+        self._send_rtp = send_rtp
+        self._wake = wake
+
+    @property
+    def waiting(self) -> int:
+        return self.gate.count
+
+    @property
+    def left_out(self) -> int:
+        return self.gate.dropped
+
+    @property
+    def due(self) -> float:
+        return self.gate.opens_at if self.gate.count else inf
+
+    def subscribe(
+        self,
+        layers: Sequence[Layer],
+        values: SubscriptionValues,
+        switched: Callable[[], None],
+        starved: Callable[[], None],
+    ) -> Subscription:
+        return PlainSubscription(self, values, switched, starved)
+
+    def set_target(self, bps: float) -> None:
+        self.gate.set_target(bps)
+
+    def send(self, packet: bytearray, number_at: int, now: float) -> bool:
+        """Send at once. ``number_at`` is where the transport-wide number stands, -1 without one."""
+        if number_at < 0:
+            return self._send_rtp(packet)
+        number = self.number
+        packet[number_at] = number >> 8 & 0xFF
+        packet[number_at + 1] = number & 0xFF
+        if not self._send_rtp(packet):
+            return False
+        self.number = number + 1
+        size = len(packet)
+        self.sent.note(number, size, now)
+        gate = self.gate
+        if gate.pace:
+            gate.spend(size, now)
+        return True
+
+    def hold(self, item: Waiting, now: float) -> None:
+        """Keep a packet until it may leave; too much of it, and frames are left out."""
+        gate = self.gate
+        gate.push(item)
+        while gate.overfull:
+            for victim in gate.shed():
+                victim.cut()
+        self._wake(self.due)
+
+    def drain(self, now: float) -> None:
+        gate = self.gate
+        send_time = rewrite.abs_send_time(now)
+        while gate.count and now >= gate.opens_at:
+            item = gate.pop()
+            if item.packet is None or item.layer is None:
+                again.resend(item.subscription, item.sequence, now)
+            else:
+                plane.deliver(item.subscription, item.layer, item.packet, item.starts, send_time, now)
+
+    def pad(self, subscriptions: Iterable[Subscription], least: int, now: float) -> int:
+        return again.pad((one for one in subscriptions if isinstance(one, PlainSubscription)), least, now)

@@ -1,0 +1,282 @@
+"""One consumer as the plane sees it: from which layer, with which numbers, to which outlet."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from media.relay import again
+from media.relay.history import RetransmissionBudget
+from media.relay.layer import Layer, PlainLayer
+from media.relay.pacer import CAMERA, Pacer, Waiting
+from media.relay.rewrite import Egress
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionValues:
+    """What was negotiated for one consumer.
+
+    :param numbered: id under which the receiver knows transport-wide numbers, 0 = it does not.
+    :param waits: False for voices: they leave at once, whatever the pace.
+    :param priority: class of what waits (`media.relay.pacer`).
+    :param removed_extensions: the router's ids this receiver does not know.
+    :param plain_type: of redundant audio the newest block alone goes, as this payload type; -1 = as it came.
+    :param rtx: (payload type, ssrc, first sequence number) for retransmissions, None without RTX.
+    """
+
+    ssrc: int
+    first_sequence: int
+    clock_rate: int
+    numbered: int = 0
+    waits: bool = True
+    priority: int = CAMERA
+    removed_extensions: frozenset[int] = frozenset()
+    plain_type: int = -1
+    rtx: tuple[int, int, int] | None = None
+
+
+class Subscription(ABC):
+    """One consumer's numbers and layers. What packets touch is a plane's.
+
+    ``switched`` and ``starved``, given when it is made, are called when another layer is forwarded from now
+    on, and when frames were left out, so that a key frame is needed.
+    """
+
+    __slots__ = ("clock_rate",)
+
+    def __init__(self, clock_rate: int) -> None:
+        self.clock_rate = clock_rate
+
+    @property
+    @abstractmethod
+    def current(self) -> Layer | None:
+        """Forwarded now."""
+
+    @property
+    @abstractmethod
+    def target(self) -> Layer | None:
+        """Forwarded from its next key frame on."""
+
+    @property
+    @abstractmethod
+    def temporal(self) -> int:
+        """Highest temporal layer that is sent now (`media.relay.layers`)."""
+
+    @property
+    @abstractmethod
+    def started_at(self) -> float | None: ...
+    @property
+    @abstractmethod
+    def timestamp_delta(self) -> int:
+        """Outgoing less incoming timestamp, modulo 2**32."""
+
+    @property
+    @abstractmethod
+    def last_timestamp(self) -> int | None:
+        """Newest outgoing; None before the first packet."""
+
+    @property
+    @abstractmethod
+    def last_sent_at(self) -> float: ...
+    @property
+    @abstractmethod
+    def packets(self) -> int: ...
+    @property
+    @abstractmethod
+    def octets(self) -> int:
+        """Of payload."""
+
+    @property
+    @abstractmethod
+    def retransmitted(self) -> int: ...
+    @property
+    @abstractmethod
+    def refused(self) -> int:
+        """Packets the transport would not take."""
+
+    @property
+    def waiting(self) -> bool:
+        """A key frame of the target is needed."""
+        target = self.target
+        return target is not None and self.current is not target
+
+    @abstractmethod
+    def aim(self, target: Layer) -> None:
+        """Another layer is wanted from its next key frame on; the one that is sent goes on until then."""
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Nothing is wanted any more."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave, and forget what waits. Idempotent."""
+
+    @abstractmethod
+    def aim_temporal(self, target: int) -> None:
+        """At most this temporal layer is wanted."""
+
+    @abstractmethod
+    def prioritize(self, priority: int) -> None:
+        """What waits from now on stands in this class."""
+
+    @abstractmethod
+    def retransmit(self, sequences: Iterable[int], now: float) -> int:
+        """The receiver misses these; returns how many can be sent again."""
+
+
+class PlainOutlet(Protocol):
+    """Where finished packets go: a transport's way out, or a tap."""
+
+    @property
+    def gate(self) -> Pacer:
+        """Says when a packet may leave."""
+
+    def send(self, packet: bytearray, number_at: int, now: float) -> bool:
+        """Send at once; False when it was dropped. The buffer is the caller's again afterwards.
+
+        ``number_at`` is where a transport-wide number is to be written, -1 for none.
+        """
+
+    def hold(self, item: Waiting, now: float) -> None:
+        """Keep a packet that may not leave yet; `plane.deliver` or `again.resend` is called when it may."""
+
+
+class Outlet(Protocol):
+    """What a consumer needs of where its packets go."""
+
+    def subscribe(
+        self,
+        layers: Sequence[Layer],
+        values: SubscriptionValues,
+        switched: Callable[[], None],
+        starved: Callable[[], None],
+    ) -> Subscription:
+        """Make a subscription to one of a producer's layers; it begins with `Subscription.aim`."""
+
+
+class PlainSubscription(Subscription):
+    """A subscription of the plain plane."""
+
+    __slots__ = (
+        "budget",
+        "current",
+        "egress",
+        "gate",
+        "held",
+        "hold",
+        "numbered",
+        "priority",
+        "refused",
+        "retransmitted",
+        "rtx_payload_type",
+        "rtx_sequence",
+        "rtx_ssrc",
+        "send",
+        "started_at",
+        "starved",
+        "switched",
+        "target",
+        "timeline",
+        "waits",
+    )
+    current: PlainLayer | None
+    target: PlainLayer | None
+    started_at: float | None
+    retransmitted: int
+    refused: int
+
+    def __init__(
+        self,
+        outlet: PlainOutlet,
+        values: SubscriptionValues,
+        switched: Callable[[], None],
+        starved: Callable[[], None],
+    ) -> None:
+        super().__init__(values.clock_rate)
+        self.egress = Egress(
+            values.ssrc,
+            values.first_sequence,
+            values.rtx is not None,
+            values.removed_extensions,
+            values.plain_type,
+        )
+        self.gate = outlet.gate
+        self.send = outlet.send
+        self.hold = outlet.hold
+        self.switched = switched
+        self.starved = starved
+        self.numbered = values.numbered
+        self.waits = values.waits
+        self.priority = values.priority
+        self.held = 0  # packets that wait
+        self.rtx_payload_type, self.rtx_ssrc, self.rtx_sequence = values.rtx or (-1, -1, 0)
+        self.budget = RetransmissionBudget()
+        self.current = None
+        self.target = None
+        self.timeline: PlainLayer | None = None  # whose clock the timestamp delta refers to
+        self.started_at = None
+        self.retransmitted = 0
+        self.refused = 0
+
+    @property
+    def temporal(self) -> int:
+        return self.egress.temporal.current
+
+    @property
+    def timestamp_delta(self) -> int:
+        return self.egress.timestamp_delta
+
+    @property
+    def last_timestamp(self) -> int | None:
+        return self.egress.last_timestamp
+
+    @property
+    def last_sent_at(self) -> float:
+        return self.egress.last_sent_at
+
+    @property
+    def packets(self) -> int:
+        return self.egress.packets
+
+    @property
+    def octets(self) -> int:
+        return self.egress.octets
+
+    def aim(self, target: Layer) -> None:
+        assert isinstance(target, PlainLayer)  # one plane makes all of a router's tables
+        before = self.target
+        self.target = target
+        if before is not None and before is not target and before is not self.current:
+            before.unsubscribe(self)
+        target.subscribe(self)
+
+    def leave(self) -> None:
+        for layer in {self.current, self.target} - {None}:
+            if layer is not None:
+                layer.unsubscribe(self)
+        self.current = self.target = None
+
+    def close(self) -> None:
+        self.leave()
+        self.gate.forget(self)
+
+    def aim_temporal(self, target: int) -> None:
+        self.egress.temporal.target = target
+
+    def prioritize(self, priority: int) -> None:
+        self.priority = priority
+
+    def retransmit(self, sequences: Iterable[int], now: float) -> int:
+        return again.retransmit(self, sequences, now)
+
+    def cut(self) -> None:
+        """Frames were left out before they had numbers: go on with the next key frame."""
+        current = self.current
+        target = self.target = self.target or current
+        if current is not None and current is not target:
+            current.unsubscribe(self)
+        self.current = None
+        self.starved()
