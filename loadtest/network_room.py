@@ -25,10 +25,11 @@ from loadtest.server_process import ServerProcess
 PEERS = ("expert", "village", "guest")
 _OPEN_MS = 45_000
 _KEPT_LINES = 2000
-# The sdk guest has a tile too, but no picture.
+# The sdk guest has a tile too, but no picture. What stands on the stage, or is pinned, has nothing to press.
 _PIN_CAMERA = """() => {
     const tiles = [...document.querySelectorAll('[data-testid=tile][data-source=camera]:not([data-self])')]
-    tiles.find((tile) => tile.querySelector('video')?.srcObject)?.querySelector('button.pin')?.click()
+    const tile = tiles.find((tile) => tile.querySelector('video')?.srcObject)
+    tile?.querySelector('button.pin:not([aria-pressed=true])')?.click()
 }"""
 
 
@@ -93,6 +94,7 @@ class Room:
     watches: dict[str, Watch]
     guest: Guest
     chromium: str
+    _height: int = 0
 
     def open(self, name: str) -> Watch:
         """Open a person's page of the room (anew), and wait until it shows the other's picture."""
@@ -104,10 +106,16 @@ class Room:
         return watch
 
     def wait_for_pictures(self, name: str) -> None:
-        """Until the page shows the other's camera."""
-        self.watches[name].page.wait_for_function(
-            "async () => (await window.__watched?.())?.pictures.camera?.count > 10", timeout=_OPEN_MS
-        )
+        """Until the page shows the other's camera and the ultrasound, which takes the stage as it comes."""
+        for source in ("camera", "ultrasound"):
+            shown = f"async () => (await window.__watched?.())?.pictures.{source}?.count > 10"
+            self.watches[name].page.wait_for_function(shown, timeout=_OPEN_MS)
+
+    def camera_height(self) -> int:
+        """Lines of the largest picture that the village's page made: fewer on a machine with few cores."""
+        sent = self.watches["village"].sample()["outbound"]
+        self._height = max([self._height, *(one.get("frameHeight") or 0 for one in sent)])
+        return self._height
 
     def put_camera_on_stage(self, name: str) -> None:
         """As an expert does to look at the patient: then its highest layer is wanted."""

@@ -38,8 +38,6 @@ DENSE_SAMPLE_SECONDS = 0.1
 SETTLE_SECONDS = 25.0
 """How long a page gets on a good line to be at its best before a case begins; then it is opened anew."""
 STEADY_SAMPLES = 4
-WHOLE_HEIGHT = 540
-"""Lines of the village's camera: the page asks for 960x540 on a machine with few cores."""
 WHOLE_RATE = 10
 """Pictures a second below which no case begins."""
 BRIDGE_MS = 2.0
@@ -63,7 +61,8 @@ def run(report: Report, cases: Sequence[Case], progress: Progress, seconds: floa
             "bridge": asdict(cost) | {"kbps": 10_000},
             "seed": SEED,
             "good_line": "20 ms round trip, no loss, no rate limit",
-            "pages": "village (camera 960x540, microphone, ECG at 1 kHz, ultrasound) and expert; sdk guest",
+            "pages": "village (camera, microphone, ECG at 1 kHz, ultrasound) and expert; sdk guest",
+            "camera_height": room.camera_height(),
         }
         if cost.lost or cost.p50_ms > BRIDGE_MS:
             report.shortfalls.append(f"the machine is too busy to measure on: the bridge itself took {cost}")
@@ -144,16 +143,16 @@ def _settle(room: Room) -> tuple[Sample, bool]:
         while time.monotonic() < until:
             room.watches["expert"].pause(SAMPLE_SECONDS)
             sample = room.watches["expert"].sample()
-            whole = whole + 1 if _whole(sample) else 0
+            whole = whole + 1 if _whole(sample, room.camera_height()) else 0
             if whole >= STEADY_SAMPLES:
                 return sample, opened_anew
     return sample, True
 
 
-def _whole(sample: Sample) -> bool:
+def _whole(sample: Sample, height: int) -> bool:
     camera, ultrasound = inbound(sample, "camera"), inbound(sample, "ultrasound")
     rates = [one.get("framesPerSecond") or 0 for one in (camera, ultrasound)]
-    return camera.get("frameHeight", 0) >= WHOLE_HEIGHT and min(rates) >= WHOLE_RATE
+    return camera.get("frameHeight", 0) >= height and min(rates) >= WHOLE_RATE
 
 
 def _watch(room: Room, case: Case, baseline: Sample, began: float, length: float) -> list[Sample]:
