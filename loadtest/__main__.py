@@ -15,6 +15,9 @@ from loadtest.fuzz import fill as run_fuzz
 from loadtest.impair import NotRootError
 from loadtest.network import enter_own_network
 from loadtest.network_cases import MEASURE_SECONDS, chosen
+from loadtest.relay import cases as relay_cases
+from loadtest.relay import scenario as relay_scenario
+from loadtest.relay.janus_process import ensure_installed
 from loadtest.report import Report, lines
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -59,6 +62,29 @@ def network(
     except NotRootError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
+    _finish(report, json)
+
+
+@app.command()
+def relay(
+    json: Json = None,
+    case_names: Annotated[
+        str, typer.Option("--cases", help="Names of cases or their beginnings, comma-separated; empty = all.")
+    ] = "",
+    planes: Annotated[
+        str, typer.Option(help="Of floor, python, native, janus, comma-separated; empty = all.")
+    ] = "",
+    runs: Annotated[int, typer.Option(min=1, help="How often each is measured; medians count.")] = 5,
+) -> None:
+    """What a forwarded packet costs: both planes beside the floor and Debian's Janus. Needs two cores."""
+    try:
+        wanted, compared = relay_cases.chosen(case_names), relay_cases.planes_named(planes)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    conditions = {"janus": ensure_installed()} if relay_cases.JANUS in compared else {}
+    enter_own_network("loadtest", sys.argv[1:])
+    report = Report("relay")
+    relay_scenario.run(report, wanted, compared, runs, conditions, lambda line: typer.echo(line, err=True))
     _finish(report, json)
 
 

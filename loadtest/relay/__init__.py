@@ -1,0 +1,1 @@
+"""`python -m loadtest relay`: what a forwarded packet costs, beside the floor and beside Janus."""

@@ -1,0 +1,125 @@
+"""One measurement of one forwarder: saturate it, or load it by the clock, and count."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from loadtest.cpu import usage
+from loadtest.relay.figures import Sample
+from loadtest.relay.forwarder import Forwarder
+from loadtest.traffic.engine import Totals, TrafficEngine
+
+SATURATED_S = 1.0
+PACED_S = 2.0
+BEGIN_S = 0.4
+"""From a standing start until rates and batches are what they stay."""
+WARM_UP_S = 2.0
+SETTLE_TRIES = 8
+DRAIN_S = 0.3
+"""For everything under way to arrive."""
+WINDOW_LEAST = 512
+WINDOW_FRAMES = 2
+"""Packets under way at the receivers' side: batches for the server, but no queue that its estimators would
+take for a full line; and two pictures at least, where one of them is more than that."""
+CHECK_EVERY = 16
+"""At saturation the traffic's core has to open and compare less than it receives."""
+
+
+async def saturated(
+    forwarder: Forwarder, engine: TrafficEngine, tracks: Sequence[int], frame: int, size: int, run: int
+) -> Sample:
+    """As much as it takes: a window of packets under way, refilled by half; a ``frame`` is so many."""
+    engine.check_every(CHECK_EVERY)
+    engine.closed_loop(max(WINDOW_LEAST, WINDOW_FRAMES * frame))
+    return await _measure(forwarder, engine, tracks, (size, "saturated", run), SATURATED_S)
+
+
+async def paced(
+    forwarder: Forwarder,
+    engine: TrafficEngine,
+    tracks: Sequence[int],
+    frame_s: float,
+    size: int,
+    load: str,
+    run: int,
+) -> Sample:
+    """Each track one frame in ``frame_s``, spread evenly over the tracks."""
+    engine.check_every(1)
+    engine.closed_loop(0)
+    for track in tracks:
+        engine.set_pace(track, frame_s)
+    return await _measure(forwarder, engine, tracks, (size, load, run), PACED_S, frame_s)
+
+
+async def warm_up(engine: TrafficEngine, tracks: Sequence[int], frame_s: float) -> None:
+    """Let every sink hear every track, slowly: what a forwarder measures of its lines begins well."""
+    engine.check_every(CHECK_EVERY)
+    engine.closed_loop(0)
+    for track in tracks:
+        engine.set_pace(track, frame_s)
+    _start(engine, tracks, frame_s)
+    await asyncio.sleep(WARM_UP_S)
+    await _stop(engine, tracks)
+
+
+async def settled(
+    forwarder: Forwarder, engine: TrafficEngine, tracks: Sequence[int], frame: int, size: int
+) -> Sample:
+    """Saturate until nothing is left out any more, or `SETTLE_TRIES` times; the last measurement."""
+    for _ in range(SETTLE_TRIES):
+        sample = await saturated(forwarder, engine, tracks, frame, size, -1)
+        if not sample.lost and not sample.left_out:
+            break
+    return sample
+
+
+async def _measure(
+    forwarder: Forwarder,
+    engine: TrafficEngine,
+    tracks: Sequence[int],
+    kind: tuple[int, str, int],
+    seconds: float,
+    frame_s: float = 0.0,
+) -> Sample:
+    engine.reset()
+    _start(engine, tracks, frame_s)
+    await asyncio.sleep(BEGIN_S)
+    pids = forwarder.pids()
+    began, used, first = time.perf_counter(), usage(pids), engine.read()
+    await asyncio.sleep(seconds)
+    used, last, elapsed = usage(pids) - used, engine.read(), time.perf_counter() - began
+    await _stop(engine, tracks)
+    end = engine.read()[0]
+    delays = last[1] - first[1]
+    return Sample(
+        forwarder.name,
+        *kind,
+        used.cpu_ns,
+        last[0].arrived - first[0].arrived,
+        elapsed,
+        end.holes if kind[1] == "saturated" else end.lost,
+        end.lost - end.holes,
+        end.corrupt,
+        end.stalls,
+        _late(first[0], last[0]),
+        delays.percentile_ms(50),
+        delays.percentile_ms(99),
+    )
+
+
+def _late(first: Totals, last: Totals) -> int:
+    return last.frames_late - first.frames_late
+
+
+def _start(engine: TrafficEngine, tracks: Sequence[int], frame_s: float) -> None:
+    now = time.monotonic_ns() + 2_000_000
+    for index, track in enumerate(tracks):
+        engine.set_active(track, True, now + round(index / len(tracks) * frame_s * 1e9))
+
+
+async def _stop(engine: TrafficEngine, tracks: Sequence[int]) -> None:
+    for track in tracks:
+        engine.set_active(track, False)
+    await asyncio.sleep(DRAIN_S)

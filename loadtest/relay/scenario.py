@@ -1,0 +1,174 @@
+"""All planes side by side in one run: each case's rooms stand on every plane, and measurements take turns."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from loadtest.cpu import move, two_cores
+from loadtest.relay import cases, figures, janus, measure
+from loadtest.relay.cases import Case
+from loadtest.relay.figures import Sample
+from loadtest.relay.floor import Floor
+from loadtest.relay.forwarder import LARGE, Forwarder, Rooms
+from loadtest.relay.janus_process import FIRST_PARTICIPANT, add_interface
+from loadtest.relay.product import Product
+from loadtest.report import Report, machine
+from loadtest.traffic.engine import BASE_IP, TrafficEngine
+from loadtest.traffic.transport import Hub
+
+Progress = Callable[[str], None]
+WARM_UP_RATE = 10_000
+"""Packets a second to all receivers together: none of the planes is busy with it."""
+
+
+def run(
+    report: Report,
+    wanted: Sequence[Case],
+    planes: Sequence[str],
+    runs: int,
+    conditions: dict[str, Any],
+    progress: Progress,
+) -> None:
+    """Fill ``report``; run in a network namespace of its own."""
+    cores = server_core, traffic_core = two_cores()
+    report.conditions |= machine() | {
+        "runs": runs,
+        "planes": list(planes),
+        "cores": f"server on {server_core}, traffic on {traffic_core}",
+        "network": "loopback in a namespace of its own",
+        "switched_on": "RTCP reports, transport-wide feedback of both sides, NACK and RTX history, header "
+        "extensions (mid, abs-send-time, transport-wide numbers, audio level), VP8 picture ids, statistics; "
+        "the floor has none of it",
+        "traffic": "pictures of 5 packets (3 in the rooms case), sounds of 1; receivers check numbers of all "
+        f"packets, and content of all at half load, of one in {measure.CHECK_EVERY} at saturation",
+        "cpu": "user and system of the server's processes with all threads (/proc/PID/task/*/schedstat), for "
+        "each packet that arrived",
+        "delay": "from the sender's clock before its system call to the kernel's timestamp at the receiver",
+        **(janus.versions() | conditions if cases.JANUS in planes else conditions),
+    }
+    os.sched_setaffinity(0, {traffic_core})
+    found = asyncio.run(_run(wanted, planes, runs, cores, progress))
+    report.figures["cases"] = found
+    figures.judge(report, found)
+
+
+async def _run(
+    wanted: Sequence[Case], planes: Sequence[str], runs: int, cores: tuple[int, int], progress: Progress
+) -> list[dict[str, Any]]:
+    engine = TrafficEngine(_first_address(planes))
+    hub = Hub(engine)
+    forwarders: list[Forwarder] = []
+    found: list[dict[str, Any]] = []
+    try:
+        for plane in planes:
+            forwarders.append(_forwarder(plane, hub, cores[0]))
+        for case in wanted:
+            samples = await _case(case, forwarders, engine, runs, cores, progress)
+            objects = figures.of_case(case, samples)
+            found += objects
+            for one in objects:
+                progress(_line(one))
+    finally:
+        for forwarder in forwarders:
+            forwarder.close()
+        hub.close()
+        engine.close()
+    return found
+
+
+def _first_address(planes: Sequence[str]) -> str:
+    if cases.JANUS not in planes:
+        return BASE_IP
+    add_interface()
+    return FIRST_PARTICIPANT
+
+
+def _forwarder(plane: str, hub: Hub, core: int) -> Forwarder:
+    if plane == cases.FLOOR:
+        return Floor(hub, core)
+    if plane == cases.JANUS:
+        return janus.Janus(hub, core)
+    return Product(hub, plane, core)
+
+
+async def _case(
+    case: Case,
+    forwarders: Sequence[Forwarder],
+    engine: TrafficEngine,
+    runs: int,
+    cores: tuple[int, int],
+    progress: Progress,
+) -> list[Sample]:
+    rooms: dict[str, Rooms] = {}
+    samples: list[Sample] = []
+    try:
+        for forwarder in forwarders:
+            rooms[forwarder.name] = await forwarder.open_rooms(
+                case.profile, case.rooms, case.fan_out, case.frame_packets
+            )
+            progress(f"{case.name}: {case.rooms} rooms stand on {forwarder.name}")
+        for size in case.sizes:
+            for forwarder in forwarders:
+                _make_room(forwarder, forwarders, cores)
+                await _warm_up(case, size, forwarder, engine, rooms[forwarder.name], progress)
+            for number in range(runs):
+                for forwarder in forwarders:
+                    _make_room(forwarder, forwarders, cores)
+                    samples += await _samples(case, size, forwarder, engine, rooms[forwarder.name], number)
+    finally:
+        for forwarder in forwarders:
+            await forwarder.close_rooms()
+    return samples
+
+
+def _make_room(measured: Forwarder, forwarders: Sequence[Forwarder], cores: tuple[int, int]) -> None:
+    """The core is the measured one's alone: what the others do meanwhile they do on the traffic's."""
+    for forwarder in forwarders:
+        move(forwarder.pids(), cores[0] if forwarder is measured else cores[1])
+
+
+def _tracks(rooms: Rooms, size: int) -> list[int]:
+    return rooms.pictures if size == LARGE else rooms.sounds
+
+
+def _frame_packets(case: Case, size: int) -> int:
+    return case.frame_packets if size == LARGE else 1
+
+
+async def _warm_up(
+    case: Case, size: int, forwarder: Forwarder, engine: TrafficEngine, rooms: Rooms, progress: Progress
+) -> None:
+    tracks = _tracks(rooms, size)
+    rate = case.packets_per_second or WARM_UP_RATE / (len(tracks) * case.fan_out)
+    await measure.warm_up(engine, tracks, _frame_packets(case, size) / rate)
+    if not case.packets_per_second:
+        sample = await measure.settled(
+            forwarder, engine, tracks, _frame_packets(case, size) * case.fan_out, size
+        )
+        progress(f"{case.name}: {forwarder.name} settled at {sample.rate:.0f}/s, left out {sample.left_out}")
+
+
+async def _samples(
+    case: Case, size: int, forwarder: Forwarder, engine: TrafficEngine, rooms: Rooms, number: int
+) -> list[Sample]:
+    tracks, packets = _tracks(rooms, size), _frame_packets(case, size)
+    if case.packets_per_second:
+        frame_s = packets / case.packets_per_second
+        return [await measure.paced(forwarder, engine, tracks, frame_s, size, "paced", number)]
+    full = await measure.saturated(forwarder, engine, tracks, packets * case.fan_out, size, number)
+    frame_s = packets * len(tracks) * case.fan_out / max(full.rate / 2, 1.0)
+    return [full, await measure.paced(forwarder, engine, tracks, frame_s, size, "half", number)]
+
+
+def _line(one: dict[str, Any]) -> str:
+    return (
+        f"{one['case']:>10} {one['packet_bytes']:>5} B {one['plane']:>7}:"
+        f" {one['us_per_egress_packet']:6.2f} us"
+        f" ({one['ratio_to_floor']} of floor, {one['ratio_to_janus']} of Janus),"
+        f" {one['egress_packets_per_second']:>7} /s at {one['cpu_percent']:.0f} %,"
+        f" lost {one['lost_packets']},"
+        f" delay {one['added_delay_p50_ms']:.2f} / {one['added_delay_p99_ms']:.2f} ms"
+    )
