@@ -103,8 +103,13 @@ class IceLiteAgent:
             self.state = "failed"
 
     def restart(self) -> IceParameters:
-        """New credentials (RFC 8445 section 9); media goes on over the old pair until the peer uses them."""
-        self.previous = self.parameters
+        """New credentials (RFC 8445 section 9); media goes on over the old pair until the peer uses them.
+
+        The pair in use is kept, however many restarts nobody has made use of: a client may hold credentials
+        in reserve for the moment when its path is lost.
+        """
+        if self.previous is None:
+            self.previous = self.parameters
         self.parameters = new_ice_parameters(ice_lite=True)
         return self.parameters
 
@@ -112,7 +117,11 @@ class IceLiteAgent:
         """The password this request was rightly signed with; using the new one retires the old."""
         ufrag = (message.username or "").partition(":")[0]
         if ufrag == self.parameters.username_fragment and message.has_integrity(self.parameters.password):
-            self.previous = None
+            if self.previous is not None:
+                # A restart asks for another path (RFC 8445 section 9): what was nominated before binds
+                # nobody, and media follows the first check as at the beginning, then what is nominated anew.
+                self.previous = None
+                self._nominated = False
             return self.parameters.password
         old = self.previous
         if old and ufrag == old.username_fragment and message.has_integrity(old.password):

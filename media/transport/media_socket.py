@@ -135,7 +135,7 @@ class MediaSocket:
             clock=self._clock,
             handlers=handlers,
             send=self._send,
-            registered=self._register,
+            registered=self._credentials_changed,
             released=self._release,
         )
         self._transports[transport.id] = transport
@@ -209,8 +209,7 @@ class MediaSocket:
         if transport.addresses != known or self._by_address.get(source) is not transport:
             self._map_addresses(transport, known)
         if transport.username_fragments != ufrags:
-            self._by_ufrag = {u: t for u, t in self._by_ufrag.items() if t is not transport}
-            self._register(transport)
+            self._credentials_changed(transport)
         return True
 
     def _map_addresses(self, transport: PeerTransport, before: tuple[PeerAddress, ...]) -> None:
@@ -261,6 +260,10 @@ class MediaSocket:
     def _register(self, transport: PeerTransport) -> None:
         for ufrag in transport.username_fragments:
             self._by_ufrag[ufrag] = transport
+
+    def _credentials_changed(self, transport: PeerTransport) -> None:
+        self._by_ufrag = {u: t for u, t in self._by_ufrag.items() if t is not transport}
+        self._register(transport)
 
     def _release(self, transport: PeerTransport) -> None:
         """Forget a closed transport."""

@@ -232,6 +232,36 @@ def test_restart_takes_both_credentials_until_the_new_are_used() -> None:
     assert parse(answer).error_code == 401
 
 
+def test_the_pair_in_use_outlasts_restarts_that_nobody_makes_use_of() -> None:
+    lite = IceLiteAgent(SERVER, 30.0)
+    lite.receive(check(), HOME, 0.0)
+    unused = lite.restart()
+    reserve = lite.restart()
+    for at in (20.0, 40.0):
+        lite.receive(check(), HOME, at)
+        lite.tick(at + 20.0)
+        assert lite.state == "connected"
+    refusal = lite.receive(check(unused.username_fragment, unused.password), MOBILE, 61.0)
+    assert refusal is not None
+    assert parse(refusal).error_code == 401
+    lite.receive(check(reserve.username_fragment, reserve.password), MOBILE, 62.0)
+    assert lite.selected == MOBILE
+    assert lite.previous is None
+
+
+def test_after_a_restart_the_first_check_is_followed_before_it_is_nominated() -> None:
+    lite = IceLiteAgent(SERVER, 30.0)
+    lite.receive(check(nominate=True), HOME, 0.0)
+    fresh = lite.restart()
+    lite.receive(check(nominate=False), MOBILE, 1.0)
+    assert lite.selected == HOME
+    lite.receive(check(fresh.username_fragment, fresh.password, nominate=False), MOBILE, 2.0)
+    assert lite.selected == MOBILE
+    lite.receive(check(fresh.username_fragment, fresh.password), HOME, 3.0)
+    lite.receive(check(fresh.username_fragment, fresh.password, nominate=False), MOBILE, 4.0)
+    assert lite.selected == HOME
+
+
 def test_controlling_end_restarts_with_new_credentials() -> None:
     wire = Wire()
     wire.turn()

@@ -8,6 +8,7 @@ import { produceOptions } from './encodings'
 import { RoomError } from './errors'
 import { Paths, type PathState } from './paths'
 import type { Channel } from './signaling'
+import { newestPacket, watchSilence } from './silence'
 import type { ConsumerInfo, DataConsumerInfo, JoinReply, ServerEvents, Share, Source } from './wire'
 
 export interface RemoteTrack {
@@ -33,6 +34,8 @@ export interface SessionEvents {
   connected: 'send' | 'recv'
   /** A path was lost: whatever lost it may have cut signaling too. */
   doubt: undefined
+  /** Nothing comes any more, though something should. */
+  silent: undefined
   data: { peerId: string; label: string; payload: string | ArrayBuffer }
   ended: { source: Source }
 }
@@ -55,6 +58,7 @@ export class MediaSession extends Emitter<SessionEvents> {
   private readonly unclosed = new Set<string>()
   private readonly unconnected = new Map<string, DtlsParameters>()
   private readonly timers = new Set<ReturnType<typeof setTimeout>>()
+  private readonly stopWatching: () => void
   private closed = false
 
   constructor(
@@ -67,6 +71,13 @@ export class MediaSession extends Emitter<SessionEvents> {
     this.paths = new Paths(channel, (error) => this.fail(error))
     this.recv = recvTransport ? device.createRecvTransport({ ...recvTransport, iceServers }) : null
     if (this.recv) this.wire(this.recv)
+    this.stopWatching = watchSilence(() => this.newestPacket(), () => this.emit('silent', undefined))
+  }
+
+  /** Of all that should come; a clock of the browser's, see `newestPacket`. */
+  private newestPacket(): number | null {
+    const running = [...this.received.values()].filter(({ view }) => !view.paused && view.share !== 'paused')
+    return newestPacket(running.flatMap(({ consumer }) => consumer.rtpReceiver ?? []))
   }
 
   /** The sending side, made when something is sent first: until then receiving has the machine to itself. */
@@ -337,6 +348,7 @@ export class MediaSession extends Emitter<SessionEvents> {
   close(): void {
     if (this.closed) return
     this.closed = true
+    this.stopWatching()
     for (const timer of this.timers) clearTimeout(timer)
     this.timers.clear()
     this.paths.close()

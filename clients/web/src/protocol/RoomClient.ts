@@ -68,8 +68,14 @@ export class RoomClient extends Emitter<RoomEvents> {
 
   private networkEvent(event: NetworkEvent): void {
     if (this.phase !== 'joined' && this.phase !== 'reconnecting') return
-    this.channel.check()
+    void this.channel.check()
     if (event === 'changed') this.session?.networkChanged()
+  }
+
+  /** Media and signaling both silent: the way is gone, and a new one is looked for without waiting for either. */
+  private async silent(session: MediaSession): Promise<void> {
+    if (this.phase !== 'joined' && this.phase !== 'reconnecting') return
+    if (!(await this.channel.check('urgent')) && session === this.session) session.networkChanged()
   }
 
   // -- joining -----------------------------------------------------------------------------------------------------
@@ -174,7 +180,8 @@ export class RoomClient extends Emitter<RoomEvents> {
   private listen(session: MediaSession): void {
     session.on('changed', () => this.changed())
     session.on('failed', this.report)
-    session.on('doubt', () => this.channel.check())
+    session.on('doubt', () => void this.channel.check())
+    session.on('silent', () => void this.silent(session))
     session.on('connected', () => this.mark('connected'))
     session.on('data', (data) => this.emit('data', data))
     session.on('ended', ({ source }) => void this.unpublish(source).catch(this.report))
@@ -183,7 +190,7 @@ export class RoomClient extends Emitter<RoomEvents> {
   private refused(error: RoomError): void {
     if (this.over()) return
     // A line that broke while joining comes back by itself; the server's refusal does not.
-    if (error.code === 'request_timeout') this.channel.check(true)
+    if (error.code === 'request_timeout') void this.channel.check('anew')
     if (lineBroke(error)) return
     if (this.phase === 'joined') this.emit('error', error)
     else this.end('failed', error)

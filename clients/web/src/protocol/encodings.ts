@@ -58,7 +58,7 @@ export function produceOptions(source: Source, track: MediaStreamTrack): Produce
     case 'microphone':
       return {
         ...common,
-        codecOptions: { opusDtx: true, opusFec: true, opusStereo: false },
+        codecOptions: { opusDtx: true, opusFec: true, opusNack: true, opusStereo: false },
         encodings: [{ maxBitrate: AUDIO_BITRATE, priority: 'high', networkPriority: 'high' }],
       }
     case 'camera': {

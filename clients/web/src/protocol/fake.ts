@@ -63,8 +63,9 @@ export class FakeChannel extends Emitter<ChannelEvents> implements Channel {
     }
   }
 
-  check(): void {
+  check(): Promise<boolean> {
     this.checked += 1
+    return Promise.resolve(this.connected)
   }
 
   close(): void {

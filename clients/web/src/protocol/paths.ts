@@ -1,10 +1,12 @@
 /** Keeps the ways of sound and picture open: watches both transports, and restarts ICE as soon as one is in doubt. */
-import type { ConnectionState, Transport } from 'mediasoup-client/types'
+import type { ConnectionState, IceParameters, Transport } from 'mediasoup-client/types'
 import { lineBroke } from './errors'
 import type { Channel } from './signaling'
 
 /** Long enough for checks over a slow line; a restart before that would only throw them away. */
 const RESTART_PAUSE_MS = 3_000
+/** After joining there is more urgent work than the reserve. */
+const RESERVE_AFTER_MS = 2_000
 
 /** `lost`: a path that was there is gone and is being looked for. */
 export type PathState = 'new' | 'up' | 'lost'
@@ -15,6 +17,13 @@ export class Paths {
   private readonly restarting = new Map<string, ReturnType<typeof setTimeout> | null>()
   /** Transports whose ICE restart was asked for and has not been answered. */
   private readonly unsure = new Set<string>()
+  /**
+   * ICE credentials for the next restart, asked for beforehand: whatever ends a path often ends signaling too, and so a
+   * restart waits for nobody. The server takes the old ones and these until these are used.
+   */
+  private readonly reserves = new Map<string, IceParameters>()
+  private readonly timers = new Map<string, ReturnType<typeof setTimeout>>()
+  private restarts = 0
 
   constructor(
     private readonly channel: Channel,
@@ -29,6 +38,8 @@ export class Paths {
   changed(transport: Transport, state: ConnectionState): void {
     if (state === 'connected') {
       this.states.set(transport.id, 'up')
+      this.unsure.delete(transport.id)
+      this.reserveLater(transport)
     } else if (state === 'disconnected' || state === 'failed') {
       // The browser has missed answers for seconds by now; asking for a new path does not end one that comes back.
       this.states.set(transport.id, 'lost')
@@ -50,8 +61,10 @@ export class Paths {
     this.unsure.add(transportId)
     if (this.restarting.has(transportId)) return
     this.restarting.set(transportId, null)
+    this.restarts += 1
     try {
-      const { iceParameters } = await this.channel.request('restartIce', { transportId })
+      const iceParameters = this.reserves.get(transportId) ?? (await this.credentials(transportId))
+      this.reserves.delete(transportId)
       if (!transport.closed) await transport.restartIce({ iceParameters })
       this.unsure.delete(transportId)
     } catch (error) {
@@ -66,7 +79,34 @@ export class Paths {
     this.restarting.set(transportId, setTimeout(() => {
       this.restarting.delete(transportId)
       this.restartIfLost(transport)
+      void this.reserve(transport)
     }, RESTART_PAUSE_MS))
+  }
+
+  private async credentials(transportId: string): Promise<IceParameters> {
+    return (await this.channel.request('restartIce', { transportId })).iceParameters
+  }
+
+  private reserveLater(transport: Transport): void {
+    if (this.timers.has(transport.id)) return
+    this.timers.set(transport.id, setTimeout(() => {
+      this.timers.delete(transport.id)
+      void this.reserve(transport)
+    }, RESERVE_AFTER_MS))
+  }
+
+  /** A restart under way takes what it needs itself; what fails here is asked for again by `recheck`. */
+  private async reserve(transport: Transport): Promise<void> {
+    const idle = transport.connectionState === 'connected' && !this.restarting.get(transport.id) && !this.unsure.has(transport.id)
+    if (transport.closed || !idle || this.reserves.has(transport.id)) return
+    const before = this.restarts
+    try {
+      const iceParameters = await this.credentials(transport.id)
+      // A restart that overtook the answer has newer ones, or these very ones in use.
+      if (this.restarts === before) this.reserves.set(transport.id, iceParameters)
+    } catch (error) {
+      if (!lineBroke(error)) this.fail(error)
+    }
   }
 
   private restartIfLost(transport: Transport): void {
@@ -83,12 +123,14 @@ export class Paths {
     for (const transport of this.transports.values()) {
       if (this.unsure.has(transport.id)) void this.restart(transport.id)
       else this.restartIfLost(transport)
+      this.reserveLater(transport)
     }
   }
 
   close(): void {
-    for (const timer of this.restarting.values()) if (timer) clearTimeout(timer)
+    for (const timer of [...this.restarting.values(), ...this.timers.values()]) if (timer) clearTimeout(timer)
     this.restarting.clear()
+    this.timers.clear()
     this.transports.clear()
   }
 }

@@ -15,6 +15,9 @@ const FIRST_CONNECT_MS = 10_000
 const AGAIN_CONNECT_MS = 2_500
 /** How long a line that is in doubt may take to answer. */
 const CHECK_MS = 1_500
+/** The same where media is silent too: time for a packet that TCP sends twice, or some round trips as they were. */
+const URGENT_CHECK_MS = 350
+const URGENT_ROUND_TRIPS = 4
 
 export interface ChannelEvents {
   /** Connected, at first or again. */
@@ -31,9 +34,9 @@ export interface Channel {
   request<K extends keyof Requests>(name: K, data: Requests[K][0]): Promise<Requests[K][1]>
   /**
    * Makes sure of the line at once: one that is up must answer, one that is down is connected anew without its pause.
-   * With `anew` it is not even asked.
+   * `urgent` gives it less time, and `anew` does not even ask. Whether the line is well.
    */
-  check(anew?: boolean): void
+  check(how?: 'urgent' | 'anew'): Promise<boolean>
   close(): void
 }
 
@@ -73,7 +76,9 @@ const SERVER_EVENTS: Record<keyof ServerEvents, true> = {
 export class SocketChannel extends Emitter<ChannelEvents> implements Channel {
   private socket: Socket
   private wasUp = false
-  private checking = false
+  private checking: Promise<boolean> | null = null
+  /** Of the newest request, ms. */
+  private roundTrip = CHECK_MS
 
   constructor(private readonly options: ChannelOptions) {
     super()
@@ -138,28 +143,40 @@ export class SocketChannel extends Emitter<ChannelEvents> implements Channel {
     // Socket.IO would keep it and send it before the next `join`, where it is refused.
     if (!socket.connected) throw RoomError.local('signaling_lost', name)
     let reply: Reply<Requests[K][1]>
+    const asked = performance.now()
     try {
       reply = (await socket.timeout(REQUEST_TIMEOUT_MS).emitWithAck(name, data)) as Reply<Requests[K][1]>
     } catch {
       throw RoomError.local(socket.connected ? 'request_timeout' : 'signaling_lost', name)
     }
+    this.roundTrip = performance.now() - asked
     if (!reply.ok) throw RoomError.fromWire(reply.error)
     return reply.data
   }
 
-  check(anew = false): void {
+  async check(how?: 'urgent' | 'anew'): Promise<boolean> {
     const { socket } = this
-    if (anew || !socket.connected) {
+    if (how === 'anew' || !socket.connected) {
       if (this.wasUp) this.replace()
-      return
+      return false
     }
-    if (this.checking) return
-    this.checking = true
-    socket
-      .timeout(CHECK_MS)
-      .emitWithAck('stats', {})
-      .catch(() => { if (socket === this.socket) this.replace() })
-      .finally(() => { this.checking = false })
+    const urgent = Math.max(URGENT_CHECK_MS, URGENT_ROUND_TRIPS * this.roundTrip)
+    this.checking ??= this.answers(socket, how === 'urgent' ? Math.min(urgent, CHECK_MS) : CHECK_MS)
+    return this.checking
+  }
+
+  private async answers(socket: Socket, patience: number): Promise<boolean> {
+    const asked = performance.now()
+    try {
+      await socket.timeout(patience).emitWithAck('stats', {})
+      this.roundTrip = performance.now() - asked
+      return true
+    } catch {
+      if (socket === this.socket) this.replace()
+      return false
+    } finally {
+      this.checking = null
+    }
   }
 
   /** A dead TCP connection says nothing for minutes, and a new one is there in two round trips. */
