@@ -4,8 +4,8 @@ Nothing here calls back into Python, logs, or raises for what a peer sends. Ever
 or works on packets releases the GIL. An object is used by one thread at a time unless its text says more.
 """
 
-from collections.abc import Sequence
-from typing import Final, Literal, final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, final
 
 Buffer = bytes | bytearray | memoryview
 
@@ -106,3 +106,218 @@ class Batch:
     def counters(self) -> dict[str, int]:
         """sent, sent_bytes, send_dropped, send_calls, received, received_bytes, receive_calls, refused,
         unknown."""
+
+UP_STUN: Final = 0
+UP_DTLS: Final = 1
+UP_RTCP: Final = 2
+UP_RTP: Final = 3
+UP_OUT: Final = 4
+UP_EARLY: Final = 5
+"""What `Engine.take` tells of: a check (with its source), a handshake's datagram, an unprotected RTCP
+compound, an unprotected RTP packet of a peer without a rule, a finished packet that leaves through Python,
+what followed at once a check from an address that was not known yet."""
+
+WAY_NONE: Final = 0
+WAY_UDP: Final = 1
+WAY_UP: Final = 2
+"""Where a peer's packets go: nowhere, to its address, or to Python as `UP_OUT`."""
+
+@final
+class Engine:
+    """The thread that owns a media socket's packets. It runs without the GIL from here to `close`.
+
+    Calls take its lock, and release the GIL while they wait for it. Made and used in one process: a forked
+    child sees a closed engine.
+
+    :param fd: a bound, non-blocking UDP socket, which stays the caller's and outlives this.
+    :param rule: the relay's; from now on its packets leave here, until `close`.
+    :param most_peers: bound of `peer`.
+    :param up_bytes: bound of what waits for `take`.
+    """
+
+    def __new__(cls, fd: int, rule: Rule, most_peers: int, up_bytes: int) -> Engine: ...
+    def close(self) -> None:
+        """End the thread and close all peers. Idempotent."""
+
+    def fileno(self) -> int:
+        """Readable when there is something to `take`, or when the rule has news."""
+
+    def peer(self, handle: object) -> EnginePeer:
+        """One more transport or tap, which is told of as ``handle``. Raises OverflowError at the bound."""
+
+    def take(self) -> list[tuple[int, Any, bytes, str, int, float]]:
+        """All that came up: (`UP_STUN` .., handle or None, packet, ip, port, monotonic seconds).
+
+        The address is that of checks and of what followed them early; of all else it is empty.
+        """
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """garbage, unknown, batches, received, sent, send_calls, send_blocked, send_failed, up_dropped."""
+
+@final
+class EnginePeer:
+    """One transport, or one tap. A closed one raises RuntimeError."""
+
+    def close(self) -> None:
+        """Idempotent; its addresses, keys and handle are let go."""
+
+    def set_keys(self, protect: int, unprotect: int, owner: object) -> None:
+        """Addresses of libsrtp's contexts, used by nobody else from now on; ``owner`` keeps them."""
+
+    def set_way(self, way: int, ip: str = "", port: int = 0) -> None:
+        """Where its packets go (`WAY_NONE` ..)."""
+
+    def add_address(self, ip: str, port: int) -> None:
+        """What comes from there is this peer's, and nobody else's any more."""
+
+    def remove_address(self, ip: str, port: int) -> None:
+        """No longer; nothing happens when it is another's by now."""
+
+    def rtp(self, packet: Buffer) -> bytes | None:
+        """Protected; None when libsrtp refuses or there are no keys."""
+
+    def rtcp(self, packet: Buffer) -> bytes | None:
+        """As `rtp`."""
+
+    def receive(self, packet: Buffer) -> None:
+        """RTP or RTCP that came by TCP: as if it had come to the socket."""
+
+    def attach(self, peer: RulePeer | None) -> None:
+        """This transport's side of the rule; None to let go, which comes before its `close`."""
+
+    @property
+    def heard(self) -> float:
+        """When something authentic came last, monotonic seconds; 0 before."""
+
+    @property
+    def counters(self) -> tuple[int, int, int, int, int, int]:
+        """packets and bytes received, packets and bytes sent, refused, dropped."""
+
+# The relay's rule (`media/native/rule*.c`), reached through `media.relay.native_tables`.
+
+@final
+class Rule:
+    """The tables of a plane. One lock guards all of it; a call waits for it without the GIL.
+
+    :param limits: `media.relay.native_tables.LIMITS`. Raises KeyError, ValueError.
+    """
+
+    def __new__(cls, limits: Mapping[str, float]) -> Rule: ...
+    def next_event(self) -> tuple[int, int] | None:
+        """(kinds, key) of an object with something to tell; None when there is none."""
+
+    def run(self, now: float) -> float:
+        """Send what waits for the pace and may leave, of all peers; when to call again, inf for never."""
+
+    def stats(self) -> dict[str, int]: ...
+
+@final
+class RulePeer:
+    """One transport or tap. `close` it after what is on it; every other call then raises ValueError."""
+
+    def __new__(cls, rule: Rule, key: int) -> RulePeer: ...
+    def close(self) -> None: ...
+    def set_out(self, out: Callable[[bytes], bool] | Callable[[bytearray], bool] | None) -> None:
+        """What is called with each packet that leaves, where no engine is attached."""
+
+    def receive(self, packet: Buffer, now: float) -> None: ...
+    def unbind(self, ssrc: int) -> None: ...
+    def stuck(self) -> tuple[bytes, float, int | None] | None:
+        """A packet that waits for a decision, when it came, and the key of its layer if that is known."""
+
+    def resume(self, malformed: bool) -> None:
+        """It was decided: take it, and those behind it."""
+
+    def drain(self, now: float) -> None: ...
+    def set_target(self, bps: float) -> None: ...
+    def state(self) -> tuple[int, int, int, int, int, float, int]:
+        """(malformed, unrouted, overflowed, waiting, left out, when the first may leave, next number)."""
+
+    def acknowledge(
+        self, base: int, arrivals: Sequence[tuple[int, int]], reference: float
+    ) -> list[tuple[int, float, float, int]]: ...
+    def set_feedback(self, extension_id: int, stamps: bool) -> None: ...
+    def feedback_due(self) -> float: ...
+    def feedback(self) -> tuple[int, int, list[int], list[int]]:
+        """(ssrc, first number not told, numbers, ticks) of what came; nothing is due from now on."""
+
+    def feedback_told(self, following: int, forget_before: int) -> None: ...
+    def stamps(self) -> list[tuple[int, int, int, float]]:
+        """(abs-send-time, size, ssrc, when it came), taken out."""
+
+@final
+class RuleProducer:
+    """A track that comes in; layers are named by their index."""
+
+    def __new__(
+        cls,
+        *,
+        peer: RulePeer,
+        key: int,
+        layer_keys: tuple[int, ...],
+        payload_types: dict[int, int],
+        rtx_payload_types: dict[int, int],
+        extension_ids: dict[int, int],
+        send_time_id: int,
+        number_id: int,
+        level_id: int,
+        red_type: int,
+        codec: str,
+        clock_rate: int,
+        asks_again: bool,
+    ) -> RuleProducer: ...
+    def close(self) -> None: ...
+    def set_paused(self, paused: bool) -> None: ...
+    def levels(self) -> list[tuple[int, float]]: ...
+    def bind(self, layer: int, ssrc: int, is_rtx: bool) -> None: ...
+    def set_alive(self, layer: int, alive: bool) -> None: ...
+    def touch(self, layer: int, now: float) -> None: ...
+    def replaced(self, layer: int) -> bool: ...
+    def learn_clock(self, layer: int, ntp: int, rtp_timestamp: int, now: float) -> None: ...
+    def state(self, layer: int) -> tuple[bool, float, int, int, int, int, int]:
+        """(alive, last packet at, width, height, recovered, probes, restarts)."""
+
+    def reception(self, layer: int) -> tuple[int, int, int, int, float, int, int, float, int]: ...
+    def frames(self, layer: int) -> tuple[tuple[int, int, int, int], float, float, int]: ...
+    def clock(self, layer: int) -> tuple[int, int, float | None]: ...
+    def missing(self, layer: int) -> tuple[float, int, float, int]:
+        """(due, requested, round trip, how many)."""
+
+    def take_missing(self, layer: int, now: float) -> list[int]: ...
+    def forgive(self, layer: int) -> bool: ...
+
+@final
+class RuleSubscription:
+    """One consumer's stream."""
+
+    def __new__(
+        cls,
+        *,
+        producer: RuleProducer,
+        outlet: RulePeer,
+        key: int,
+        ssrc: int,
+        first_sequence: int,
+        clock_rate: int,
+        numbered: int,
+        waits: bool,
+        priority: int,
+        removed_extensions: tuple[int, ...],
+        plain_type: int,
+        rtx: tuple[int, int, int] | None,
+    ) -> RuleSubscription: ...
+    def close(self) -> int: ...
+    def aim(self, layer: int) -> int: ...
+    def leave(self) -> int: ...
+    def aim_temporal(self, target: int) -> None: ...
+    def prioritize(self, priority: int) -> None: ...
+    def retransmit(self, sequences: Sequence[int], now: float) -> int: ...
+    def state(
+        self,
+    ) -> tuple[int, int, int, int, int | None, float, int, int, float | None, int, int, int]:
+        """(current layer, target, temporal layer, timestamp delta, last timestamp, last sent at, packets, octets,
+        started at, retransmitted, refused, held); -1 = no layer."""
+
+    @staticmethod
+    def pad(subscriptions: Sequence[RuleSubscription], least: int, now: float) -> int: ...

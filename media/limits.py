@@ -48,6 +48,8 @@ MAX_ADDRESSES_PER_TRANSPORT = 8  # of one peer at a time: Wi-Fi, mobile, VPN in 
 MAX_DATAGRAM = 2048  # bytes read: above any path MTU met here; what is longer is cut and fails its check
 MAX_DATAGRAMS_PER_WAKE = 64  # about 1 ms of work in one turn of the loop, so that nothing else waits longer
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # kernel buffer asked for each way: 100 ms at 300 Mbit/s
+ENGINE_PEERS = 2 * MAX_TRANSPORTS  # of the compiled plane: every transport, and as many recorders' taps
+ENGINE_UP_BYTES = 2 * 1024 * 1024  # waiting for Python: half a second of 30 Mbit/s to recorders and TCP peers
 
 # --- transport: the TCP port -----------------------------------------------------------------------
 MAX_TCP_CONNECTIONS = 4096  # one for each transport; browsers open it even where UDP works
@@ -97,6 +99,10 @@ WHIP_MAX_ENCODINGS = 4  # simulcast layers of one picture; browsers send three
 
 # --- relay -----------------------------------------------------------------------------------------
 RELAY_PACKET_BYTES = 1500  # of RTP: above every path's MTU; a longer packet is malformed
+RELAY_POOL_PACKETS = (
+    131_072  # kept by the compiled plane in all, 1.6 kB each: 1.5 s of 87 000 packets a second
+)
+RELAY_PARKED_PACKETS = 256  # of one publisher, until Python has said whose they are: a key frame of 250 kB
 RELAY_HISTORY_PACKETS = 1024  # kept for retransmission, per layer: 1.5 s of 6 Mbit/s at 1200 bytes
 RELAY_HISTORY_S = 1.5  # older is of no use: a receiver gives up a frame after about a second
 RELAY_SENT_PACKETS = 1024  # numbers remembered per consumer, to find a packet again; a power of two
@@ -141,6 +147,7 @@ REPORTS_PER_PACKET = 31  # the count field of RR has five bits
 SENDER_REPORTS_KEPT = 8  # of each consumer, to tell the round trip from the receiver's answer
 MAX_PRODUCERS_PER_TRANSPORT = 16  # microphone, camera, screen with sound, ultrasound: with room
 MAX_CONSUMERS_PER_TRANSPORT = 1024  # a lecture of 200 with two tracks each, and room
+MAX_CONSUMERS_PER_PRODUCER = 4096  # of one track: every place of a county may listen to one lecture
 MAX_DATA_PRODUCERS_PER_TRANSPORT = 64  # pointer, drawing, chat, files are a handful
 MAX_DATA_CONSUMERS_PER_TRANSPORT = 256  # as many streams as a transport opens
 MAX_RTX_STEP = 1000  # a sequence number further away than this is a new stream, not loss

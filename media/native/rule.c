@@ -273,6 +273,7 @@ struct rule_subscription *rule_subscription_new(struct rule_producer *producer, 
             egress->sent[index].out = -1;
     }
     producer->consumers++;
+    outlet->subscriptions++;
     return one;
 }
 
@@ -284,5 +285,6 @@ void rule_subscription_free(struct rule_subscription *subscription) {
     rule_numbers_free(&subscription->egress.pictures);
     free(subscription->egress.sent);
     subscription->producer->consumers--;
+    subscription->outlet->subscriptions--;
     free(subscription);
 }

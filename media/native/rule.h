@@ -71,6 +71,9 @@ struct rule_sink {
     uint8_t *(*reserve)(void *context, void *out, size_t size);
     /* The reserved packet is written, `size` bytes; false when it was dropped (then it took no number). */
     bool (*commit)(void *context, void *out, size_t size);
+    /* NULL, or told at the end of each call of Python's, under the lock: it may have left news, or an earlier
+     * `rule_due`. */
+    void (*settle)(void *context);
 };
 
 enum rule_event_kind {

@@ -77,8 +77,8 @@ static void compact(struct rule_layer *layer) {
     layer->listed = kept;
 }
 
-/* The last one to leave takes what was kept for it along. */
-void rule_unsubscribe(struct rule_layer *layer, struct rule_subscription *subscription) {
+/* The last one to leave takes what was kept for it along; whether this was it. */
+static bool leave_layer(struct rule_layer *layer, struct rule_subscription *subscription) {
     struct rule_subscriber *entry = find(layer, subscription);
     if (entry) {
         entry->gone = true;
@@ -86,11 +86,16 @@ void rule_unsubscribe(struct rule_layer *layer, struct rule_subscription *subscr
         if (!layer->walked)
             compact(layer);
     }
-    if (!layer->live) {
+    if (layer->live)
+        return false;
+    rule_missing_reset(&layer->missing);
+    rule_history_clear(layer->rule, &layer->history);
+    return true;
+}
+
+void rule_unsubscribe(struct rule_layer *layer, struct rule_subscription *subscription) {
+    if (leave_layer(layer, subscription)) /* nobody needs a key frame of it any more */
         rule_tell(layer->rule, RULE_OF_LAYERS, &layer->news, RULE_KEY_CAME);
-        rule_missing_reset(&layer->missing);
-        rule_history_clear(layer->rule, &layer->history);
-    }
 }
 
 void rule_layer_walked(struct rule_layer *layer) {
@@ -101,21 +106,26 @@ void rule_layer_walked(struct rule_layer *layer) {
 
 /* -- a subscription's layers: consumer's decisions, carried out ------------------------------------------- */
 
-bool rule_aim(struct rule_subscription *subscription, struct rule_layer *target) {
+int rule_aim(struct rule_subscription *subscription, struct rule_layer *target) {
     struct rule_layer *before = subscription->target;
+    int emptied = 0;
     subscription->target = target;
-    if (before && before != target && before != subscription->current)
-        rule_unsubscribe(before, subscription);
-    return rule_subscribe(target, subscription);
+    if (before && before != target && before != subscription->current && leave_layer(before, subscription))
+        emptied = 1 << before->index;
+    if (subscription->current != target)
+        target->news.kinds &= ~(unsigned)RULE_KEY_CAME; /* that one was not for us */
+    return rule_subscribe(target, subscription) ? emptied : -1;
 }
 
-void rule_leave(struct rule_subscription *subscription) {
+int rule_leave(struct rule_subscription *subscription) {
     struct rule_layer *current = subscription->current, *target = subscription->target;
-    if (current)
-        rule_unsubscribe(current, subscription);
-    if (target && target != current)
-        rule_unsubscribe(target, subscription);
+    int emptied = 0;
+    if (current && leave_layer(current, subscription))
+        emptied |= 1 << current->index;
+    if (target && target != current && leave_layer(target, subscription))
+        emptied |= 1 << target->index;
     subscription->current = subscription->target = NULL;
+    return emptied;
 }
 
 /* Frames were left out before they had numbers: go on with the next key frame (plane.cut). */

@@ -371,6 +371,7 @@ struct rule_peer {
     void *out;
     struct rule_peer *next, *previous; /* of the rule's */
     struct rule_producer *producers;
+    int subscriptions; /* that leave by it */
     struct rule_route *routes; /* open addressing */
     int route_count, route_room;
     struct rule_packet *parked, *parked_last; /* wait for Python; data, size and received_at alone are set */
@@ -421,9 +422,10 @@ struct rule_subscription *rule_subscription_new(struct rule_producer *producer, 
                                                 const struct rule_subscription *values, uint32_t ssrc,
                                                 int first_sequence, bool remember, void *handle);
 void rule_subscription_free(struct rule_subscription *subscription);
-/* The target is another layer from now on; false when it takes no more subscribers. */
-bool rule_aim(struct rule_subscription *subscription, struct rule_layer *target);
-void rule_leave(struct rule_subscription *subscription);
+/* The target is another layer from now on. Which layers (1 << index) have no subscriber left; -1 when the target takes
+ * no more. Python knows of what it did itself, so these are no events. */
+int rule_aim(struct rule_subscription *subscription, struct rule_layer *target);
+int rule_leave(struct rule_subscription *subscription);
 void rule_cut(struct rule_subscription *subscription);
 
 /* The first packet that waits for Python, NULL when none does; `dead` is its layer if its SSRC is known. */

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from media.errors import LIMIT_REACHED, RemoteProtocolError
+from media.limits import MAX_CONSUMERS_PER_PRODUCER
 from media.ortc import ConsumerIdentity, RtpCapabilities, consumer_parameters
 from media.relay.consumer import Consumer, ConsumerOwner
 from media.relay.producer import Producer
@@ -22,8 +24,10 @@ def make_consumer(
 ) -> Consumer:
     """Negotiate and make a consumer; the producer knows it from now on.
 
-    :raises RemoteProtocolError: cannot_consume.
+    :raises RemoteProtocolError: cannot_consume, limit_reached.
     """
+    if len(producer.consumers) >= MAX_CONSUMERS_PER_PRODUCER:
+        raise RemoteProtocolError(LIMIT_REACHED, f"at most {MAX_CONSUMERS_PER_PRODUCER} of one track")
     consumable = producer.consumable
     identity = ConsumerIdentity(
         ssrc=router.new_ssrc(),

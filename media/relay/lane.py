@@ -17,6 +17,7 @@ from media.relay.path import Path, PlainPath
 from media.relay.subscription import Outlet
 from media.relay.tap import PacketSink, PlainTapOutlet
 from media.relay.upstream import PlainUpstream, Upstream
+from media.relay.wire import Wire
 from media.rtp.packet import parse_header
 
 if TYPE_CHECKING:
@@ -66,10 +67,9 @@ class Lane(Protocol):
 class Tables(Protocol):
     """A plane, as a router uses it."""
 
-    def lane(self, send_rtp: Callable[[bytearray], bool], wake: Callable[[float], None]) -> Lane:
+    def lane(self, wire: Wire, wake: Callable[[float], None]) -> Lane:
         """One transport's.
 
-        :param send_rtp: protects and sends a packet; False when it was dropped.
         :param wake: is told when something of it is due earlier than thought.
         """
 
@@ -134,8 +134,8 @@ class PlainLane:
 class PlainTables:
     """The plain plane: correct everywhere, and the reference of every other."""
 
-    def lane(self, send_rtp: Callable[[bytearray], bool], wake: Callable[[float], None]) -> Lane:
-        return PlainLane(send_rtp, wake)
+    def lane(self, wire: Wire, wake: Callable[[float], None]) -> Lane:
+        return PlainLane(wire.send_rtp, wake)
 
     def tap(self, sink: PacketSink) -> Outlet:
         return PlainTapOutlet(sink)

@@ -53,7 +53,7 @@ class WebRtcTransport:
         self._wire = socket.create_transport(self)
         self.id = self._wire.id
         self._data = DataStreams(router, self._wire)
-        self.lane = router.tables.lane(self._wire.send_rtp, router.wake)
+        self.lane = router.tables.lane(self._wire, router.wake)
         self.outlet = Downstream(self.lane.path, router.wake, self._probe_sources)
 
     # -- setting up ----------------------------------------------------------------------------------------

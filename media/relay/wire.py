@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from media.transport.parameters import DtlsParameters, IceCandidate, IceParameters
 
 if TYPE_CHECKING:
+    from media._native import RulePeer
     from media.transport import TransportHandlers
 
 
@@ -36,6 +37,9 @@ class Wire(Protocol):
     def close_data_stream(self, stream_id: int) -> None: ...
     def send_data(self, stream_id: int, payload: str | bytes) -> bool: ...
     def restart_ice(self) -> IceParameters: ...
+    def attach(self, peer: RulePeer) -> None:
+        """Its packets are that peer's of the compiled rule; only where an engine moves them."""
+
     def close_now(self) -> None: ...
 
 

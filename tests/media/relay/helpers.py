@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from media.clock import CountedClock
 from media.relay import Consumer, DataConsumer, Producer, Router, WebRtcTransport
 from media.relay.allocation import Decision
+from media.relay.lane import PlainTables, Tables
 from media.relay.samples import LineSample
 from media.relay.testing import FakeSocket, FakeWire
 from media.rtp import rtcp
@@ -79,11 +80,16 @@ class Listener:
 class House:
     """A router, its fake socket, and time that moves when told."""
 
+    make_tables: Callable[[], Tables] = PlainTables
+    """The plane of the tests that run (``conftest.py``)."""
+
     def __init__(self) -> None:
         self.clock = CountedClock(monotonic=100.0)
         self.listener = Listener()
         self._chance = 0x1234
-        self.router = Router("r", self.clock, self.listener, randbits=self._randbits)
+        self.router = Router(
+            "r", self.clock, self.listener, randbits=self._randbits, tables=type(self).make_tables()
+        )
         self.socket = FakeSocket()
 
     def _randbits(self, count: int) -> int:

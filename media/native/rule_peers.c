@@ -1,0 +1,312 @@
+/* A peer's tables as Python holds them: what is stuck, the pace, what is told of either direction. */
+#include "rule_module.h"
+
+static struct peer_object *open_peer(PyObject *object) {
+    struct peer_object *self = (struct peer_object *)object;
+    if (!self->peer)
+        PyErr_SetString(PyExc_ValueError, "the peer is closed");
+    else if (rule_enter(self->owner))
+        return self;
+    return NULL;
+}
+
+struct rule_peer *rule_peer_of(PyObject *object) {
+    if (!PyObject_TypeCheck(object, &rule_peer_type) || !((struct peer_object *)object)->peer) {
+        PyErr_SetString(PyExc_TypeError, "not an open RulePeer");
+        return NULL;
+    }
+    return ((struct peer_object *)object)->peer;
+}
+
+static PyObject *leave(struct peer_object *self, PyObject *result) { return rule_exit(self->owner, result); }
+
+static PyObject *leave_none(struct peer_object *self) {
+    Py_INCREF(Py_None);
+    return leave(self, Py_None);
+}
+
+static PyObject *peer_make(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    PyObject *owner;
+    Py_ssize_t key;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!n", (char *[]){"rule", "key", NULL}, &rule_type, &owner,
+                                     &key))
+        return NULL;
+    struct peer_object *self = (struct peer_object *)type->tp_alloc(type, 0);
+    if (!self)
+        return NULL;
+    self->owner = (struct rule_object *)Py_NewRef(owner);
+    if (!rule_enter(self->owner)) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->peer = rule_peer_new(self->owner->rule, (void *)(intptr_t)key);
+    if (!self->peer)
+        PyErr_NoMemory();
+    PyObject *result = leave(self, self->peer ? (PyObject *)self : NULL);
+    if (!result)
+        Py_DECREF(self);
+    return result;
+}
+
+static bool has_children(const struct peer_object *self) {
+    return self->peer->producers || self->peer->subscriptions;
+}
+
+static PyObject *peer_close(PyObject *object, PyObject *nothing) {
+    struct peer_object *self = (struct peer_object *)object;
+    (void)nothing;
+    if (!self->peer)
+        Py_RETURN_NONE;
+    if (has_children(self)) {
+        PyErr_SetString(PyExc_ValueError, "something on the peer is open");
+        return NULL;
+    }
+    if (!rule_enter(self->owner))
+        return NULL;
+    rule_peer_free(self->peer);
+    self->peer = NULL;
+    PyObject *result = leave_none(self);
+    Py_CLEAR(self->out);
+    return result;
+}
+
+static void peer_dealloc(PyObject *object) {
+    struct peer_object *self = (struct peer_object *)object;
+    if (self->peer) { /* its children hold it: they are gone */
+        rule_enter(self->owner);
+        rule_peer_free(self->peer);
+        rule_exit(self->owner, NULL);
+    }
+    Py_XDECREF(self->out);
+    Py_XDECREF(self->owner);
+    Py_TYPE(object)->tp_free(object);
+}
+
+/* set_out(callable | None): what the sink into Python calls with each packet. */
+static PyObject *peer_set_out(PyObject *object, PyObject *out) {
+    struct peer_object *self = open_peer(object);
+    if (!self)
+        return NULL;
+    PyObject *before = self->out;
+    self->out = out == Py_None ? NULL : Py_NewRef(out);
+    rule_peer_set_out(self->peer, self->out);
+    PyObject *result = leave_none(self);
+    Py_XDECREF(before);
+    return result;
+}
+
+static PyObject *peer_receive(PyObject *object, PyObject *arguments) {
+    Py_buffer packet;
+    double now;
+    if (!PyArg_ParseTuple(arguments, "y*d", &packet, &now))
+        return NULL;
+    struct peer_object *self = open_peer(object);
+    PyObject *result = NULL;
+    if (self) {
+        rule_receive(self->owner->rule, self->peer, packet.buf, (size_t)packet.len, now);
+        result = leave_none(self);
+    }
+    PyBuffer_Release(&packet);
+    return result;
+}
+
+static PyObject *peer_unbind(PyObject *object, PyObject *number) {
+    unsigned long ssrc = PyLong_AsUnsignedLong(number);
+    if (PyErr_Occurred())
+        return NULL;
+    struct peer_object *self = open_peer(object);
+    if (!self)
+        return NULL;
+    rule_unbind(self->peer, (uint32_t)ssrc);
+    return leave_none(self);
+}
+
+/* stuck() -> (packet, now, key of the dead layer or None) | None */
+static PyObject *peer_stuck(PyObject *object, PyObject *nothing) {
+    (void)nothing;
+    struct peer_object *self = open_peer(object);
+    if (!self)
+        return NULL;
+    struct rule_layer *dead;
+    const struct rule_packet *packet = rule_stuck(self->peer, &dead);
+    if (!packet)
+        return leave_none(self);
+    PyObject *key = dead ? PyLong_FromSsize_t((Py_ssize_t)(intptr_t)dead->news.handle) : Py_NewRef(Py_None);
+    return leave(self, Py_BuildValue("y#dN", packet->data, (Py_ssize_t)packet->size, packet->received_at, key));
+}
+
+static PyObject *peer_resume(PyObject *object, PyObject *malformed) {
+    int is_malformed = PyObject_IsTrue(malformed);
+    struct peer_object *self = is_malformed < 0 ? NULL : open_peer(object);
+    if (!self)
+        return NULL;
+    rule_resume(self->owner->rule, self->peer, is_malformed);
+    return leave_none(self);
+}
+
+static PyObject *peer_drain(PyObject *object, PyObject *at) {
+    double now = PyFloat_AsDouble(at);
+    struct peer_object *self = now == -1.0 && PyErr_Occurred() ? NULL : open_peer(object);
+    if (!self)
+        return NULL;
+    rule_drain(self->owner->rule, self->peer, now);
+    return leave_none(self);
+}
+
+static PyObject *peer_set_target(PyObject *object, PyObject *target) {
+    double bps = PyFloat_AsDouble(target);
+    struct peer_object *self = bps == -1.0 && PyErr_Occurred() ? NULL : open_peer(object);
+    if (!self)
+        return NULL;
+    rule_set_target(self->peer, bps);
+    return leave_none(self);
+}
+
+/* state() -> (malformed, unrouted, overflowed, waiting, left out, when the first that waits may leave, number) */
+static PyObject *peer_state(PyObject *object, PyObject *nothing) {
+    (void)nothing;
+    struct peer_object *self = open_peer(object);
+    if (!self)
+        return NULL;
+    const struct rule_peer *peer = self->peer;
+    return leave(self, Py_BuildValue("KKKiKdL", peer->malformed, peer->unrouted, peer->overflowed, peer->pacer.count,
+                                     peer->pacer.dropped, peer->pacer.count ? peer->pacer.opens_at : INFINITY,
+                                     (long long)peer->number));
+}
+
+/* acknowledge(base, [(offset, ticks)], reference) -> [(number, sent at, arrived at, size)]: estimate.SentLog. */
+static PyObject *acknowledge_one(struct rule_peer *peer, PyObject *item, long long base, double reference,
+                                 PyObject *found) {
+    long long offset, ticks;
+    int mask = peer->rule->limits.estimate_sent - 1;
+    if (!PyArg_ParseTuple(item, "LL", &offset, &ticks))
+        return NULL;
+    struct rule_sent_number *entry = &peer->sent[(base + offset) & mask];
+    if (entry->number < 0 || (entry->number - (base + offset)) & 0xFFFF)
+        return found;
+    PyObject *one = Py_BuildValue("Lddi", (long long)entry->number, entry->at, reference + (double)ticks * 0.00025,
+                                  (int)entry->size);
+    entry->number = -1;
+    if (!one || PyList_Append(found, one) < 0)
+        found = NULL;
+    Py_XDECREF(one);
+    return found;
+}
+
+static PyObject *peer_acknowledge(PyObject *object, PyObject *arguments) {
+    long long base;
+    PyObject *arrivals, *found;
+    double reference;
+    if (!PyArg_ParseTuple(arguments, "LOd", &base, &arrivals, &reference) ||
+        !(arrivals = PySequence_Fast(arrivals, "arrivals")))
+        return NULL;
+    struct peer_object *self = open_peer(object);
+    if (!self || !(found = PyList_New(0))) {
+        Py_DECREF(arrivals);
+        return self ? leave(self, NULL) : NULL;
+    }
+    PyObject *result = found;
+    for (Py_ssize_t index = 0; result && self->peer->sent && index < PySequence_Fast_GET_SIZE(arrivals); index++)
+        result = acknowledge_one(self->peer, PySequence_Fast_GET_ITEM(arrivals, index), base, reference, found);
+    Py_DECREF(arrivals);
+    if (!result)
+        Py_DECREF(found);
+    return leave(self, result);
+}
+
+/* -- upstream --------------------------------------------------------------------------------------------- */
+
+static PyObject *peer_set_feedback(PyObject *object, PyObject *arguments) {
+    int id, stamps;
+    if (!PyArg_ParseTuple(arguments, "ip", &id, &stamps))
+        return NULL;
+    struct peer_object *self = open_peer(object);
+    if (!self)
+        return NULL;
+    self->peer->feedback_id = id;
+    self->peer->feedback_stamps = stamps;
+    return leave_none(self);
+}
+
+static PyObject *peer_feedback_due(PyObject *object, PyObject *nothing) {
+    (void)nothing;
+    struct peer_object *self = open_peer(object);
+    return self ? leave(self, PyFloat_FromDouble(self->peer->feedback_due)) : NULL;
+}
+
+/* feedback() -> (ssrc, first untold, numbers, ticks); from now on nothing is due. */
+static PyObject *peer_feedback(PyObject *object, PyObject *nothing) {
+    (void)nothing;
+    struct peer_object *self = open_peer(object);
+    if (!self)
+        return NULL;
+    struct rule_peer *peer = self->peer;
+    struct rule_arrival *told = malloc((size_t)self->owner->rule->limits.arrivals * sizeof *told);
+    int count = told ? rule_arrivals_untold(peer, told) : 0;
+    PyObject *numbers = PyList_New(count), *ticks = PyList_New(count);
+    peer->feedback_due = INFINITY;
+    for (int index = 0; numbers && ticks && index < count; index++) {
+        PyList_SET_ITEM(numbers, index, PyLong_FromLongLong(told[index].number));
+        PyList_SET_ITEM(ticks, index, PyLong_FromLongLong(told[index].ticks));
+    }
+    free(told);
+    return leave(self, Py_BuildValue("kLNN", (unsigned long)peer->feedback_ssrc, (long long)peer->arrivals.first,
+                                     numbers, ticks));
+}
+
+static PyObject *peer_feedback_told(PyObject *object, PyObject *arguments) {
+    long long next, before;
+    if (!PyArg_ParseTuple(arguments, "LL", &next, &before))
+        return NULL;
+    struct peer_object *self = open_peer(object);
+    if (!self)
+        return NULL;
+    rule_arrivals_told(self->peer, next, before);
+    return leave_none(self);
+}
+
+/* stamps() -> [(send time, size, ssrc, at)]: taken out; from now on nothing is due. */
+static PyObject *peer_stamps(PyObject *object, PyObject *nothing) {
+    (void)nothing;
+    struct peer_object *self = open_peer(object);
+    if (!self)
+        return NULL;
+    struct rule_peer *peer = self->peer;
+    PyObject *list = PyList_New(peer->stamp_count);
+    for (int index = 0; list && index < peer->stamp_count; index++) {
+        struct rule_stamp *one = &peer->stamps[index];
+        PyList_SET_ITEM(list, index, Py_BuildValue("kkkd", (unsigned long)one->send_time, (unsigned long)one->size,
+                                                   (unsigned long)one->ssrc, one->at));
+    }
+    peer->stamp_count = 0;
+    peer->feedback_due = INFINITY;
+    return leave(self, list);
+}
+
+static PyMethodDef peer_methods[] = {
+    {"close", peer_close, METH_NOARGS, NULL},
+    {"set_out", peer_set_out, METH_O, NULL},
+    {"receive", peer_receive, METH_VARARGS, NULL},
+    {"unbind", peer_unbind, METH_O, NULL},
+    {"stuck", peer_stuck, METH_NOARGS, NULL},
+    {"resume", peer_resume, METH_O, NULL},
+    {"drain", peer_drain, METH_O, NULL},
+    {"set_target", peer_set_target, METH_O, NULL},
+    {"state", peer_state, METH_NOARGS, NULL},
+    {"acknowledge", peer_acknowledge, METH_VARARGS, NULL},
+    {"set_feedback", peer_set_feedback, METH_VARARGS, NULL},
+    {"feedback_due", peer_feedback_due, METH_NOARGS, NULL},
+    {"feedback", peer_feedback, METH_NOARGS, NULL},
+    {"feedback_told", peer_feedback_told, METH_VARARGS, NULL},
+    {"stamps", peer_stamps, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+PyTypeObject rule_peer_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "media._native.RulePeer",
+    .tp_basicsize = sizeof(struct peer_object),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = peer_make,
+    .tp_dealloc = peer_dealloc,
+    .tp_methods = peer_methods,
+};
