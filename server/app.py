@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from types import ModuleType
+from typing import cast, get_args
 
 from aiohttp import web
 
@@ -33,7 +34,7 @@ from media.clock import Clock
 from media.errors import LocalProtocolError
 from media.signals import SignalStore
 from media.transport import MediaSocket, MediaSocketConfig
-from media.transport.media_config import announced_addresses
+from media.transport.media_config import Plane, announced_addresses
 from server.api.context import SERVICES
 from server.api.openapi import openapi_document
 from server.api.problem import problem_middleware
@@ -251,7 +252,15 @@ def _media_config(config: Config) -> MediaSocketConfig:
         announced_addresses=media.announced_addresses,
         tcp_port=media.tcp_port,
         udp_announce=media.udp_announce,
+        plane=_media_plane(media.plane),
     )
+
+
+def _media_plane(name: str) -> Plane:
+    for plane in get_args(Plane):
+        if plane == name:
+            return cast(Plane, plane)
+    raise LocalProtocolError(CONFIG_INVALID, "[media] plane is auto, python or native")
 
 
 def _turn(config: Config) -> TurnServer | None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from media.clock import Clock
 from media.recording import Recorder
 from media.relay import RelayTimer, Router, WebRtcTransport, router_rtp_capabilities
+from media.relay.planes import tables_of
 from media.rtp.renumber import WireNumbers
 from media.transport import EchoTransport, IceCandidate, MediaSocket, PeerTransport, TransportHandlers
 from signaling.plane import RecorderPort, RouterEvents, RouterPort
@@ -55,6 +56,7 @@ class RealPlane:
         self._socket = socket
         self._clock = clock
         self._timer = RelayTimer(clock)
+        self._tables = tables_of(socket)
         self._capabilities = router_rtp_capabilities()
 
     @property
@@ -69,7 +71,9 @@ class RealPlane:
         return EchoTransport(self._socket, protocol, self._clock)
 
     def create_router(self, room_id: str, events: RouterEvents) -> RouterPort:
-        return RoomRouter(Router(room_id, self._clock, events, self._timer), self._socket)
+        return RoomRouter(
+            Router(room_id, self._clock, events, self._timer, tables=self._tables), self._socket
+        )
 
     def create_recorder(
         self, router: RouterPort, directory: Path, room_id: str, recording_id: str

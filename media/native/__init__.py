@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
 
+from media import limits
 from media.transport.srtp import SRTP_PROFILES, SrtpProfile, new_session
 
 if TYPE_CHECKING:
@@ -25,6 +26,40 @@ ABI = 1
 
 _FUNCTIONS = ("srtp_protect", "srtp_unprotect", "srtp_protect_rtcp", "srtp_unprotect_rtcp")
 _SIGNATURE = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
+
+
+RULE_LIMITS: dict[str, float] = {
+    "packet_bytes": limits.RELAY_PACKET_BYTES,
+    "pool_packets": limits.RELAY_POOL_PACKETS,
+    "parked_packets": limits.RELAY_PARKED_PACKETS,
+    "history_packets": limits.RELAY_HISTORY_PACKETS,
+    "history_s": limits.RELAY_HISTORY_S,
+    "sent_packets": limits.RELAY_SENT_PACKETS,
+    "drops": limits.RELAY_DROPS,
+    "max_step": limits.MAX_RTX_STEP,
+    "padding_history": limits.PADDING_HISTORY_PACKETS,
+    "missing_most": limits.NACK_MAX_MISSING,
+    "missing_tries": limits.NACK_MAX_TRIES,
+    "missing_age_s": limits.NACK_MAX_AGE_S,
+    "missing_retry_s": limits.NACK_MIN_RETRY_S,
+    "rtx_per_second": limits.RTX_PER_SECOND,
+    "rtx_repeat_s": limits.RTX_REPEAT_S,
+    "freeze_s": limits.FREEZE_S,
+    "estimate_sent": limits.ESTIMATE_SENT_PACKETS,
+    "pace_factor": limits.PACE_FACTOR,
+    "pace_long_factor": limits.PACE_LONG_FACTOR,
+    "pace_burst_s": limits.PACE_BURST_S,
+    "pace_long_s": limits.PACE_LONG_S,
+    "pace_queue_s": limits.PACE_QUEUE_S,
+    "pace_queue_bytes": limits.PACE_QUEUE_BYTES,
+    "pace_queue_packets": limits.PACE_QUEUE_PACKETS,
+    "arrivals": limits.TWCC_ARRIVALS,
+    "feedback_packets": limits.TRANSPORT_FEEDBACK_PACKETS,
+    "feedback_s": limits.TRANSPORT_FEEDBACK_S,
+    "levels": limits.SPEAKER_LEVELS,
+    "consumers": limits.MAX_CONSUMERS_PER_PRODUCER,
+}
+"""The compiled rule's bounds, by their names in ``media/native/rule.h``."""
 
 
 class NativeUnavailableError(Exception):
@@ -65,6 +100,12 @@ def srtp(profile: SrtpProfile, key: bytes, outbound: bool) -> _native.Srtp:
 def _srtp(compiled: Any, profile: SrtpProfile, key: bytes, outbound: bool) -> _native.Srtp:
     session = new_session(profile, key, outbound)
     made: _native.Srtp = compiled.Srtp(context_address(session), session, outbound)
+    return made
+
+
+def new_rule() -> _native.Rule:
+    """The relay's tables for one media socket. Raises NativeUnavailableError."""
+    made: _native.Rule = module().Rule(RULE_LIMITS)
     return made
 
 

@@ -18,14 +18,19 @@ static uint64_t mix(uint64_t value)
     return value ^ value >> 32;
 }
 
-static uint32_t slot_of(const struct address_table *table, const struct address_key *key)
+uint32_t address_place(const struct address_table *table, const struct address_key *key, uint32_t places)
 {
     uint64_t parts[3];
     memcpy(parts, key, sizeof parts);
     uint64_t hash = mix(parts[0] ^ table->seed);
     hash = mix(hash ^ parts[1]);
     hash = mix(hash ^ parts[2]);
-    return (uint32_t)hash & (table->size - 1);
+    return (uint32_t)hash & (places - 1);
+}
+
+static uint32_t slot_of(const struct address_table *table, const struct address_key *key)
+{
+    return address_place(table, key, table->size);
 }
 
 static bool allocate(struct address_table *table, uint32_t size)

@@ -32,6 +32,8 @@ void address_table_free(struct address_table *table);
 uint32_t address_table_get(const struct address_table *table, const struct address_key *key);
 /* Replaces what was there. False: no memory, nothing changed. */
 bool address_table_put(struct address_table *table, const struct address_key *key, uint32_t value);
+/* A number below `places`, a power of two, that strangers cannot foresee. */
+uint32_t address_place(const struct address_table *table, const struct address_key *key, uint32_t places);
 bool address_table_remove(struct address_table *table, const struct address_key *key);
 
 bool address_of_text(const char *ip, uint16_t port, int family, struct sockaddr_storage *address, socklen_t *length);

@@ -118,7 +118,8 @@ bool outbox_init(struct outbox *outbox, int fd, unsigned slots, bool segments)
     outbox->vectors = calloc(slots, sizeof *outbox->vectors);
     outbox->firsts = calloc(slots, sizeof *outbox->firsts);
     outbox->controls = calloc(slots, CONTROL_SIZE);
-    if (outbox->bytes == NULL || outbox->items == NULL || outbox->messages == NULL || outbox->vectors == NULL
+    outbox->addresses = calloc(slots, sizeof *outbox->addresses);
+    if (outbox->addresses == NULL || outbox->bytes == NULL || outbox->items == NULL || outbox->messages == NULL || outbox->vectors == NULL
         || outbox->firsts == NULL || outbox->controls == NULL) {
         outbox_free(outbox);
         return false;
@@ -134,6 +135,7 @@ void outbox_free(struct outbox *outbox)
     free(outbox->vectors);
     free(outbox->firsts);
     free(outbox->controls);
+    free(outbox->addresses);
     *outbox = (struct outbox){.fd = -1};
 }
 
@@ -171,8 +173,9 @@ static void add_message(struct outbox *outbox, unsigned index, struct iovec *vec
     struct destination *to = outbox->items[outbox->firsts[index]].to;
     struct msghdr *header = &outbox->messages[index].msg_hdr;
     uint8_t *room = outbox->controls + (size_t)index * CONTROL_SIZE;
+    outbox->addresses[index] = to->address; /* a copy: its owner may go before the message does */
     *header = (struct msghdr){
-        .msg_name = &to->address,
+        .msg_name = &outbox->addresses[index],
         .msg_namelen = to->address_length,
         .msg_iov = vectors,
         .msg_iovlen = count,
@@ -237,9 +240,10 @@ static void send_apart(struct outbox *outbox, unsigned message)
     }
 }
 
-static void transmit(struct outbox *outbox, unsigned count)
+void outbox_transmit(struct outbox *outbox)
 {
-    unsigned done = 0;
+    unsigned done = 0, count = outbox->prepared;
+    outbox->prepared = outbox->count = 0;
     while (done < count) {
         outbox->counters.calls++;
         int sent = sendmmsg(outbox->fd, outbox->messages + done, count - done, MSG_DONTWAIT);
@@ -265,7 +269,7 @@ static void transmit(struct outbox *outbox, unsigned count)
     }
 }
 
-void outbox_flush(struct outbox *outbox)
+void outbox_prepare(struct outbox *outbox)
 {
     unsigned messages = 0;
     struct iovec *vector = outbox->vectors;
@@ -285,7 +289,11 @@ void outbox_flush(struct outbox *outbox)
         }
         to->first = to->last = BATCH_NONE;
     }
-    outbox->count = 0;
-    if (messages > 0)
-        transmit(outbox, messages);
+    outbox->prepared = messages;
+}
+
+void outbox_flush(struct outbox *outbox)
+{
+    outbox_prepare(outbox);
+    outbox_transmit(outbox);
 }

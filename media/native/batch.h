@@ -70,7 +70,7 @@ struct outbox_counters {
 
 struct outbox {
     int fd;
-    unsigned slots, count;
+    unsigned slots, count, prepared;
     bool segments; /* UDP_SEGMENT may be used; cleared when the kernel refuses it */
     uint8_t *bytes;
     struct outbox_item {
@@ -82,13 +82,18 @@ struct outbox {
     struct iovec *vectors;
     uint32_t *firsts; /* item of each message */
     uint8_t *controls;
+    struct sockaddr_storage *addresses;
     struct outbox_counters counters;
 };
 
 void destination_init(struct destination *to);
 bool outbox_init(struct outbox *outbox, int fd, unsigned slots, bool segments);
 void outbox_free(struct outbox *outbox);
-/* Send all; nothing is waited for: what the kernel has no room for is dropped and counted. */
+/* Make messages of all that was added: after this no destination is touched any more. */
+void outbox_prepare(struct outbox *outbox);
+/* Send what was prepared; nothing is waited for: what the kernel has no room for is dropped and counted. */
+void outbox_transmit(struct outbox *outbox);
+/* Both. */
 void outbox_flush(struct outbox *outbox);
 
 /* Room of DATAGRAM_STRIDE bytes for the next datagram; flushes when full. Good until the next call. */

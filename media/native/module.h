@@ -24,6 +24,7 @@ extern PyTypeObject srtp_type;
 /* Each adds its types to the module: 0, or -1 with an exception. */
 int add_srtp_type(PyObject *module);
 int add_batch_type(PyObject *module);
+int add_engine_types(PyObject *module);
 /* The rule's own face; the module works without it. */
 __attribute__((weak)) int add_rule_types(PyObject *module);
 

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from media.relay.producer import Producer
 
 
+def _nothing() -> None:
+    """There is nothing to detach."""
+
+
 class Carrier(Protocol):
     """Moves the packets of lanes and taps: the engine, or (`CallingCarrier`) Python itself."""
 
@@ -40,7 +44,8 @@ class Carrier(Protocol):
     def attach(self, wire: Wire, peer: RulePeer) -> None:
         """Packets of ``peer`` leave by ``wire`` from now on; those that come by it go to ``peer``."""
 
-    def attach_tap(self, sink: PacketSink, peer: RulePeer, now: Callable[[], float]) -> None: ...
+    def attach_tap(self, sink: PacketSink, peer: RulePeer, now: Callable[[], float]) -> Callable[[], None]:
+        """Packets of ``peer`` go to ``sink`` until what is returned is called."""
 
 
 class CallingCarrier:
@@ -51,12 +56,13 @@ class CallingCarrier:
     def attach(self, wire: Wire, peer: RulePeer) -> None:
         peer.set_out(wire.send_rtp)
 
-    def attach_tap(self, sink: PacketSink, peer: RulePeer, now: Callable[[], float]) -> None:
+    def attach_tap(self, sink: PacketSink, peer: RulePeer, now: Callable[[], float]) -> Callable[[], None]:
         def send(packet: bytes) -> bool:
             sink.packet(packet, now())
             return True
 
         peer.set_out(send)
+        return _nothing
 
 
 class _Told(Protocol):
@@ -81,14 +87,20 @@ class NativeTables:
         self._next = 1
         self._now = 0.0
         self._busy = False
+        self._woken: list[tuple[NativeLayer, float, float]] = []
 
     def lane(self, wire: Wire, wake: Callable[[float], None]) -> Lane:
         return NativeLane(self, wire, wake)
 
     def tap(self, sink: PacketSink) -> Outlet:
         peer = self.compiled.RulePeer(self.rule, 0)
-        self.carrier.attach_tap(sink, peer, lambda: self._now)
-        return NativeOutlet(self, peer)
+        detach = self.carrier.attach_tap(sink, peer, lambda: self._now)
+
+        def closed() -> None:
+            detach()
+            peer.close()
+
+        return NativeOutlet(self, peer, closed)
 
     def dispatch(self, now: float) -> None:
         """Hand out what there is to tell. Call it when the carrier says that there is something."""
@@ -97,13 +109,25 @@ class NativeTables:
             return
         self._busy = True
         try:
-            while (event := self.rule.next_event()) is not None:
-                kinds, key = event
-                told = self._told.get(key)
-                if told is not None:
-                    told.told(kinds, now)
+            self._hand_out(now)
+            while self._woken:
+                layer, planned, at = self._woken.pop()
+                layer.producer.serve_wish(layer, planned, at)
+                self._hand_out(now)
         finally:
             self._busy = False
+
+    def _hand_out(self, now: float) -> None:
+        while (event := self.rule.next_event()) is not None:
+            kinds, key = event
+            told = self._told.get(key)
+            if told is not None:
+                told.told(kinds, now)
+
+    def woke(self, layer: NativeLayer, now: float) -> None:
+        """A packet of a dead layer came; once it is taken, a key frame is asked for if it was none."""
+        self._woken.append((layer, layer.keyframes.due, now))
+        layer.wake(now)
 
     def starts(self, now: float) -> None:
         """A call is about to forward packets that are of this moment."""
@@ -123,11 +147,15 @@ class NativeTables:
 
 
 class NativeOutlet:
-    """See `media.relay.subscription.Outlet`."""
+    """See `media.relay.subscription.Outlet`.
 
-    def __init__(self, tables: NativeTables, peer: RulePeer) -> None:
+    :param closed: is told when a subscription of it is closed: a tap has no more than one.
+    """
+
+    def __init__(self, tables: NativeTables, peer: RulePeer, closed: Callable[[], None] = _nothing) -> None:
         self._tables = tables
         self._peer = peer
+        self._closed = closed
 
     def subscribe(
         self,
@@ -161,9 +189,13 @@ class NativeOutlet:
             layers,
             values.clock_rate,
             values.priority,
-            lambda: tables.forget(key),
+            lambda: self._forget(key),
             tables.dispatch,
         )
+
+    def _forget(self, key: int) -> None:
+        self._tables.forget(key)
+        self._closed()
 
 
 class _SubscriptionTold:
@@ -376,7 +408,7 @@ class NativeLane:
             if key is not None:
                 dead = self._tables.find(key)
                 if isinstance(dead, _LayerTold):
-                    dead.layer.wake(at)
+                    self._tables.woke(dead.layer, at)
             else:
                 malformed = not self._learn(bytearray(data), at)
             self.peer.resume(malformed)
@@ -388,7 +420,7 @@ class NativeLane:
             return False
         if route is not None and not route.is_rtx and not route.layer.alive:
             assert isinstance(route.layer, NativeLayer)
-            route.layer.wake(at)
+            self._tables.woke(route.layer, at)
         return True
 
     def close(self) -> None:

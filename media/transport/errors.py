@@ -23,3 +23,9 @@ DATA_STREAM_INVALID = ErrorCode(
 FRAME_TOO_LONG = ErrorCode(
     "frame_too_long", 400, "TCP 媒体帧过长。", "A frame of media over TCP is too long."
 )
+NATIVE_UNAVAILABLE = ErrorCode(
+    "native_unavailable",
+    500,
+    "编译的媒体平面不可用。",
+    "The compiled media plane was asked for and cannot be used.",
+)

@@ -86,6 +86,10 @@ class IceLiteAgent:
         """
         self._heard_at = now
 
+    def heard_at_least(self, at: float) -> None:
+        """As `heard`, of what may be older than what is known."""
+        self._heard_at = max(self._heard_at, at)
+
     def forget(self, address: PeerAddress) -> None:
         """The connection of a TCP address has ended: go on over another known address, if there is one.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from media.limits import (
     ICE_CONSENT_TIMEOUT_MAX_S,
@@ -12,6 +13,10 @@ from media.limits import (
     ICE_CONSENT_TIMEOUT_S,
 )
 from media.transport.addresses import bind_tcp, bind_udp, own_addresses
+
+Plane = Literal["auto", "python", "native"]
+"""What moves the packets: the compiled core where it is there, plain Python, or the core alone."""
+DEFAULT_PLANE: Plane = "python"
 
 SAME_PORT = -1
 """As `MediaSocketConfig.tcp_port`: the number of the UDP port."""
@@ -30,6 +35,7 @@ class MediaSocketConfig:
         this machine's default route uses.
     :param consent_timeout_s: silence after which a peer is given up, 10 to 30 s.
     :param tcp_port: TCP port for those whose network passes no UDP (RFC 6544); 0: none; `SAME_PORT`.
+    :param plane: what moves the packets; ``native`` fails where the compiled core is not there.
     :param udp_announce: tell peers of the UDP port; without it only TCP is left, as behind a firewall.
     """
 
@@ -39,6 +45,7 @@ class MediaSocketConfig:
     consent_timeout_s: float = ICE_CONSENT_TIMEOUT_S
     tcp_port: int = SAME_PORT
     udp_announce: bool = True
+    plane: Plane = field(default_factory=lambda: DEFAULT_PLANE)
 
     def __post_init__(self) -> None:
         if not ICE_CONSENT_TIMEOUT_MIN_S <= self.consent_timeout_s <= ICE_CONSENT_TIMEOUT_MAX_S:

@@ -10,8 +10,9 @@ import asyncio
 import logging
 import socket
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from media.clock import Clock
+from media.clock import Clock, SystemClock
 from media.errors import CLOSED, LIMIT_REACHED, LocalProtocolError, RemoteProtocolError
 from media.limits import (
     MAX_DATAGRAM,
@@ -21,6 +22,7 @@ from media.limits import (
 from media.transport.addresses import tcp_candidates, udp_candidates
 from media.transport.certificate import DtlsCertificate
 from media.transport.demux import DatagramKind, classify
+from media.transport.errors import NATIVE_UNAVAILABLE
 from media.transport.ice import IceLiteAgent, new_ice_parameters
 from media.transport.media_config import MediaSocketConfig, announced_addresses, bind_sockets
 from media.transport.parameters import IceCandidate
@@ -56,7 +58,7 @@ class MediaSocket:
     def __init__(
         self, udp: socket.socket, tcp: socket.socket | None, config: MediaSocketConfig, clock: Clock
     ) -> None:
-        self.counters = SocketCounters()
+        self._counts = SocketCounters()
         self.port: int = udp.getsockname()[1]
         self._udp = udp
         self._config = config
@@ -72,18 +74,36 @@ class MediaSocket:
         self._by_address: dict[PeerAddress, PeerTransport] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
-        self._loop.add_reader(udp, self._readable)
+        self._start_reading()
         if self._tcp is not None:
             self._timer = self._loop.call_later(_TICK_S, self._tick)
 
     @classmethod
     async def open(cls, config: MediaSocketConfig, clock: Clock) -> MediaSocket:
-        """Bind and begin to read; raises OSError when the address or port cannot be had."""
+        """Bind and begin to read, on the plane that the configuration names.
+
+        :raises OSError: the address or port cannot be had.
+        :raises LocalProtocolError: native_unavailable, when ``native`` was asked for and cannot be.
+        """
+        made_by = cls if cls is not MediaSocket else _plane(config, clock)
         udp, tcp = bind_sockets(config)
-        media_socket = cls(udp, tcp, config, clock)
+        media_socket = made_by(udp, tcp, config, clock)
         tcp_port = media_socket.tcp_port or "none"
-        logger.info("media socket open on UDP port %d, TCP port %s", media_socket.port, tcp_port)
+        logger.info(
+            "media socket open on UDP port %d, TCP port %s, %s plane",
+            *(media_socket.port, tcp_port, media_socket.plane),
+        )
         return media_socket
+
+    @property
+    def plane(self) -> Literal["python", "native"]:
+        """What moves the packets."""
+        return "python"
+
+    @property
+    def counters(self) -> SocketCounters:
+        """What the socket did that belongs to no transport."""
+        return self._counts
 
     @property
     def tcp_port(self) -> int:
@@ -126,7 +146,7 @@ class MediaSocket:
             raise LocalProtocolError(LIMIT_REACHED, "transports")
         if self._certificate.is_stale(self._clock.wall()):
             self._certificate = DtlsCertificate(self._clock.wall())
-        transport = PeerTransport(
+        transport = self._new_transport(
             agent=IceLiteAgent(new_ice_parameters(ice_lite=True), self._config.consent_timeout_s),
             candidates=self._candidates if candidates is None else candidates,
             certificate=self._certificate,
@@ -153,13 +173,19 @@ class MediaSocket:
             await transport.close()
         if self._timer is not None:
             self._timer.cancel()
-        self._loop.remove_reader(self._udp)
+        self._stop_reading()
         self._udp.close()
         if self._tcp is not None:
             self._tcp.close()
         logger.info("media socket closed")
 
     # receiving
+
+    def _start_reading(self) -> None:
+        self._loop.add_reader(self._udp, self._readable)
+
+    def _stop_reading(self) -> None:
+        self._loop.remove_reader(self._udp)
 
     def _readable(self) -> None:
         """Read what is there, up to the batch's bound; the loop calls again when more is left."""
@@ -181,13 +207,13 @@ class MediaSocket:
         """Give the datagram in the incoming buffer to whom it belongs; False when it is of no use."""
         kind = classify(self._incoming.view, length)
         if kind is DatagramKind.GARBAGE:
-            self.counters.garbage += 1
+            self._counts.garbage += 1
             return False
         if kind is DatagramKind.STUN:
             return self._stun_received(bytes(self._incoming.view[:length]), source, now)
         transport = self._by_address.get(source)
         if transport is None:
-            self.counters.unknown += 1
+            self._counts.unknown += 1
             return False
         transport.datagram_received(kind, length, now)
         return True
@@ -196,11 +222,11 @@ class MediaSocket:
         try:
             message = parse(datagram)
         except RemoteProtocolError:
-            self.counters.garbage += 1
+            self._counts.garbage += 1
             return False
         transport = self._by_ufrag.get((message.username or "").partition(":")[0])
         if transport is None:
-            self.counters.unknown += 1
+            self._counts.unknown += 1
             return False
         known, ufrags = transport.addresses, transport.username_fragments
         transport.stun_received(message, source, now)
@@ -243,10 +269,10 @@ class MediaSocket:
         try:
             self._udp.sendto(datagram, address)
         except (BlockingIOError, InterruptedError):
-            self.counters.send_blocked += 1
+            self._counts.send_blocked += 1
             return False
         except OSError:
-            self.counters.send_failed += 1
+            self._counts.send_failed += 1
             return False
         return True
 
@@ -256,6 +282,10 @@ class MediaSocket:
         return udp + (tcp_candidates(addresses, self._tcp.port) if self._tcp else ())
 
     # the table of transports
+
+    def _new_transport(self, **parts: Any) -> PeerTransport:
+        """The parts are those of `PeerTransport`."""
+        return PeerTransport(**parts)
 
     def _register(self, transport: PeerTransport) -> None:
         for ufrag in transport.username_fragments:
@@ -287,3 +317,23 @@ class MediaSocket:
             self._tcp.sweep(now)
         if (self._transports or self._tcp) and not self._closed:
             self._timer = self._loop.call_later(_TICK_S, self._tick)
+
+
+def _plane(config: MediaSocketConfig, clock: Clock) -> type[MediaSocket]:
+    """The compiled plane counts by the machine's own clock, so another clock means the Python plane."""
+    if config.plane == "python":
+        return MediaSocket
+    # Only here: the compiled module's self-test needs the transport's SRTP.
+    from media import native
+
+    problem = native.problem()
+    if problem is None and not isinstance(clock, SystemClock):
+        problem = "the clock is not the machine's own"
+    if problem is None:
+        from media.transport.native_socket import NativeMediaSocket
+
+        return NativeMediaSocket
+    if config.plane == "native":
+        raise LocalProtocolError(NATIVE_UNAVAILABLE, problem)
+    logger.warning("the Python plane runs, the compiled one cannot be used: %s", problem)
+    return MediaSocket

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from media.clock import Clock
+from media.errors import LocalProtocolError
 from media.transport.certificate import DtlsCertificate
 from media.transport.data import sctp_parameters
+from media.transport.errors import NATIVE_UNAVAILABLE
 from media.transport.ice import IceLiteAgent, IceState
 from media.transport.parameters import DtlsParameters, IceCandidate, IceParameters
 from media.transport.secure import SecureTransport, TransportHandlers
 from media.transport.srtp import PacketBuffer
 from media.transport.stun import PeerAddress, StunMessage
+
+if TYPE_CHECKING:
+    from media._native import RulePeer
 
 
 class PeerTransport(SecureTransport):
@@ -80,6 +85,10 @@ class PeerTransport(SecureTransport):
         parameters = self._agent.restart()
         self._registered(self)
         return parameters
+
+    def attach(self, peer: RulePeer) -> None:
+        """Give its packets to the compiled rule; the Python plane has none."""
+        raise LocalProtocolError(NATIVE_UNAVAILABLE, "transport on the Python plane")
 
     async def close(self) -> None:
         """Close; idempotent, and waits for nobody. Async so that an owner can await any kind of closing."""

@@ -26,11 +26,18 @@ from media.transport.dtls import DtlsEndpoint
 from media.transport.errors import TRANSPORT_CONNECTED
 from media.transport.ice import IceState
 from media.transport.parameters import DtlsParameters
-from media.transport.srtp import PacketBuffer, SrtpContext
+from media.transport.srtp import PacketBuffer, SrtpContext, SrtpKeys
 
 logger = logging.getLogger(__name__)
 
 TransportState = Literal["new", "connecting", "connected", "failed", "closed"]
+
+
+class Protector(Protocol):
+    """Protects what is sent; a view or bytes that hold until the next call, None when it was refused."""
+
+    def rtp(self, packet: bytes | bytearray | memoryview, /) -> bytes | memoryview | None: ...
+    def rtcp(self, packet: bytes | bytearray | memoryview, /) -> bytes | memoryview | None: ...
 
 
 class TransportHandlers(Protocol):
@@ -100,7 +107,7 @@ class SecureTransport:
     ) -> None:
         self.handlers: TransportHandlers = handlers or IgnoringHandlers()
         self.state: TransportState = "new"
-        self.counters = TransportCounters()
+        self._counts = TransportCounters()
         self.srtp_profile: str | None = None
         """Name of the negotiated protection profile once connected."""
         self.failure = ""
@@ -120,8 +127,13 @@ class SecureTransport:
         self._dtls_timer: asyncio.TimerHandle | None = None
         self._early_dtls: list[bytes] = []
         self._connect_deadline = float("inf")
-        self._protect: SrtpContext | None = None
+        self._protect: Protector | None = None
         self._unprotect: SrtpContext | None = None
+
+    @property
+    def counters(self) -> TransportCounters:
+        """What this transport did so far."""
+        return self._counts
 
     # what the subclass adds
 
@@ -147,7 +159,7 @@ class SecureTransport:
         """Protect and send one RTP packet; False when it was dropped. ``packet`` is unchanged."""
         protect = self._protect
         if protect is None:
-            self.counters.packets_dropped += 1
+            self._counts.packets_dropped += 1
             return False
         if self.renumber is not None:
             packet = self.renumber(packet)
@@ -157,7 +169,7 @@ class SecureTransport:
         """Protect and send one compound RTCP packet; False (and counted) when it was dropped."""
         protect = self._protect
         if protect is None:
-            self.counters.packets_dropped += 1
+            self._counts.packets_dropped += 1
             return False
         return self._sent(protect.rtcp(packet))
 
@@ -202,8 +214,8 @@ class SecureTransport:
 
     def datagram_received(self, kind: DatagramKind, length: int, now: float) -> None:
         """Take the first ``length`` bytes of the incoming buffer: DTLS, RTP or RTCP."""
-        self.counters.packets_received += 1
-        self.counters.bytes_received += length
+        self._counts.packets_received += 1
+        self._counts.bytes_received += length
         if kind is DatagramKind.DTLS:
             self._receive_dtls(bytes(self._incoming.view[:length]), now)
             return
@@ -213,7 +225,7 @@ class SecureTransport:
         if unprotect is not None:
             plain = unprotect.rtp_in_place(length) if is_rtp else unprotect.rtcp_in_place(length)
         if plain is None:
-            self.counters.packets_refused += 1
+            self._counts.packets_refused += 1
             return
         self._heard(now)
         if is_rtp:
@@ -289,6 +301,9 @@ class SecureTransport:
         if keys is None or self._protect is not None:
             return
         self.srtp_profile = keys.profile.name
+        self._use_keys(keys)
+
+    def _use_keys(self, keys: SrtpKeys) -> None:
         self._protect = SrtpContext(keys.profile, keys.local, True, self._outgoing)
         self._unprotect = SrtpContext(keys.profile, keys.remote, False, self._incoming)
 
@@ -352,12 +367,12 @@ class SecureTransport:
 
     # the ways between the parts
 
-    def _sent(self, protected: memoryview | None) -> bool:
+    def _sent(self, protected: bytes | memoryview | None) -> bool:
         if protected is None or not self._transmit(protected):
-            self.counters.packets_dropped += 1
+            self._counts.packets_dropped += 1
             return False
-        self.counters.packets_sent += 1
-        self.counters.bytes_sent += len(protected)
+        self._counts.packets_sent += 1
+        self._counts.bytes_sent += len(protected)
         return True
 
     def _send_sctp(self, packet: bytes) -> None:

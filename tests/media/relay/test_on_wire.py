@@ -9,6 +9,7 @@ from typing import Any
 
 from media.clock import SystemClock
 from media.relay import Consumer, Producer, RelayTimer, Router, WebRtcTransport
+from media.relay.planes import tables_of
 from media.rtp import rtcp
 from media.rtp.depacketize import Vp8Depacketizer
 from media.rtp.packet import RtpPacket
@@ -132,7 +133,7 @@ async def stage(lose: set[int]) -> AsyncIterator[tuple[Stage, WebRtcTransport, W
     clock = SystemClock()
     socket = await MediaSocket.open(MediaSocketConfig("127.0.0.1", 0, ("127.0.0.1",)), clock)
     timer = RelayTimer(clock)
-    router = Router("r", clock, Listener(), timer)
+    router = Router("r", clock, Listener(), timer, tables=tables_of(socket))
     publisher, receiver = Publisher(lose), Peer()
     try:
         up, down = router.create_transport(socket), router.create_transport(socket)
