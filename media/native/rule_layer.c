@@ -26,14 +26,21 @@ void rule_layer_restart(struct rule_layer *layer) {
 
 void rule_layer_replaced(struct rule_layer *layer) {
     rule_layer_restart(layer);
+    layer->walked = true;
     for (int index = 0; index < layer->listed; index++) {
         struct rule_subscription *subscription = layer->subscribers[index].subscription;
-        if (subscription->current == layer)
-            subscription->current = NULL;
         if (subscription->timeline == layer)
             subscription->timeline = NULL;
+        if (subscription->current == layer) {
+            subscription->current = NULL;
+            if (subscription->target != layer) { /* it was about to leave, and waits for another one */
+                rule_unsubscribe(layer, subscription);
+                continue;
+            }
+        }
         rule_tell(layer->rule, RULE_OF_LAYERS, &layer->news, RULE_KEY_WANTED);
     }
+    rule_layer_walked(layer);
 }
 
 /* The picture id as a number that keeps counting; it begins anew when its width changes. */

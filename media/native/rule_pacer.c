@@ -212,7 +212,8 @@ bool rule_commit(struct rule_peer *peer, uint8_t *room, size_t size, int number_
         return false;
     peer->rule->stats.sent++;
     if (number_at >= 0) {
-        note_sent(peer, size, now);
+        if (peer->news.handle) /* a tap hears no feedback */
+            note_sent(peer, size, now);
         peer->number++;
         if (peer->pacer.pace > 0)
             spend(&peer->pacer, &peer->rule->limits, size, now);

@@ -406,7 +406,7 @@ struct rule {
 
 /* -- what Python decides (rule.c, rule_layer.c) ---------------------------------------------------------- */
 
-/* NULL without memory. `handle` comes back in events. */
+/* NULL without memory. `handle` comes back in events; a tap has none. */
 struct rule_peer *rule_peer_new(struct rule *rule, void *handle);
 /* Its producers and its subscriptions were freed before. */
 void rule_peer_free(struct rule_peer *peer);

@@ -233,7 +233,7 @@ static PyObject *layer_replaced(PyObject *object, PyObject *index) {
         return NULL;
     rule_layer_replaced(layer);
     layer->news.kinds &= ~(unsigned)RULE_KEY_WANTED; /* who calls wants it himself */
-    return leave(self, PyBool_FromLong(layer->live));
+    return leave(self, PyBool_FromLong(layer->live > 0));
 }
 
 static PyObject *layer_learn_clock(PyObject *object, PyObject *arguments) {

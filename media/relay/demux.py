@@ -72,6 +72,7 @@ class Demultiplexer:
         layer.bind(ssrc, route.is_rtx)
         if old is not None and not route.is_rtx:
             layer.replaced(now)
+            route.producer.wake()
         self._routes[ssrc] = route
 
 

@@ -89,9 +89,9 @@ class PlainLane:
         self._wake = wake
 
     def layers(self, producer: Producer, asks_again: bool) -> list[Layer]:
-        rate = producer.codec.clock_rate
+        rate, keyed = producer.codec.clock_rate, producer.kind == "video"
         return [
-            PlainLayer(index, e.rid, e.ssrc, e.rtx_ssrc, rate, asks_again)
+            PlainLayer(index, e.rid, e.ssrc, e.rtx_ssrc, rate, asks_again, keyed)
             for index, e in enumerate(producer.parameters.encodings)
         ]
 

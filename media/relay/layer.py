@@ -40,15 +40,17 @@ class Layer(ABC):
     :param index: 0 is the lowest layer.
     :param rid: empty when the layer is not named by one.
     :param asks_again: whether missing packets are asked for (the producer offered NACK).
+    :param keyed: it begins with a key frame: video.
     """
 
-    __slots__ = ("asks_again", "clock_rate", "index", "keyframes", "rate", "rid")
+    __slots__ = ("asks_again", "clock_rate", "index", "keyed", "keyframes", "rate", "rid")
 
-    def __init__(self, index: int, rid: str, clock_rate: int, asks_again: bool) -> None:
+    def __init__(self, index: int, rid: str, clock_rate: int, asks_again: bool, keyed: bool) -> None:
         self.index = index
         self.rid = rid
         self.clock_rate = clock_rate
         self.asks_again = asks_again
+        self.keyed = keyed
         self.keyframes = KeyFrameRequests()
         self.rate = Rate()
 
@@ -147,9 +149,16 @@ class PlainLayer(Layer):
     missing: Missing
 
     def __init__(
-        self, index: int, rid: str, ssrc: int | None, rtx_ssrc: int | None, clock_rate: int, asks_again: bool
+        self,
+        index: int,
+        rid: str,
+        ssrc: int | None,
+        rtx_ssrc: int | None,
+        clock_rate: int,
+        asks_again: bool,
+        keyed: bool,
     ) -> None:
-        super().__init__(index, rid, clock_rate, asks_again)
+        super().__init__(index, rid, clock_rate, asks_again, keyed)
         self.ssrc = ssrc
         self.rtx_ssrc = rtx_ssrc
         self.subscribers: tuple[PlainSubscription, ...] = ()  # replaced, never changed: it may be walked
@@ -190,11 +199,15 @@ class PlainLayer(Layer):
     def replaced(self, now: float) -> None:
         self.restart()
         for subscription in self.subscribers:
-            if subscription.current is self:
-                subscription.current = None
             if subscription.timeline is self:
                 subscription.timeline = None
-            self.keyframes.want(now)
+            if subscription.current is self:
+                subscription.current = None
+                if subscription.target is not self:
+                    self.unsubscribe(subscription)  # it was about to leave, and waits for another one
+                    continue
+            if self.keyed:
+                self.keyframes.want(now)
 
     def unwrap_picture(self, picture_id: int, bits: int) -> int:
         """The picture id as a number that keeps counting."""

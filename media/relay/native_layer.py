@@ -135,7 +135,7 @@ class NativeLayer(Layer):
         self, producer: Producer, index: int, peer: RulePeer, table: RuleProducer, asks_again: bool
     ) -> None:
         encoding = producer.parameters.encodings[index]
-        super().__init__(index, encoding.rid, producer.codec.clock_rate, asks_again)
+        super().__init__(index, encoding.rid, producer.codec.clock_rate, asks_again, producer.kind == "video")
         self.producer = producer
         self.peer = peer
         self.table = table
@@ -206,7 +206,7 @@ class NativeLayer(Layer):
             self.open.bind(self.index, ssrc, is_rtx)
 
     def replaced(self, now: float) -> None:
-        if self.open is not None and self.open.replaced(self.index):
+        if self.open is not None and self.open.replaced(self.index) and self.keyed:
             self.keyframes.want(now)
 
     def close(self, last: ClosedTable) -> None:

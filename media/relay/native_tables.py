@@ -327,12 +327,15 @@ class _LayerTold:
 
     def told(self, kinds: int, now: float) -> None:
         layer = self.layer
+        planned = layer.keyframes.due
         if kinds & KEY_CAME:
             layer.keyframes.satisfied()
-        if kinds & KEY_WANTED:
+        if kinds & KEY_WANTED and layer.keyed:
             layer.keyframes.want(now)
-        if kinds & (GAP | KEY_WANTED):
+        if kinds & GAP:
             layer.producer.serve(layer, now)
+        else:
+            layer.producer.serve_wish(layer, planned, now)
 
 
 class NativeLane:

@@ -136,6 +136,7 @@ class Producer:
         :raises RemoteProtocolError: malformed.
         """
         assert isinstance(layer, PlainLayer)
+        planned = layer.keyframes.due
         if not is_rtx:
             layer.last_at = now
             if not layer.alive:
@@ -148,13 +149,20 @@ class Producer:
             else:
                 plane.receive(layer, self.ingress, data, header, now)
         finally:
-            if layer.missing.due <= now or layer.missing.lost_for_good or layer.keyframes.due <= now:
+            if layer.missing.due <= now or layer.missing.lost_for_good:
                 self.serve(layer, now)
+            else:
+                self.serve_wish(layer, planned, now)
 
     def serve(self, layer: Layer, now: float) -> None:
         """Ask for missing packets and key frames of a layer, where it is time."""
         self._serve(layer, now)
         self._owner.wake(self._next_due())
+
+    def serve_wish(self, layer: Layer, planned: float, now: float) -> None:
+        """Ask for a key frame if one was wished for since ``planned`` was due; repeating is the timer's."""
+        if planned != layer.keyframes.due <= now:
+            self.serve(layer, now)
 
     def _read_level(self, data: bytearray, header: RtpHeader, now: float) -> None:
         """RFC 6464: the low seven bits are -dBov, so 127 is silence."""

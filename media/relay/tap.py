@@ -30,6 +30,7 @@ class PlainTapOutlet:
     def __init__(self, sink: PacketSink) -> None:
         self.gate = Pacer()
         self._sink = sink
+        self._number = 1
 
     def subscribe(
         self,
@@ -41,6 +42,9 @@ class PlainTapOutlet:
         return PlainSubscription(self, values, switched, starved)
 
     def send(self, packet: bytearray, number_at: int, now: float) -> bool:
+        if number_at >= 0:  # its own, not what another consumer of the shared packet left there
+            packet[number_at : number_at + 2] = (self._number & 0xFFFF).to_bytes(2, "big")
+            self._number += 1
         self._sink.packet(bytes(packet), now)
         return True
 

@@ -65,6 +65,18 @@ def test_opus_is_forwarded_in_the_routers_numbers(house: House) -> None:
     assert feedback(up) == []  # neither NACK nor PLI for audio
 
 
+def test_a_voice_that_begins_anew_is_asked_for_no_key_frame(house: House) -> None:
+    sender, up = house.peer()
+    receiver, down = house.peer()
+    producer = sender.produce("audio", OPUS, "microphone")
+    receiver.consume(producer.id, CHROMIUM, paused=False)
+    for sequence in (1, 2, 20_000, 20_001):
+        up.handlers.rtp_received(RtpPacket(111, sequence, 960, 3_434_343_434, b"opus").serialize(), house.now)
+    house.run(3)
+    assert len(received(down)) == 4
+    assert plis(up) == []
+
+
 def test_video_begins_with_a_key_frame(house: House) -> None:
     _, consumer, layer, up, down = single(house)
     layer.frame()

@@ -213,6 +213,24 @@ def test_another_ssrc_for_the_same_rid_begins_again() -> None:
     check_continuity(room.down, room.consumer.ssrc)
 
 
+def test_a_layer_that_begins_anew_lets_those_go_who_were_about_to_leave() -> None:
+    room = Room()
+    room.frames(1, key=True)
+    room.frames(5)
+    room.consumer.set_preferred_layers(0)  # the key frame of the lowest is still to come
+    room.layers[2].sequence = room.layers[2].sequence + 5000 & 0xFFFF
+    room.layers[2].frame()
+    before = len(received(room.down))
+    room.layers[2].frame(key=True)
+    assert len(received(room.down)) == before
+    room.consumer.close()
+    asked = len(plis(room.up))
+    room.layers[2].frame()
+    room.house.run(5)
+    assert len(plis(room.up)) == asked
+    assert 300 not in plis(room.up)[asked:]
+
+
 def test_timestamps_follow_the_sender_reports() -> None:
     room = Room()
     room.frames(1, key=True)

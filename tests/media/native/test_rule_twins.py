@@ -1,0 +1,42 @@
+"""The compiled plane and the reference do the same, byte for byte. The long form is `soak`."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from media import native
+from tests.media.native.soak import WEIGHTS, soak
+from tests.media.native.twins import Twins
+
+pytestmark = pytest.mark.skipif(not native.available(), reason=str(native.problem()))
+
+STEP = st.tuples(
+    st.sampled_from([name for name, weight in WEIGHTS.items() for _ in range(weight)]),
+    st.integers(0, 2**32 - 1),
+)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(STEP, min_size=10, max_size=100))
+def test_both_planes_do_the_same(steps: list[tuple[str, int]]) -> None:
+    twins = Twins()
+    for name, number in steps:
+        twins.do(name, number)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_both_planes_do_the_same_for_long(seed: int) -> None:
+    twins = soak(1000, seed)
+    assert twins.sent > 1000
+    assert twins.rule_stats()["exhausted"] == 0
+
+
+def test_what_was_kept_is_given_back() -> None:
+    twins = soak(300, 7)
+    assert twins.rule_stats()["pool_used"] > 0
+    for side in twins.sides:
+        side.house.router.close()
+    twins.compare("close")
+    assert twins.rule_stats()["pool_used"] == 0

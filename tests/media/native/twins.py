@@ -1,0 +1,468 @@
+"""Two houses, one on each plane, to which the same happens: what one sends, counts or tells, the other must.
+
+A `Twins` has a publisher with a simulcast VP8 camera, an H.264 ultrasound and a microphone with RED, another
+one with a plain microphone, and receivers of several kinds. `Twins.do(name, number)` lets one thing happen to
+both, made from the number alone; then every byte sent, every event and every counter is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from media import native
+from media.limits import ESTIMATE_SENT_PACKETS
+from media.ortc import router_rtp_capabilities
+from media.relay import Consumer, Producer, WebRtcTransport
+from media.relay.lane import PlainTables
+from media.relay.native_tables import NativeTables
+from media.relay.testing import FakeWire
+from media.rtp import red, rtcp
+from media.rtp.clocks import ntp_from_unix
+from media.rtp.packet import RtpPacket
+from media.rtp.twcc import TransportFeedback
+from media.rtp.vp8 import pack_descriptor
+from tests.media.relay.helpers import CHROMIUM, H264, OPUS, VP8_SIMULCAST, House
+from tests.media.relay.test_redundancy import REDUNDANT
+from tests.media.relay.test_upstream import numbered
+
+SEND_TIME, ORIENTATION, MID, RID, REPAIRED, NUMBER = 2, 3, 9, 10, 11, 12
+RECEIVERS = 3
+
+
+class PlainHouse(House):
+    make_tables = PlainTables
+
+
+class NativeHouse(House):
+    @staticmethod
+    def make_tables() -> NativeTables:
+        return NativeTables(native.module())
+
+
+class Side:
+    """One of the two houses, with what stands in it."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.sender, self.up = house.peer()
+        camera = {**numbered(), "encodings": VP8_SIMULCAST["encodings"], "mid": "1"}
+        self.producers: list[Producer] = [
+            self.sender.produce("video", camera, "camera"),
+            self.sender.produce("video", {**H264, "mid": "7"}, "ultrasound"),
+            self.sender.produce("audio", {**REDUNDANT, "mid": "8"}, "microphone"),
+        ]
+        self.second, self.up2 = house.peer()
+        self.producers.append(self.second.produce("audio", {**OPUS, "mid": "0"}, "microphone"))
+        self.receivers: list[tuple[WebRtcTransport, FakeWire]] = []
+        self.consumers: list[Consumer] = []
+        self.tapped: list[tuple[bytes, float]] = []
+        for kind in range(RECEIVERS):
+            self.join(kind)
+        self.tap = house.router.tap(self.producers[0].id, self)
+
+    def join(self, kind: int) -> None:
+        receiver, wire = self.house.peer()
+        self.receivers.append((receiver, wire))
+        for producer in self.producers:
+            self.consumers.append(receiver.consume(producer.id, capabilities(kind), paused=False))
+
+    def packet(self, packet: bytes, now: float) -> None:
+        self.tapped.append((packet, now))
+
+    def closed(self) -> None:
+        """The tap's end."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything that can be seen from outside, but for what was sent."""
+        transports = [self.sender, self.second, *(one for one, _ in self.receivers)]
+        return {
+            "stats": [transport.stats() for transport in transports],
+            "number": [one.outlet.path.number for one, _ in self.receivers],
+            "waiting": [one.outlet.path.due for one, _ in self.receivers],
+            "layers": [
+                (layer.ssrc, layer.alive, layer.last_at, layer.reception.counts, layer.missing.due)
+                for producer in self.producers
+                for layer in producer.layers
+            ],
+            "prices": [
+                (layer.meter.bps, layer.meter.cumulative(3), layer.meter.key_frames_bps(4, self.house.now))
+                for producer in self.producers
+                for layer in producer.layers
+            ],
+        }
+
+
+def capabilities(kind: int) -> dict[str, Any]:
+    """Kind 0 knows everything, 1 no transport-wide numbers, 2 is what Chromium says."""
+    if kind == 2:
+        return dict(CHROMIUM)
+    known = router_rtp_capabilities()
+    if kind == 1:
+        known["headerExtensions"] = [e for e in known["headerExtensions"] if e["preferredId"] != 5]
+    return known
+
+
+class Stream:
+    """An encoder's numbers, shared by both houses."""
+
+    def __init__(self, ssrc: int, rid: str, sequence: int, timestamp: int, picture: int) -> None:
+        self.ssrc, self.rid = ssrc, rid
+        self.sequence, self.timestamp, self.picture = sequence, timestamp, picture
+        self.tl0 = 250
+        self.frames = 0
+        self.rtx_sequence = 65_530
+        self.lost: list[RtpPacket] = []
+
+    def next(
+        self, payload_type: int, payload: bytes, marker: bool, extensions: Any, padding: int = 0
+    ) -> RtpPacket:
+        packet = RtpPacket(
+            payload_type, self.sequence, self.timestamp, self.ssrc, payload, marker, (), extensions, padding
+        )
+        self.sequence = (self.sequence + 1) & 0xFFFF
+        return packet
+
+
+class Twins:
+    """See the module. Everything is decided by the numbers given to `do`."""
+
+    def __init__(self) -> None:
+        self.sides = (Side(PlainHouse()), Side(NativeHouse()))
+        self.camera = [
+            Stream(100, "r0", 65_500, 10_000, 120),
+            Stream(200, "r1", 40_000, 4_294_960_000, 32_760),
+            Stream(300, "r2", 7, 77_777, 5),
+        ]
+        self.ultrasound = Stream(
+            self.sides[0].producers[1].layers[0].ssrc or 900, "", 65_000, 4_294_000_000, 0
+        )
+        self.voice = Stream(self.sides[0].producers[2].layers[0].ssrc or 901, "", 65_530, 5, 0)
+        self.plain_voice = Stream(self.sides[0].producers[3].layers[0].ssrc or 902, "", 3, 4_294_967_000, 0)
+        self.number = 65_400
+        self._told = [0] * RECEIVERS
+        self._feedback = 0
+        self.sent = 0
+        self.recent: dict[str, list[bytes]] = {}  # sent lately, by wire
+        self.actions: dict[str, Callable[[Random], None]] = {
+            "picture": self._picture,
+            "ultrasound": self._h264,
+            "voice": self._voice,
+            "again": self._again,
+            "time": self._time,
+            "report": self._report,
+            "nack": self._nack,
+            "feedback": self._told_by_receivers,
+            "pli": self._pli,
+            "wish": self._wish,
+            "pause": self._pause,
+            "target": self._target,
+            "odd": self._odd,
+            "garbage": self._garbage,
+            "jump": self._jump,
+            "leave": self._leave,
+        }
+
+    def do(self, name: str, number: int) -> None:
+        self.actions[name](Random(number))
+        self.compare(name, number)
+
+    @property
+    def seconds(self) -> float:
+        """Of media time that have passed."""
+        return self.sides[0].house.now - 100.0
+
+    def rule_stats(self) -> dict[str, int]:
+        """The compiled plane's own counters."""
+        tables = self.sides[1].house.router.tables
+        assert isinstance(tables, NativeTables)
+        return tables.rule.stats()
+
+    # -- what comes ----------------------------------------------------------------------------------------
+
+    def _send(self, packet: RtpPacket | bytes, second: bool = False) -> None:
+        data = packet if isinstance(packet, bytes) else bytes(packet.serialize())
+        for side in self.sides:
+            wire = side.up2 if second else side.up
+            wire.handlers.rtp_received(bytearray(data), side.house.now)
+
+    def _extensions(
+        self, stream: Stream, chance: Random, again: bool = False
+    ) -> tuple[tuple[int, bytes], ...]:
+        self.number = (self.number + 1) & 0xFFFF
+        rid = ((REPAIRED if again else RID, stream.rid.encode()),) if stream.rid else ()
+        return (
+            (MID, b"1"),
+            *rid,
+            (SEND_TIME, chance.randbytes(3)),
+            (ORIENTATION, b"\1"),
+            (NUMBER, self.number.to_bytes(2, "big")),
+        )
+
+    def _deliver(self, stream: Stream, packets: list[RtpPacket], chance: Random) -> None:
+        """With loss, reorder and doubles."""
+        if chance.random() < 0.3 and len(packets) > 1:
+            at = chance.randrange(len(packets) - 1)
+            packets[at : at + 2] = reversed(packets[at : at + 2])
+        for packet in packets:
+            fate = chance.random()
+            if fate < 0.06:
+                stream.lost.append(packet)
+                del stream.lost[:-40]
+                continue
+            self._send(packet)
+            if fate > 0.97:
+                self._send(packet)
+
+    def _picture(self, chance: Random) -> None:
+        for layer in (0, 1, 2):
+            if chance.random() < 0.85:
+                self._frame(self.camera[layer], chance)
+
+    def _frame(self, stream: Stream, chance: Random) -> None:
+        key = stream.frames == 0 or chance.random() < 0.08
+        temporal = 0 if key else (0, 2, 1, 2)[stream.frames % 4]
+        stream.frames += 1
+        stream.timestamp = (stream.timestamp + chance.choice((3000, 3003, 90_000))) & 0xFFFFFFFF
+        stream.picture = (stream.picture + 1) & 0x7FFF
+        stream.tl0 = (stream.tl0 + (temporal == 0)) & 0xFF
+        count = chance.choice((1, 1, 2, 3, 9)) * (4 if key else 1)
+        packets = []
+        for index in range(count):
+            first = index == 0
+            descriptor = pack_descriptor(
+                start_of_partition=first,
+                picture_id=stream.picture,
+                tl0_picture_index=stream.tl0,
+                temporal_layer=temporal,
+                layer_sync=temporal > 0 and chance.random() < 0.5,
+            )
+            head = bytes.fromhex("10d0009d012a8002e001") if key and first else b"\x11"
+            body = descriptor + head + chance.randbytes(4) * chance.choice((10, 60, 270))
+            packets.append(stream.next(96, body, index == count - 1, self._extensions(stream, chance)))
+        if chance.random() < 0.1:
+            packets.append(stream.next(96, b"", False, self._extensions(stream, chance), padding=200))
+        self._deliver(stream, packets, chance)
+
+    def _h264(self, chance: Random) -> None:
+        stream = self.ultrasound
+        key = stream.frames == 0 or chance.random() < 0.15
+        stream.frames += 1
+        stream.timestamp = (stream.timestamp + 9000) & 0xFFFFFFFF
+        units: list[bytes] = []
+        if key:
+            units.append(bytes.fromhex("7800056742c01f8c000468ce3c80"))
+        unit = 0x65 if key else chance.choice((0x61, 0x01))
+        units += [bytes((unit & 0x60 | 28, 0x80 | unit & 0x1F)) + chance.randbytes(300)]
+        units += [bytes((unit & 0x60 | 28, unit & 0x1F)) + chance.randbytes(chance.choice((200, 1100)))]
+        units.append(bytes((unit,)) + chance.randbytes(40))
+        packets = [stream.next(96, one, one is units[-1], ()) for one in units]
+        payload_type = self.sides[0].producers[1].parameters.media_codec.payload_type
+        for packet in packets:
+            packet.payload_type = payload_type or 96
+        self._deliver(stream, packets, chance)
+
+    def _voice(self, chance: Random) -> None:
+        for stream, second in ((self.voice, False), (self.plain_voice, True)):
+            stream.timestamp = (stream.timestamp + 960) & 0xFFFFFFFF
+            body = chance.randbytes(chance.choice((3, 40, 120)))
+            payload_type = 111
+            if not second and chance.random() < 0.7:
+                earlier = [(960 * (2 - n), chance.randbytes(30)) for n in range(chance.randrange(3))]
+                body, payload_type = red.pack(body, 111, earlier), 63
+            level = ((1, bytes((chance.randrange(256),))), (4, b"0"), (2, chance.randbytes(3)))
+            packet = stream.next(payload_type, body, False, level if chance.random() < 0.9 else ())
+            if chance.random() > 0.04:
+                self._send(packet, second)
+
+    def _again(self, chance: Random) -> None:
+        """The publisher answers what it was asked for, or probes with what was not missing."""
+        stream = chance.choice(self.camera)
+        fate = chance.random()
+        if fate < 0.7 and stream.lost:
+            packet = stream.lost.pop(chance.randrange(len(stream.lost)))
+            body = packet.sequence.to_bytes(2, "big") + packet.payload
+        elif fate < 0.85:
+            packet, body = RtpPacket(96, 0, stream.timestamp, stream.ssrc), b""
+        else:
+            packet = RtpPacket(96, 0, stream.timestamp, stream.ssrc)
+            body = chance.randbytes(2) + b"\x10\x11" + chance.randbytes(90)
+        stream.rtx_sequence = (stream.rtx_sequence + 1) & 0xFFFF
+        extensions = self._extensions(stream, chance, again=True)
+        padding = chance.choice((0, 0, 30))
+        again = RtpPacket(
+            97,
+            stream.rtx_sequence,
+            packet.timestamp,
+            stream.ssrc + 1000,
+            body,
+            packet.marker,
+            (),
+            extensions,
+            padding,
+        )
+        self._send(again)
+
+    def _report(self, chance: Random) -> None:
+        for stream in (*self.camera, self.ultrasound, self.voice):
+            if chance.random() < 0.5:
+                continue
+            wall = self.sides[0].house.clock.wall() + chance.choice((0, 0.02, 0.3, 9))
+            data = rtcp.pack(rtcp.SenderReport(stream.ssrc, ntp_from_unix(wall), stream.timestamp, 1, 1))
+            for side in self.sides:
+                side.up.handlers.rtcp_received(data, side.house.now)
+
+    def _odd(self, chance: Random) -> None:
+        """Packets that are right in form and strange in content."""
+        stream = chance.choice(self.camera)
+        kind = chance.randrange(6)
+        if kind == 0:  # a payload type of nobody
+            self._send(
+                stream.next(chance.randrange(128), b"\x10\x11abc", True, self._extensions(stream, chance))
+            )
+        elif kind == 1:  # an SSRC of nobody
+            self._send(RtpPacket(96, 1, 1, chance.randrange(1 << 32), b"\x10\x11", extensions=((MID, b"9"),)))
+        elif kind == 2:  # two-byte extensions, one of them long
+            long = ((MID, b"1"), (RID, stream.rid.encode()), (20, bytes(40)), (SEND_TIME, b"abc"))
+            self._send(stream.next(96, b"\x90\x80\x05\x11abc", True, long))
+        elif kind == 3:  # no descriptor extension; a seven-bit picture id
+            body = b"\x10\x11abc" if chance.random() < 0.5 else b"\x90\x80\x07\x11abc"
+            self._send(stream.next(96, body, True, self._extensions(stream, chance)))
+        elif kind == 4:  # another SSRC for the layer
+            stream.ssrc += 5000
+            self._send(
+                stream.next(
+                    96, b"\x10\x10\0\0\x9d\x01\x2a\x10\0\x10\0", True, self._extensions(stream, chance)
+                )
+            )
+        else:  # contributing sources
+            packet = stream.next(96, b"\x10\x11abc", True, self._extensions(stream, chance))
+            packet.csrcs = (1, 2, 3)
+            self._send(packet)
+
+    def _garbage(self, chance: Random) -> None:
+        stream = chance.choice((*self.camera, self.voice))
+        data = bytearray(
+            stream.next(
+                96, b"\x90\xe0\x85\x11\x05\x20\x11" + bytes(40), True, self._extensions(stream, chance)
+            ).serialize()
+        )
+        for _ in range(chance.randrange(1, 6)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        if chance.random() < 0.4:
+            del data[chance.randrange(len(data)) :]
+        if chance.random() < 0.05:
+            data += bytes(1500)
+        if len(data) > 1 and not 192 <= data[1] <= 223:
+            self._send(bytes(data))
+
+    def _jump(self, chance: Random) -> None:
+        """The encoder begins anew, or much is lost at once."""
+        stream = chance.choice((*self.camera, self.ultrasound))
+        stream.sequence = (stream.sequence + chance.choice((5, 250, 400, 999, 1500, 30_000))) & 0xFFFF
+        stream.picture = (stream.picture + chance.choice((1, 40, 20_000))) & 0x7FFF
+
+    # -- what is decided -----------------------------------------------------------------------------------
+
+    def _time(self, chance: Random) -> None:
+        seconds = chance.choice((0.001, 0.005, 0.02, 0.02, 0.1, 0.4, 0.8))
+        for side in self.sides:
+            side.house.run(seconds)
+
+    def _wish(self, chance: Random) -> None:
+        at, spatial, temporal = chance.randrange(99), chance.randrange(3), chance.choice((0, 1, 2, None))
+        for side in self.sides:
+            consumer = side.consumers[at % len(side.consumers)]
+            if not consumer.closed:
+                consumer.set_preferred_layers(spatial, temporal)
+
+    def _pause(self, chance: Random) -> None:
+        at, what = chance.randrange(99), chance.choice((0, 1, 1, 1, 2, 2, 3, 4, 4))
+        for side in self.sides:
+            consumer = side.consumers[at % len(side.consumers)]
+            producer = side.producers[at % len(side.producers)]
+            if not consumer.closed:
+                (consumer.pause, consumer.resume, consumer.resume, producer.pause, producer.resume)[what]()
+            producer.resume() if what == 2 else None
+
+    def _leave(self, chance: Random) -> None:
+        """A consumer goes, and one comes in its place."""
+        at = chance.randrange(99)
+        for side in self.sides:
+            index = at % len(side.consumers)
+            old = side.consumers[index]
+            receiver = side.receivers[index // len(side.producers)][0]
+            old.close()
+            kind = index // len(side.producers)
+            side.consumers[index] = receiver.consume(old.producer.id, capabilities(kind), paused=False)
+
+    def _target(self, chance: Random) -> None:
+        at, bps = chance.randrange(RECEIVERS), chance.choice((60_000, 300_000, 1_000_000, 20_000_000))
+        for side in self.sides:
+            side.receivers[at][0].outlet.path.set_target(bps)
+
+    # -- what receivers say --------------------------------------------------------------------------------
+
+    def _from_receiver(self, at: int, data: bytes) -> None:
+        for side in self.sides:
+            side.receivers[at][1].handlers.rtcp_received(data, side.house.now)
+
+    def _nack(self, chance: Random) -> None:
+        at = chance.randrange(RECEIVERS)
+        sent = [RtpPacket.parse(data) for data in self.recent.get(self.sides[0].receivers[at][1].id, ())]
+        if sent:
+            one = chance.choice(sent)
+            near = sorted(
+                {(one.sequence + chance.randrange(-6, 6)) & 0xFFFF for _ in range(5)} | {one.sequence}
+            )
+            self._from_receiver(at, rtcp.pack(rtcp.Nack(1, one.ssrc, tuple(near))))
+
+    def _pli(self, chance: Random) -> None:
+        at = chance.randrange(RECEIVERS)
+        consumer = self.sides[0].consumers[at * 4]
+        self._from_receiver(at, rtcp.pack(rtcp.PictureLoss(1, consumer.ssrc)))
+
+    def _told_by_receivers(self, chance: Random) -> None:
+        """All that was sent since, some of it lost, some of it late."""
+        at = chance.choice((0, 2))
+        path = self.sides[0].receivers[at][0].outlet.path
+        base, end = max(self._told[at], path.number - ESTIMATE_SENT_PACKETS, 1), path.number
+        if end <= base:
+            return
+        self._told[at] = end
+        time = round(self.sides[0].house.now / 0.000_25) - 400
+        start = time // 256
+        arrivals = []
+        for offset in range(min(end - base, 400)):
+            time += chance.choice((0, 1, 4, 40))
+            if chance.random() > 0.05:
+                arrivals.append((offset, time - 256 * start))
+        self._feedback = (self._feedback + 1) & 0xFF
+        count = min(end - base, 400)
+        told = TransportFeedback(
+            1, 2, base & 0xFFFF, count, start & 0xFFFFFF, self._feedback, tuple(arrivals)
+        )
+        self._from_receiver(at, rtcp.pack(told))
+
+    # -- the same ------------------------------------------------------------------------------------------
+
+    def compare(self, name: str = "", number: int = 0) -> None:
+        """Every byte sent since the last time, and everything that can be seen."""
+        plain, compiled = self.sides
+        where = f"after {name} {number}"
+        wires = zip(plain.house.socket.wires, compiled.house.socket.wires, strict=True)
+        for index, (one, other) in enumerate(wires):
+            assert other.rtp == one.rtp, f"{where}: RTP of wire {index}"
+            assert other.rtcp == one.rtcp, f"{where}: RTCP of wire {index}"
+            self.sent += len(one.rtp)
+            self.recent[one.id] = [*self.recent.get(one.id, ()), *one.rtp][-60:]
+            for wire in (one, other):
+                wire.rtp.clear()
+                wire.rtcp.clear()
+        assert compiled.tapped == plain.tapped, f"{where}: tap"
+        assert compiled.house.listener.events == plain.house.listener.events, f"{where}: events"
+        for side in self.sides:
+            side.tapped.clear()
+            side.house.listener.events.clear()
+        assert compiled.state() == plain.state(), f"{where}: counters"
