@@ -41,12 +41,14 @@ bool rule_has_news(const struct rule *rule) {
 
 bool rule_next_event(struct rule *rule, struct rule_event *event) {
     for (int order = 0; order < RULE_ORDERS; order++) {
-        struct rule_news *news = rule->orders[order].next;
-        if (news == &rule->orders[order])
-            continue;
-        *event = (struct rule_event){news->kinds, news->handle};
-        rule_forget_news(rule, news);
-        return true;
+        struct rule_news *head = &rule->orders[order];
+        while (head->next != head) {
+            struct rule_news *news = head->next;
+            *event = (struct rule_event){news->kinds, news->handle};
+            rule_forget_news(rule, news);
+            if (event->kinds) /* what was to be told may have become untrue meanwhile */
+                return true;
+        }
     }
     return false;
 }

@@ -345,6 +345,7 @@ struct rule_arrivals { /* rtp.arrivals.Arrivals */
     int32_t *buckets;
     int start, count, pending;
     int64_t first; /* not yet told */
+    bool rewound;  /* a late one lowered it: what follows is told again */
     bool known;
     struct rule_unwrapper numbers;
 };

@@ -54,6 +54,7 @@ static void add_arrival(struct rule_arrivals *arrivals, uint16_t sequence, int m
     *first = place;
     arrivals->pending++;
     if (!arrivals->known || number < arrivals->first) {
+        arrivals->rewound = arrivals->known;
         arrivals->known = true;
         arrivals->first = number;
     }
@@ -71,7 +72,8 @@ int rule_arrivals_untold(struct rule_peer *peer, struct rule_arrival *told) {
     bool sorted = true;
     if (!arrivals->pending)
         return 0;
-    for (int index = 0; index < arrivals->count; index++) {
+    bool all = arrivals->rewound || arrivals->pending > arrivals->count;
+    for (int index = all ? 0 : arrivals->count - arrivals->pending; index < arrivals->count; index++) {
         const struct rule_arrival *one = &arrivals->ring[(arrivals->start + index) % most];
         if (one->number < arrivals->first)
             continue;
@@ -88,6 +90,7 @@ void rule_arrivals_told(struct rule_peer *peer, int64_t next, int64_t before) {
     struct rule_arrivals *arrivals = &peer->arrivals;
     arrivals->first = next;
     arrivals->pending = 0;
+    arrivals->rewound = false;
     while (arrivals->count && arrivals->ring[arrivals->start].ticks < before)
         forget_oldest(arrivals, peer->rule->limits.arrivals);
 }

@@ -144,6 +144,7 @@ class Twins:
         self._told = [0] * RECEIVERS
         self._feedback = 0
         self.sent = 0
+        self.sizes: tuple[int, ...] = (10, 60, 270)  # of a VP8 packet, words
         self.recent: dict[str, list[bytes]] = {}  # sent lately, by wire
         self.actions: dict[str, Callable[[Random], None]] = {
             "picture": self._picture,
@@ -239,7 +240,7 @@ class Twins:
                 layer_sync=temporal > 0 and chance.random() < 0.5,
             )
             head = bytes.fromhex("10d0009d012a8002e001") if key and first else b"\x11"
-            body = descriptor + head + chance.randbytes(4) * chance.choice((10, 60, 270))
+            body = descriptor + head + chance.randbytes(4) * chance.choice(self.sizes)
             packets.append(stream.next(96, body, index == count - 1, self._extensions(stream, chance)))
         if chance.random() < 0.1:
             packets.append(stream.next(96, b"", False, self._extensions(stream, chance), padding=200))
