@@ -1,4 +1,4 @@
-/* The rule for Python: the whole, and its peers. Producers and subscriptions stand in rule_tracks.c.
+/* The rule for Python: the whole. Peers, producers and subscriptions have a file each.
  *
  * A sink of its own calls Python for each packet that leaves: for tests, and where no engine runs. */
 #include "rule_module.h"

@@ -1,4 +1,4 @@
-/* The rule's objects as Python holds them (rule_module.c, rule_tracks.c). */
+/* The rule's objects as Python holds them (rule_module.c, rule_peers.c, rule_producers.c, rule_subscriptions.c). */
 #ifndef RULE_MODULE_H
 #define RULE_MODULE_H
 
@@ -18,6 +18,12 @@ struct peer_object {
     struct rule_object *owner;
     struct rule_peer *peer; /* NULL = closed */
     PyObject *out;          /* what the sink into Python calls */
+};
+
+struct producer_object {
+    PyObject_HEAD
+    struct peer_object *peer;
+    struct rule_producer *producer; /* NULL = closed */
 };
 
 extern PyTypeObject rule_type, rule_peer_type, rule_producer_type, rule_subscription_type;

@@ -151,8 +151,8 @@ class Producer:
         finally:
             if layer.missing.due <= now or layer.missing.lost_for_good:
                 self.serve(layer, now)
-            else:
-                self.serve_wish(layer, planned, now)
+            elif planned != layer.keyframes.due <= now:
+                self.serve(layer, now)
 
     def serve(self, layer: Layer, now: float) -> None:
         """Ask for missing packets and key frames of a layer, where it is time."""
