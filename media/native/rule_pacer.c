@@ -198,9 +198,9 @@ static void note_sent(struct rule_peer *peer, size_t size, double now) {
         if (!peer->sent)
             return; /* without memory this peer's line is not estimated */
         for (int index = 0; index < most; index++)
-            peer->sent[index].number = -1;
+            peer->sent[index].size = -1;
     }
-    peer->sent[peer->number & (most - 1)] = (struct rule_sent_number){now, peer->number, (int32_t)size};
+    peer->sent[peer->number & (most - 1)] = (struct rule_sent_number){now, (int32_t)size};
 }
 
 /* A transport-wide number is written where it stands, and is used up when the packet left (Path.send). */

@@ -182,11 +182,12 @@ static PyObject *acknowledge_one(struct rule_peer *peer, PyObject *item, long lo
     if (!PyArg_ParseTuple(item, "LL", &offset, &ticks))
         return NULL;
     struct rule_sent_number *entry = &peer->sent[(base + offset) & mask];
-    if (entry->number < 0 || (entry->number - (base + offset)) & 0xFFFF)
+    long long newest = peer->number - 1, number = newest - ((newest - (base + offset)) & mask);
+    if (entry->size < 0 || (number - (base + offset)) & 0xFFFF)
         return found;
-    PyObject *one = Py_BuildValue("Lddi", (long long)entry->number, entry->at, reference + (double)ticks * 0.00025,
-                                  (int)entry->size);
-    entry->number = -1;
+    PyObject *one =
+        Py_BuildValue("Lddi", number, entry->at, reference + (double)ticks * 0.00025, (int)entry->size);
+    entry->size = -1;
     if (!one || PyList_Append(found, one) < 0)
         found = NULL;
     Py_XDECREF(one);

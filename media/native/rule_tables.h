@@ -230,6 +230,7 @@ struct rule_arrival {
 struct rule_arrivals { /* rtp.arrivals.Arrivals */
     struct rule_arrival *ring; /* in the order of arrival */
     int32_t *buckets;
+    int room; /* of the ring: it grows with what comes, to TWCC_ARRIVALS */
     int start, count, pending;
     int64_t first; /* not yet told */
     bool rewound;  /* a late one lowered it: what follows is told again */
@@ -247,10 +248,9 @@ struct rule_route {
     bool is_rtx;
 };
 
-struct rule_sent_number {
+struct rule_sent_number { /* of the newest number that falls on this place of the ring */
     double at;
-    int64_t number; /* -1 = empty, or told of */
-    int32_t size;
+    int32_t size; /* -1 = empty, or told of */
 };
 
 struct rule_peer {

@@ -8,48 +8,66 @@
 
 #define TICK_S 0.00025 /* unit of an arrival time */
 
-static bool make_arrivals(struct rule_arrivals *arrivals, int most) {
-    arrivals->ring = malloc((size_t)most * sizeof *arrivals->ring);
-    arrivals->buckets = malloc((size_t)most * sizeof *arrivals->buckets);
-    if (!arrivals->ring || !arrivals->buckets) {
-        free(arrivals->ring);
-        free(arrivals->buckets);
-        arrivals->ring = NULL;
-        arrivals->buckets = NULL;
+#define FIRST_ROOM 256 /* half a second of a camera; a power of two times this is the whole */
+
+static int32_t *bucket(const struct rule_arrivals *arrivals, int64_t number) {
+    return &arrivals->buckets[(uint64_t)number % (uint64_t)arrivals->room];
+}
+
+/* A ring of `room` places with what the one before holds; false without memory. */
+static bool make_ring(struct rule_arrivals *arrivals, int room) {
+    struct rule_arrival *ring = malloc((size_t)room * sizeof *ring);
+    int32_t *buckets = malloc((size_t)room * sizeof *buckets);
+    if (!ring || !buckets) {
+        free(ring);
+        free(buckets);
         return false;
     }
-    for (int index = 0; index < most; index++)
-        arrivals->buckets[index] = -1;
-    rule_unwrapper_init(&arrivals->numbers, 16);
+    for (int index = 0; index < arrivals->count; index++)
+        ring[index] = arrivals->ring[(arrivals->start + index) % arrivals->room];
+    free(arrivals->ring);
+    free(arrivals->buckets);
+    arrivals->ring = ring;
+    arrivals->buckets = buckets;
+    arrivals->room = room;
+    arrivals->start = 0;
+    for (int index = 0; index < room; index++)
+        buckets[index] = -1;
+    for (int index = 0; index < arrivals->count; index++) {
+        int32_t *first = bucket(arrivals, ring[index].number);
+        ring[index].next = *first;
+        *first = index;
+    }
     return true;
 }
 
-static int32_t *bucket(const struct rule_arrivals *arrivals, int64_t number, int most) {
-    return &arrivals->buckets[(uint64_t)number % (uint64_t)most];
-}
-
-static void forget_oldest(struct rule_arrivals *arrivals, int most) {
+static void forget_oldest(struct rule_arrivals *arrivals) {
     int32_t oldest = arrivals->start;
-    int32_t *link = bucket(arrivals, arrivals->ring[oldest].number, most);
+    int32_t *link = bucket(arrivals, arrivals->ring[oldest].number);
     while (*link != oldest)
         link = &arrivals->ring[*link].next;
     *link = arrivals->ring[oldest].next;
-    arrivals->start = (arrivals->start + 1) % most;
+    arrivals->start = (arrivals->start + 1) % arrivals->room;
     arrivals->count--;
 }
 
 /* The packet with this 16-bit number came (Arrivals.add). */
 static void add_arrival(struct rule_arrivals *arrivals, uint16_t sequence, int most, double now) {
-    if (!arrivals->ring && !make_arrivals(arrivals, most))
-        return; /* without memory the publisher is told nothing */
+    if (!arrivals->ring) {
+        if (!make_ring(arrivals, most < FIRST_ROOM ? most : FIRST_ROOM))
+            return; /* without memory the publisher is told nothing */
+        rule_unwrapper_init(&arrivals->numbers, 16);
+    }
     int64_t number = rule_unwrap(&arrivals->numbers, sequence);
-    for (int32_t at = *bucket(arrivals, number, most); at >= 0; at = arrivals->ring[at].next)
+    for (int32_t at = *bucket(arrivals, number); at >= 0; at = arrivals->ring[at].next)
         if (arrivals->ring[at].number == number)
             return;
-    if (arrivals->count == most)
-        forget_oldest(arrivals, most);
-    int32_t place = (arrivals->start + arrivals->count++) % most;
-    int32_t *first = bucket(arrivals, number, most);
+    bool grown = arrivals->count == arrivals->room && arrivals->room < most &&
+                 make_ring(arrivals, 2 * arrivals->room < most ? 2 * arrivals->room : most);
+    if (arrivals->count == arrivals->room && !grown)
+        forget_oldest(arrivals);
+    int32_t place = (arrivals->start + arrivals->count++) % arrivals->room;
+    int32_t *first = bucket(arrivals, number);
     arrivals->ring[place] = (struct rule_arrival){number, (int64_t)(now / TICK_S), *first};
     *first = place;
     arrivals->pending++;
@@ -68,13 +86,13 @@ static int by_number(const void *one, const void *other) {
 /* Everything not yet told, by rising number, into `told` (room for TWCC_ARRIVALS); how many (Arrivals.take). */
 int rule_arrivals_untold(struct rule_peer *peer, struct rule_arrival *told) {
     struct rule_arrivals *arrivals = &peer->arrivals;
-    int most = peer->rule->limits.arrivals, count = 0;
+    int count = 0;
     bool sorted = true;
     if (!arrivals->pending)
         return 0;
     bool all = arrivals->rewound || arrivals->pending > arrivals->count;
     for (int index = all ? 0 : arrivals->count - arrivals->pending; index < arrivals->count; index++) {
-        const struct rule_arrival *one = &arrivals->ring[(arrivals->start + index) % most];
+        const struct rule_arrival *one = &arrivals->ring[(arrivals->start + index) % arrivals->room];
         if (one->number < arrivals->first)
             continue;
         sorted = sorted && (!count || told[count - 1].number < one->number);
@@ -92,7 +110,7 @@ void rule_arrivals_told(struct rule_peer *peer, int64_t next, int64_t before) {
     arrivals->pending = 0;
     arrivals->rewound = false;
     while (arrivals->count && arrivals->ring[arrivals->start].ticks < before)
-        forget_oldest(arrivals, peer->rule->limits.arrivals);
+        forget_oldest(arrivals);
 }
 
 static void add_stamp(struct rule_peer *peer, uint32_t send_time, size_t size, uint32_t ssrc, double now) {

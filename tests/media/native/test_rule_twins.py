@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -40,3 +42,21 @@ def test_what_was_kept_is_given_back() -> None:
         side.house.router.close()
     twins.compare("close")
     assert twins.rule_stats()["pool_used"] == 0
+
+
+def test_a_burst_of_arrivals_is_told_alike() -> None:
+    """More than the compiled table begins with, and than either remembers; late ones, doubles, a jump."""
+    twins = Twins()
+    chance = Random(3)
+    for burst in (300, 700, 5000):
+        first = twins.number
+        numbers = [(first + index) & 0xFFFF for index in range(burst)]
+        for _ in range(burst // 10):
+            at = chance.randrange(burst - 5)
+            numbers[at], numbers[at + 4] = numbers[at + 4], numbers[chance.randrange(burst)]
+        for number in numbers:
+            twins.arrive(number)
+        twins.number = numbers[-1] + 9000 & 0xFFFF
+        twins.do("time", chance.getrandbits(32))
+        twins.do("time", chance.getrandbits(32))
+    twins.do("time", 5)

@@ -182,6 +182,11 @@ class Twins:
 
     # -- what comes ----------------------------------------------------------------------------------------
 
+    def arrive(self, number: int) -> None:
+        """A packet of no account with this transport-wide number."""
+        extensions = ((MID, b"1"), (RID, b"r0"), (NUMBER, number.to_bytes(2, "big")))
+        self._send(self.camera[0].next(96, b"\x10\x11", False, extensions))
+
     def _send(self, packet: RtpPacket | bytes, second: bool = False) -> None:
         data = packet if isinstance(packet, bytes) else bytes(packet.serialize())
         for side in self.sides:
