@@ -16,6 +16,7 @@ void rule_tell(struct rule *rule, enum rule_order order, struct rule_news *news,
     if (news->next)
         return;
     struct rule_news *head = &rule->orders[order];
+    atomic_fetch_add_explicit(&rule->telling, 1, memory_order_relaxed);
     news->previous = head->previous;
     news->next = head;
     head->previous->next = news;
@@ -23,8 +24,8 @@ void rule_tell(struct rule *rule, enum rule_order order, struct rule_news *news,
 }
 
 void rule_forget_news(struct rule *rule, struct rule_news *news) {
-    (void)rule;
     if (news->next) {
+        atomic_fetch_sub_explicit(&rule->telling, 1, memory_order_relaxed);
         news->previous->next = news->next;
         news->next->previous = news->previous;
         news->next = news->previous = NULL;
@@ -33,10 +34,7 @@ void rule_forget_news(struct rule *rule, struct rule_news *news) {
 }
 
 bool rule_has_news(const struct rule *rule) {
-    for (int order = 0; order < RULE_ORDERS; order++)
-        if (rule->orders[order].next != &rule->orders[order])
-            return true;
-    return false;
+    return atomic_load_explicit(&rule->telling, memory_order_relaxed) > 0;
 }
 
 bool rule_next_event(struct rule *rule, struct rule_event *event) {

@@ -111,7 +111,7 @@ void rule_run(struct rule *rule, double now);
 void rule_drain(struct rule *rule, struct rule_peer *peer, double now);
 /* When `rule_run` is wanted; INFINITY while nothing waits. */
 double rule_due(const struct rule *rule);
-/* Whether `rule_next_event` has something. */
+/* Whether `rule_next_event` has something; may be asked without the lock. */
 bool rule_has_news(const struct rule *rule);
 /* Take an event: layers first, then subscriptions, peers, producers; false when there is none. */
 bool rule_next_event(struct rule *rule, struct rule_event *event);

@@ -49,7 +49,7 @@ static bool is_two_byte(const struct rule_header *header) {
     return (header->extension_profile & 0xFFF0) == TWO_BYTE_PROFILE;
 }
 
-static inline int next_one_byte(const uint8_t *data, int end, struct rule_element *element) {
+static int next_one_byte(const uint8_t *data, int end, struct rule_element *element) {
     int at = element->position;
     while (at < end) {
         int byte = data[at], id = byte >> 4, length = (byte & 0x0F) + 1;
@@ -81,16 +81,12 @@ static int next_two_byte(const uint8_t *data, int end, struct rule_element *elem
     return 1;
 }
 
-static inline int next_element(const uint8_t *data, const struct rule_header *header, struct rule_element *element) {
+int rule_next_element(const uint8_t *data, const struct rule_header *header, struct rule_element *element) {
     if (!element->position)
         element->position = header->extension_start;
     if (header->extension_profile == ONE_BYTE_PROFILE)
         return next_one_byte(data, header->extension_end, element);
     return is_two_byte(header) ? next_two_byte(data, header->extension_end, element) : 0;
-}
-
-int rule_next_element(const uint8_t *data, const struct rule_header *header, struct rule_element *element) {
-    return next_element(data, header, element);
 }
 
 static int find_one_byte(const uint8_t *data, const struct rule_header *header, int id, int length) {
@@ -126,7 +122,7 @@ static bool renumber_extensions(struct rule_packet *packet, const struct rule_he
     struct rule_element element = {0};
     int more;
     packet->send_time_at = packet->number_at = -1;
-    while ((more = next_element(packet->data, header, &element)) > 0) {
+    while ((more = rule_next_element(packet->data, header, &element)) > 0) {
         uint8_t ours = ingress->extension_ids[element.id];
         uint8_t *value = packet->data + element.at;
         if (!ours) {

@@ -13,6 +13,8 @@
 
 #include "rule_packet.h"
 
+#include <stdatomic.h>
+
 #define RULE_LAYERS 8          /* of one producer, and more than any encoder makes */
 #define RULE_TEMPORAL_LAYERS 4 /* VP8's TID has two bits */
 #define RULE_ALL_TEMPORAL 3
@@ -287,6 +289,7 @@ struct rule {
     struct rule_sink sink;
     struct rule_pool pool;
     struct rule_news orders[RULE_ORDERS]; /* heads of rings */
+    atomic_int telling;                   /* how many stand in them: may be read without the lock */
     struct rule_peer *peers, *holding;
     struct rule_waiting *free_waiting, *waiting_slabs;
     struct rule_stats stats;
