@@ -43,8 +43,9 @@ class SignalSocket:
         self._rooms = rooms
         self._clock = rooms.clock
         self._request = request
-        self._woken = asyncio.Event()
-        self._reading: asyncio.Task[WSMessage] | None = None
+        self._woken = False
+        self._receiving: asyncio.Timeout | None = None
+        self._sleeping: asyncio.Future[None] | None = None
 
     async def open(self) -> None:
         """Accept the WebSocket."""
@@ -58,33 +59,47 @@ class SignalSocket:
         """Let go of the room. Idempotent."""
         if self.room is not None:
             self.room.detach(self)
-        await self._stop_reading()
 
     def end(self, reason: str) -> None:
         """The room closed or the token was ended: it is told and closed. Idempotent."""
         if self.end_fault is None:
             self.end_fault = RemoteProtocolError(_END_CODES.get(reason, TOKEN_REVOKED))
-            self._woken.set()
+            self.wake()
         if self.room is not None:
             self.room.detach(self)
 
-    async def receive(self, wait_s: float | None) -> WSMessage | None:
-        """The next message; None when woken or after ``wait_s`` seconds."""
-        if self._reading is None:
-            self._reading = asyncio.ensure_future(self.ws.receive())
-        waking = asyncio.ensure_future(self._woken.wait())
-        await asyncio.wait({self._reading, waking}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-        waking.cancel()
-        if not self._reading.done():
-            return None
-        reading, self._reading = self._reading, None
-        return reading.result()
+    def wake(self) -> None:
+        """`receive` or `sleep`, whichever runs now or is called next, returns at once."""
+        self._woken = True
+        if self._sleeping is not None and not self._sleeping.done():
+            self._sleeping.set_result(None)
+        if self._receiving is not None and not self._receiving.expired():
+            self._receiving.reschedule(asyncio.get_running_loop().time())
 
-    async def _stop_reading(self) -> None:
-        reading, self._reading = self._reading, None
-        if reading is not None:
-            reading.cancel()
-            await asyncio.wait({reading})
+    async def receive(self, wait_s: float | None) -> WSMessage | None:
+        """The next message; None when woken or after ``wait_s`` seconds.
+
+        A wait that ends early loses no message: aiohttp keeps it for the next one.
+        """
+        if self._woken:
+            self._woken = False
+            return None
+        try:
+            async with asyncio.timeout(wait_s) as self._receiving:
+                return await self.ws.receive()
+        except TimeoutError:
+            self._woken = False
+            return None
+        finally:
+            self._receiving = None
+
+    async def sleep(self) -> None:
+        """Until woken."""
+        if not self._woken:
+            self._sleeping = asyncio.get_running_loop().create_future()
+            await self._sleeping
+            self._sleeping = None
+        self._woken = False
 
     async def refuse(self, fault: Fault) -> None:
         """Tell the fault and close."""
@@ -106,6 +121,5 @@ class SignalSocket:
 
     async def close(self, code: int, reason: str = "") -> None:
         """Close the WebSocket. Idempotent."""
-        await self._stop_reading()
         if self.ws.prepared and not self.ws.closed:
             await self.ws.close(code=code, message=reason.encode())

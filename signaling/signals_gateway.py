@@ -114,7 +114,7 @@ class Publisher(SignalSocket):
         self._session = PublishSession(self._clock.monotonic())
         self._closing: Close | None = None
         self._log: StreamLog | None = None
-        self._storing: set[asyncio.Task[None]] = set()
+        self._storing: set[asyncio.Future[None]] = set()
 
     async def run(self) -> None:
         while not self.ws.closed:
@@ -156,7 +156,7 @@ class Publisher(SignalSocket):
                 case Close():
                     # The last acknowledgement may say so, while `run` reads: that has to let go first.
                     self._closing = output
-                    self._woken.set()
+                    self.wake()
 
     async def _open_stream(self, token: str, descriptor: StreamDescriptor) -> list[Output]:
         try:
@@ -186,18 +186,25 @@ class Publisher(SignalSocket):
             return
         # Viewers do not wait for the disk; only the acknowledgement does.
         self.room.signals.publish(output.frame, output.data)
-        written = self._log.submit(output.frame, output.data)
-        task = asyncio.ensure_future(self._acknowledge(output.frame.sequence, written))
-        self._storing.add(task)
-        task.add_done_callback(self._storing.discard)
+        sequence = output.frame.sequence
+        written = self._log.submit(sequence, output.data)
+        self._storing.add(written)
+        written.add_done_callback(lambda done: self._written(sequence, done))
 
-    async def _acknowledge(self, sequence: int, written: asyncio.Future[None]) -> None:
-        try:
-            await asyncio.shield(written)
-        except LocalProtocolError as fault:
-            await self._do_all(self._session.store_failed(fault, self._clock.monotonic()))
+    def _written(self, sequence: int, written: asyncio.Future[None]) -> None:
+        """Acknowledge; of frames that became durable together the first one speaks for all."""
+        self._storing.discard(written)
+        fault = written.exception()
+        now = self._clock.monotonic()
+        if fault is None:
+            outputs = self._session.stored(sequence, now)
         else:
-            await self._do_all(self._session.stored(sequence, self._clock.monotonic()))
+            assert isinstance(fault, LocalProtocolError)  # a log says nothing else
+            outputs = self._session.store_failed(fault, now)
+        if outputs:
+            task = asyncio.ensure_future(self._do_all(outputs))
+            self._storing.add(task)
+            task.add_done_callback(self._storing.discard)
 
     async def _mark(self, code: str) -> None:
         if self._log is not None:
@@ -247,22 +254,33 @@ class Viewer(SignalSocket):
         except Fault as fault:
             await self.refuse(fault)
             return
-        queue = self.room.signals.add_viewer(self._woken.set)
+        queue = self.room.signals.add_viewer(self.wake)
+        leaving = asyncio.ensure_future(self._leaving())
+        leaving.add_done_callback(lambda _: self.wake())
         try:
-            await self._watch(queue)
+            await self._watch(queue, leaving)
         finally:
             self.room.signals.remove_viewer(queue)
+            await _ended(leaving)
 
-    async def _watch(self, queue: ViewerQueue) -> None:
-        """Send what is queued; a viewer has nothing more to say, reading shows when it goes."""
-        while not self.ws.closed:
-            self._woken.clear()
+    async def _leaving(self) -> None:
+        """A viewer has nothing more to say: reading shows when it goes."""
+        while (await self.ws.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            pass
+
+    async def _watch(self, queue: ViewerQueue, leaving: asyncio.Future[None]) -> None:
+        """Send what is queued."""
+        while not (self.ws.closed or leaving.done()):
             while (item := queue.pop()) is not None and self.end_fault is None:
                 await self.send(item)
             fault = self.end_fault or queue.fault
             if fault is not None:
+                await _ended(leaving)
                 await self.refuse(fault)
                 return
-            message = await self.receive(None)
-            if message is not None and message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                return
+            await self.sleep()
+
+
+async def _ended(task: asyncio.Future[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

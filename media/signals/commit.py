@@ -6,12 +6,12 @@ import asyncio
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from media.errors import LocalProtocolError
-from media.limits import SIGNAL_STORE_QUEUE_BYTES
+from media.limits import SIGNAL_COMMIT_BUSY_FILES, SIGNAL_COMMIT_REST_S, SIGNAL_STORE_QUEUE_BYTES
 from media.signals.errors import STORE_BUSY, STORE_FAILED, STORE_FULL
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -116,14 +116,21 @@ class _Job:
 class CommitThread:
     """Takes everything that waits, writes it file by file with one sync each, and tells; then again.
 
-    While one round syncs, the next one gathers: under load the rounds grow by themselves.
+    While one round syncs, the next one gathers. After a round of many files it rests, so that of each stream
+    several frames share a sync and an acknowledgement.
+
+    :param rest: waits so many seconds, or less when the thread is to end; tests count it.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, rest: Callable[[float], object] | None = None
+    ) -> None:
         self._loop = loop
         self._jobs: list[_Job] = []
         self._waiting_bytes = 0
         self._closed = False
+        self._closing = threading.Event()
+        self._rest = rest or self._closing.wait
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="signal-commit", daemon=True)
         self._thread.start()
@@ -148,13 +155,17 @@ class CommitThread:
         """Write what waits, then end the thread. Idempotent."""
         with self._changed:
             self._closed = True
+            self._closing.set()
             self._changed.notify()
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
         while jobs := self._take():
-            results = [result for batch in _by_file(jobs) for result in _commit(batch)]
+            batches = _by_file(jobs)
+            results = [result for batch in batches for result in _commit(batch)]
             self._loop.call_soon_threadsafe(_tell, results)
+            if len(batches) >= SIGNAL_COMMIT_BUSY_FILES:
+                self._rest(SIGNAL_COMMIT_REST_S)
 
     def _take(self) -> list[_Job]:
         """Everything that waits; empty when there will be nothing more."""
@@ -169,7 +180,7 @@ class CommitThread:
 _Result = tuple[_Job, LocalProtocolError | None]
 
 
-def _by_file(jobs: Iterable[_Job]) -> Iterable[list[_Job]]:
+def _by_file(jobs: Iterable[_Job]) -> Collection[list[_Job]]:
     batches: dict[AppendFile, list[_Job]] = {}
     for job in jobs:
         batches.setdefault(job.file, []).append(job)

@@ -22,7 +22,7 @@ from media.limits import (
 from media.signals import wire
 from media.signals.descriptor import StreamDescriptor
 from media.signals.errors import SIGNAL_STREAM_LIMIT, SIGNAL_VIEWER_SLOW
-from media.signals.frames import Frame
+from media.signals.frames import FrameHeader
 
 Message = str | bytes
 
@@ -126,7 +126,7 @@ class SignalFanout:
         known.live = False
         self._tell(wire.ended(stream_id))
 
-    def publish(self, frame: Frame, data: bytes) -> None:
+    def publish(self, frame: FrameHeader, data: bytes) -> None:
         """Pass a frame on. One that is older than the live view reaches belongs to the record alone."""
         known = self._streams.get(frame.stream_id)
         if known is None:

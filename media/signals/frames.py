@@ -193,6 +193,17 @@ def check_header(header: FrameHeader, descriptor: StreamDescriptor) -> None:
         )
 
 
+def inspect(data: bytes, descriptor: StreamDescriptor) -> FrameHeader:
+    """Make sure that `decode` will read a frame of a known stream, without the cost of its samples.
+
+    :raises RemoteProtocolError: any code of `read_header` and `check_header`.
+    """
+    header = read_header(data)
+    check_header(header, descriptor)
+    _payload(data, header)
+    return header
+
+
 def decode(data: bytes, descriptor: StreamDescriptor) -> Frame:
     """Read a frame of a known stream.
 
@@ -200,14 +211,11 @@ def decode(data: bytes, descriptor: StreamDescriptor) -> Frame:
     """
     header = read_header(data)
     check_header(header, descriptor)
-    payload = memoryview(data)[HEADER_SIZE : HEADER_SIZE + header.payload_length]
-    size = header.samples_per_lead * header.leads * 2
+    payload = _payload(data, header)
     if header.flags & FLAG_DELTA:
-        samples = _unpack(payload, size, header.samples_per_lead, header.leads)
-    elif len(payload) == size:
-        samples = np.frombuffer(payload, dtype="<i2").reshape(header.samples_per_lead, header.leads)
+        samples = _sum_up(payload, header.samples_per_lead, header.leads)
     else:
-        raise RemoteProtocolError(SIGNAL_MALFORMED, "payload size")
+        samples = np.frombuffer(payload, dtype="<i2").reshape(header.samples_per_lead, header.leads)
     return Frame(
         header.stream_id,
         header.sequence,
@@ -239,7 +247,18 @@ def _pack(samples: Samples) -> bytes:
     return zlib.compress(np.ascontiguousarray(deltas.T).astype("<i2").tobytes(), COMPRESSION_LEVEL)
 
 
-def _unpack(payload: memoryview, size: int, samples: int, leads: int) -> Samples:
+def _payload(data: bytes, header: FrameHeader) -> bytes | memoryview:
+    """The payload as the header says it is, inflated."""
+    payload = memoryview(data)[HEADER_SIZE : HEADER_SIZE + header.payload_length]
+    size = header.samples_per_lead * header.leads * 2
+    if header.flags & FLAG_DELTA:
+        return _inflate(payload, size)
+    if len(payload) != size:
+        raise RemoteProtocolError(SIGNAL_MALFORMED, "payload size")
+    return payload
+
+
+def _inflate(payload: memoryview, size: int) -> bytes:
     """Inflate no more than ``size`` bytes, so that a small frame cannot fill the memory."""
     inflater = zlib.decompressobj()
     try:
@@ -249,5 +268,9 @@ def _unpack(payload: memoryview, size: int, samples: int, leads: int) -> Samples
         raise RemoteProtocolError(SIGNAL_MALFORMED, "zlib") from None
     if len(raw) != size or not finished or not inflater.eof or inflater.unused_data:
         raise RemoteProtocolError(SIGNAL_MALFORMED, "payload size")
+    return raw
+
+
+def _sum_up(raw: bytes | memoryview, samples: int, leads: int) -> Samples:
     deltas = np.frombuffer(raw, dtype="<i2").reshape(leads, samples)
     return np.ascontiguousarray(np.cumsum(deltas, axis=1, dtype=np.int16).T)

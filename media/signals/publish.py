@@ -26,7 +26,7 @@ from media.limits import SIGNAL_ANNOUNCE_TIMEOUT_S, SIGNAL_IDLE_TIMEOUT_S, SIGNA
 from media.signals import wire
 from media.signals.descriptor import StreamDescriptor
 from media.signals.errors import SIGNAL_TIMEOUT, SIGNAL_UNEXPECTED, SIGNAL_WINDOW_EXCEEDED
-from media.signals.frames import Frame, decode
+from media.signals.frames import FrameHeader, inspect
 from media.signals.ledger import StreamLedger
 
 
@@ -40,9 +40,9 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Make ``data`` durable and pass it on; ``frame`` is what it holds."""
+    """Make ``data`` durable and pass it on; ``frame`` is what stands at its head."""
 
-    frame: Frame
+    frame: FrameHeader
     data: bytes
 
 
@@ -140,7 +140,7 @@ class PublishSession:
         if self.state is not State.LIVE or self.descriptor is None:
             return self._fail(RemoteProtocolError(SIGNAL_UNEXPECTED, self.state.value))
         try:
-            frame = decode(data, self.descriptor)
+            frame = inspect(data, self.descriptor)
             return self._accept(frame, data)
         except RemoteProtocolError as fault:
             return self._fail(fault)
@@ -173,7 +173,7 @@ class PublishSession:
         self._heard_at = max(self._heard_at, now)
         return self._fail(fault)
 
-    def _accept(self, frame: Frame, data: bytes) -> list[Output]:
+    def _accept(self, frame: FrameHeader, data: bytes) -> list[Output]:
         if frame.sequence in self._durable:
             return [Send(wire.ack(self._durable.contiguous))]
         if frame.sequence in self._pending:

@@ -49,17 +49,18 @@ class StreamLog:
         """It and all before it are on the disk; -1 when none is."""
         return self.ledger.contiguous
 
-    async def append(self, frame: Frame, data: bytes | None = None) -> None:
+    async def append(self, frame: Frame) -> None:
         """Return when ``frame`` is durable. A duplicate returns as soon as the first copy is.
 
-        :param data: the frame's bytes as they came, when they are at hand.
         :raises LocalProtocolError: ``store_full``, ``store_failed`` or ``store_busy``; not stored.
         """
-        await asyncio.shield(self.submit(frame, data))
+        await asyncio.shield(self.submit(frame.sequence, encode(frame)))
 
-    def submit(self, frame: Frame, data: bytes | None = None) -> asyncio.Future[None]:
-        """As `append`, but the future itself: for a host that does not wait frame by frame."""
-        sequence = frame.sequence
+    def submit(self, sequence: int, body: bytes) -> asyncio.Future[None]:
+        """As `append`, but the future itself: for a host that does not wait frame by frame.
+
+        :param body: the frame's bytes.
+        """
         waiting = self._pending.get(sequence)
         if waiting is not None:
             return waiting
@@ -67,7 +68,6 @@ class StreamLog:
         if sequence in self.ledger:
             future.set_result(None)
             return future
-        body = data if data is not None else encode(frame)
 
         def done(fault: LocalProtocolError | None) -> None:
             self._pending.pop(sequence, None)

@@ -125,7 +125,7 @@ class _Connection:
                 case Store(frame, data):
                     assert self.log is not None
                     await self._clinic.may_store.wait()
-                    await self.log.append(frame, data)
+                    await self.log.submit(frame.sequence, data)
                     await self._clinic.count(frames=1)
                     await self.do(self.session.stored(frame.sequence, 0.0))
                 case Send(text) if not self._socket.closed:

@@ -21,6 +21,7 @@ from media.signals.frames import (
     Frame,
     decode,
     encode,
+    inspect,
     mark_backfill,
     read_header,
 )
@@ -35,9 +36,14 @@ def descriptor_of(leads: int) -> StreamDescriptor:
 
 
 def refused(data: bytes, descriptor: StreamDescriptor = TWO) -> str:
-    with pytest.raises(RemoteProtocolError) as caught:
-        decode(data, descriptor)
-    return caught.value.code.code
+    """The one code with which a frame is refused, whether its samples are wanted or not."""
+    codes = set()
+    for read in (decode, inspect):
+        with pytest.raises(RemoteProtocolError) as caught:
+            read(data, descriptor)
+        codes.add(caught.value.code.code)
+    (code,) = codes
+    return code
 
 
 def with_crc(body: bytes) -> bytes:
@@ -74,7 +80,9 @@ def test_compressed_payload_is_lead_major_differences() -> None:
 )
 def test_round_trip(samples: np.ndarray, flags: int, sequence: int, time_ns: int) -> None:
     descriptor = descriptor_of(samples.shape[1])
-    frame = decode(encode(Frame.of(descriptor, sequence, time_ns, samples, flags)), descriptor)
+    data = encode(Frame.of(descriptor, sequence, time_ns, samples, flags))
+    frame = decode(data, descriptor)
+    assert inspect(data, descriptor) == read_header(data)
     assert (frame.sequence, frame.device_time_ns, frame.flags) == (sequence, time_ns, flags)
     assert np.array_equal(frame.samples, samples)
 

@@ -15,6 +15,8 @@ import pytest
 
 from media.clock import CountedClock
 from media.errors import LocalProtocolError, RemoteProtocolError
+from media.limits import SIGNAL_COMMIT_BUSY_FILES, SIGNAL_COMMIT_REST_S
+from media.signals.commit import AppendFile, CommitThread
 from media.signals.descriptor import Lead, StreamDescriptor
 from media.signals.dicom import read_waveform, sample_record
 from media.signals.export import runs, to_array
@@ -101,6 +103,42 @@ async def test_one_sync_serves_everyone_who_waits(tmp_path: Path) -> None:
     await asyncio.gather(*waiting)
     assert len(syncs) - 1 <= 4
     await store.close()
+
+
+@pytest.mark.parametrize(
+    ("files", "rests"), [(SIGNAL_COMMIT_BUSY_FILES - 1, 0), (SIGNAL_COMMIT_BUSY_FILES, 1)]
+)
+async def test_after_a_round_of_many_files_the_thread_rests(tmp_path: Path, files: int, rests: int) -> None:
+    """So that of each stream several frames share a sync; a few streams are made durable at once."""
+    first_round, everyone_waits = threading.Event(), threading.Event()
+    rested: list[float] = []
+    thread = CommitThread(asyncio.get_running_loop(), rested.append)
+
+    def sync(descriptor: int) -> None:
+        first_round.set()
+        assert everyone_waits.wait(20)
+
+    opened = [AppendFile(tmp_path / str(number), 0, sync) for number in range(files + 1)]
+    done = asyncio.Event()
+    answers: list[LocalProtocolError | None] = []
+
+    def answered(fault: LocalProtocolError | None) -> None:
+        answers.append(fault)
+        if len(answers) == len(opened):
+            done.set()
+
+    first, *others = opened
+    thread.submit(first, b"x", answered)
+    assert await asyncio.to_thread(first_round.wait, 20)
+    for file in others:
+        thread.submit(file, b"x", answered)
+    everyone_waits.set()
+    await done.wait()
+    await thread.close()
+    assert answers == [None] * len(opened)
+    assert rested == [SIGNAL_COMMIT_REST_S] * rests
+    for file in opened:
+        file.close()
 
 
 async def test_acknowledged_only_after_the_sync(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from media.signals import wire
 from media.signals.descriptor import Lead, StreamDescriptor
 from media.signals.errors import STORE_FULL
 from media.signals.fanout import SignalFanout
-from media.signals.frames import FLAG_BACKFILL, FLAG_DELTA, Frame, decode, encode, read_header
+from media.signals.frames import FLAG_BACKFILL, FLAG_DELTA, Frame, decode, encode, inspect, read_header
 from media.signals.ledger import StreamLedger
 from media.signals.publish import Close, Mark, Open, Output, PublishSession, Send, Store
 
@@ -421,7 +421,7 @@ class View:
 def publish(fanout: SignalFanout, *sequences: int) -> None:
     for sequence in sequences:
         data = data_of(sequence)
-        fanout.publish(decode(data, TWO), data)
+        fanout.publish(inspect(data, TWO), data)
 
 
 def test_a_late_viewer_gets_the_last_ten_seconds() -> None:
