@@ -116,7 +116,7 @@ def test_every_message_has_a_handler_and_a_line_in_the_protocol() -> None:
 
 NOT_ON_THE_WIRE = {
     *("ice_parameters_invalid", "stun_malformed", "transport_failed", "frame_too_long"),
-    "signal_unsupported",
+    *("signal_unsupported", "native_unavailable"),
 }
 """Of our own clients' side, or below signaling."""
 
