@@ -112,10 +112,21 @@ RELAY_PARKED_PACKETS = 256  # of one publisher, until Python has said whose they
 RELAY_HISTORY_PACKETS = 1024  # kept for retransmission, per layer: 1.5 s of 6 Mbit/s at 1200 bytes
 RELAY_HISTORY_S = 1.5  # older is of no use: a receiver gives up a frame after about a second
 RELAY_SENT_PACKETS = 1024  # numbers remembered per consumer, to find a packet again; a power of two
+VOICE_SENT_PACKETS = (
+    32  # of a voice, kept as they were sent: 0.64 s, a power of two; later is too late to be heard
+)
+VOICE_TWICE_AFTER = (
+    2  # packets: a voice on a lossy line goes again after 40 ms, past most bursts, before it is played
+)
+VOICE_TWICE_LOSS = 0.03  # from here on a line is lossy: one packet in 33 is heard
+VOICE_TWICE_S = 10.0  # and stays so; seen from the sender, loss looks smaller while voices go twice
+VOICE_TWICE_LEAST_BPS = 200_000  # below it the line has no room for 60 kbit/s that may bring nothing
 RELAY_DROPS = 512  # numbers left out on purpose and remembered, so that late packets keep their place
 NACK_MAX_MISSING = 300  # of one layer; a larger hole is answered with a key frame instead
 NACK_MAX_TRIES = 8  # a packet asked for so often is gone; with the age below the round trip decides
 NACK_MAX_AGE_S = 1.0  # a receiver has frozen and asked for a key frame by then
+VOICE_NACK_MAX_AGE_S = 0.4  # of a voice: what comes later than this nobody waits for
+VOICE_NACK_RETRY_S = 0.015  # of a voice: a request may be lost; who has just sent it again takes no notice
 NACK_MIN_RETRY_S = 0.04  # between two requests for one packet, whatever the round trip measured
 RTX_PER_SECOND = 600  # retransmissions to one consumer; a lost second of 2 Mbit/s is 210 packets
 RTX_REPEAT_S = 0.02  # the same packet is not resent sooner; two NACKs may cross

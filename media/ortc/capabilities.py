@@ -30,14 +30,14 @@ _H264 = (("level-asymmetry-allowed", 1), ("packetization-mode", 1), ("profile-le
 
 ROUTER_CAPABILITIES = RtpCapabilities(
     codecs=(
-        # no nack: a lost Opus packet is concealed, and Chromium would ask for audio again and again
+        # nack without RTX: a voice is sent again as it was (`media.relay.plane.retransmit`)
         Codec(
             "audio/opus",
             100,
             48_000,
             2,
             (("minptime", 10), ("useinbandfec", 1)),
-            (RtcpFeedback("transport-cc"),),
+            (RtcpFeedback("nack"), RtcpFeedback("transport-cc")),
         ),
         Codec("audio/red", 63, 48_000, 2),  # after Opus: who does not ask for it does not send it
         Codec("video/VP8", 101, 90_000, feedback=_VIDEO_FEEDBACK),
@@ -61,9 +61,10 @@ ROUTER_CAPABILITIES = RtpCapabilities(
 
 
 PLAIN_CAPABILITIES = replace(
-    ROUTER_CAPABILITIES, codecs=tuple(codec for codec in ROUTER_CAPABILITIES.codecs if not codec.is_red)
+    ROUTER_CAPABILITIES,
+    codecs=tuple(replace(codec, feedback=()) for codec in ROUTER_CAPABILITIES.codecs if not codec.is_red),
 )
-"""The same for a receiver that takes every codec as it is: a recorder."""
+"""The same for a receiver that takes every codec as it is, and to which nothing is lost: a recorder."""
 
 
 def router_rtp_capabilities() -> dict[str, Any]:

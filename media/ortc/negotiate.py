@@ -142,7 +142,7 @@ def consumer_parameters(
 ) -> RtpParameters:
     """What one receiver is told: one stream, whatever number of layers stands behind it.
 
-    RTX is there only when the receiver has it for this codec and asks by NACK.
+    RTX is there only when the receiver has it for this codec and asks by NACK; audio goes again without.
 
     :raises RemoteProtocolError: ``cannot_consume``.
     """
@@ -152,13 +152,13 @@ def consumer_parameters(
         raise RemoteProtocolError(CANNOT_CONSUME, media.mime_type)
     rtx = tuple(c for c in consumable.codecs if c.is_rtx)
     if not (_NACK in media.feedback and _NACK in theirs.feedback and _takes_rtx(theirs, capabilities)):
-        rtx = ()  # retransmission is by RTX only, so without it there is no point in asking
+        rtx = ()  # pictures are sent again by RTX only, so without it there is no point in asking
     red = tuple(
         c for c in consumable.codecs if c.is_red and any(codecs_match(c, t) for t in capabilities.codecs)
     )
     known = {(e.uri, e.preferred_id) for e in capabilities.header_extensions if e.kind in ("", media.kind)}
     extensions = tuple(e for e in consumable.header_extensions if (e.uri, e.id) in known)
-    unusable = _unusable_feedback({e.uri for e in extensions}, bool(rtx), theirs)
+    unusable = _unusable_feedback({e.uri for e in extensions}, bool(rtx) or media.kind == "audio", theirs)
     feedback = tuple(f for f in media.feedback if f in theirs.feedback and f not in unusable)
     media = replace(media, feedback=feedback)
     layers = max((encoding.temporal_layers for encoding in consumable.encodings), default=1)
@@ -175,9 +175,9 @@ def consumer_parameters(
     )
 
 
-def _unusable_feedback(uris: set[str], has_rtx: bool, theirs: Codec) -> set[RtcpFeedback]:
+def _unusable_feedback(uris: set[str], repeats: bool, theirs: Codec) -> set[RtcpFeedback]:
     """What a receiver could not give, or would give twice: transport-cc is enough where it can be had."""
-    unusable = set() if has_rtx else {_NACK}
+    unusable = set() if repeats else {_NACK}
     if TRANSPORT_CC not in uris:
         unusable.add(_TRANSPORT_CC)
     if (TRANSPORT_CC in uris and _TRANSPORT_CC in theirs.feedback) or ABS_SEND_TIME not in uris:

@@ -1,11 +1,20 @@
-"""What is sent again by RTX: what a receiver asks for, and what a probe is made of. Plain plane."""
+"""What is sent again: what a receiver asks for, what a probe is made of, voices on lossy lines. Plain plane.
+
+Pictures go again by RTX. A voice goes again as it was, number, header extension and all: under AES-GCM two
+different packets with one number would give the authentication key away (RFC 7714 section 8.1).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from media.limits import PADDING_HISTORY_PACKETS, RELAY_SENT_PACKETS
+from media.limits import (
+    PADDING_HISTORY_PACKETS,
+    RELAY_SENT_PACKETS,
+    VOICE_SENT_PACKETS,
+    VOICE_TWICE_AFTER,
+)
 from media.relay import rewrite, rtx
 from media.relay.layer import PlainLayer
 from media.relay.pacer import Waiting
@@ -15,10 +24,47 @@ from media.rtp.packet import parse_header
 if TYPE_CHECKING:
     from media.relay.subscription import PlainSubscription
 
+_VOICE_MASK = VOICE_SENT_PACKETS - 1
+
+Spoken = list[tuple[int, bytes, int] | None]
+"""A ring of a voice's newest packets: (sequence, packet as it was sent, where its wide number is)."""
+
+
+def keep(
+    subscription: PlainSubscription,
+    voice: Spoken,
+    sequence: int,
+    packet: bytearray,
+    number_at: int,
+    now: float,
+) -> None:
+    """Keep what was sent; where voices go twice, the one before the last goes again now."""
+    voice[sequence & _VOICE_MASK] = (sequence, bytes(packet), number_at)
+    if subscription.gate.voices_twice:
+        _say_again(subscription, voice, sequence - VOICE_TWICE_AFTER & 0xFFFF, now)
+
+
+def _say_again(subscription: PlainSubscription, voice: Spoken, sequence: int, now: float) -> bool:
+    kept = voice[sequence & _VOICE_MASK]
+    if kept is None or kept[0] != sequence:
+        return False
+    if not subscription.repeat(kept[1], kept[2], now):
+        subscription.refused += 1
+    return True
+
 
 def retransmit(subscription: PlainSubscription, sequences: Iterable[int], now: float) -> int:
-    """Answer a NACK by RTX from the layers' histories, at the line's pace; returns how many can be."""
+    """Answer a NACK; returns how many can be sent again.
+
+    By RTX from the layers' histories, at the line's pace. A voice does not wait.
+    """
     count = 0
+    voice = subscription.voice
+    if voice is not None:
+        wanted = [one for one in sequences if subscription.budget.allows(one, now)]
+        count = sum(_say_again(subscription, voice, one, now) for one in wanted)
+        subscription.retransmitted += count
+        return count
     for sequence in sequences:
         found = _sent(subscription, sequence)
         if found is None or not subscription.budget.allows(sequence, now):

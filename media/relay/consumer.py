@@ -83,6 +83,7 @@ class Consumer:
             removed_extensions=removed,
             plain_type=-1 if plain_type is None else plain_type,
             rtx=rtx,
+            voice=producer.kind == "audio" and any(f.type == "nack" for f in parameters.media_codec.feedback),
         )
         self.subscription = owner.outlet.subscribe(
             producer.layers, values, self._tell_layers, self.request_key_frame

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import Any
 
-from media.limits import ESTIMATE_SENT_PACKETS, TIMER_SLOT_S
+from media.limits import (
+    ESTIMATE_SENT_PACKETS,
+    TIMER_SLOT_S,
+    VOICE_TWICE_LEAST_BPS,
+    VOICE_TWICE_LOSS,
+    VOICE_TWICE_S,
+)
 from media.relay.estimate import BandwidthEstimator
 from media.relay.layer import Layer
 from media.relay.path import Path
@@ -35,6 +41,7 @@ class Downstream:
         self._wake = wake
         self._subscriptions = subscriptions
         self._probe_due = inf
+        self._twice_until = -inf
 
     @property
     def due(self) -> float:
@@ -76,8 +83,17 @@ class Downstream:
         target = estimator.target_bps(now)
         if estimator.settled(now):
             self.path.set_target(target)
+        self._judge_voices(target, now)
         if not (self.path.waiting or estimator.overusing):
             self._begin_probe(target, wanted_bps, now)
+
+    def _judge_voices(self, target: float, now: float) -> None:
+        """Voices go twice where the line loses packets, unless it does so for want of room."""
+        if self.estimator.overusing or target < VOICE_TWICE_LEAST_BPS:
+            self._twice_until = now
+        elif self.estimator.loss_fraction >= VOICE_TWICE_LOSS:
+            self._twice_until = now + VOICE_TWICE_S
+        self.path.say_twice(now < self._twice_until)
 
     def _begin_probe(self, target: float, wanted_bps: float, now: float) -> None:
         number = self.path.number

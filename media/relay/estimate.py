@@ -69,6 +69,12 @@ class SentLog:
         """A packet of ``size`` bytes left with this unwrapped number."""
         self._ring[number & _SENT_MASK] = (number, now, size)
 
+    def doubt(self, number: int) -> None:
+        """It goes again (its low 16 bits count): when it arrives tells nothing. Of no bytes."""
+        entry = self._ring[number & _SENT_MASK]
+        if entry is not None and (entry[0] - number) & 0xFFFF == 0:
+            self._ring[number & _SENT_MASK] = (entry[0], entry[1], 0)
+
     def sent_at(self, number: int) -> float | None:
         """When it left; None when it is not known any more, or was told of."""
         entry = self._ring[number & _SENT_MASK]
@@ -228,6 +234,9 @@ class BandwidthEstimator:
     def _measure(self, acknowledged: list[Acknowledged]) -> None:
         gradient = self._gradient
         size = sum([one[3] for one in acknowledged])
+        acknowledged = [one for one in acknowledged if one[3]]
+        if not acknowledged:
+            return
         if self.probing is None:
             gradient.packets(acknowledged)
         else:

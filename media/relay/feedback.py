@@ -6,7 +6,15 @@ from abc import ABC, abstractmethod
 from math import inf
 from typing import NamedTuple
 
-from media.limits import FREEZE_S, NACK_MAX_AGE_S, NACK_MAX_MISSING, NACK_MAX_TRIES, NACK_MIN_RETRY_S
+from media.limits import (
+    FREEZE_S,
+    NACK_MAX_AGE_S,
+    NACK_MAX_MISSING,
+    NACK_MAX_TRIES,
+    NACK_MIN_RETRY_S,
+    VOICE_NACK_MAX_AGE_S,
+    VOICE_NACK_RETRY_S,
+)
 from media.rtp.clocks import short_from_seconds
 from media.rtp.numbers import ts_diff
 from media.rtp.rtcp import ReportBlock
@@ -149,16 +157,46 @@ class CountedReception(Reception):
         self.frames += 1
 
 
+class Patience(NamedTuple):
+    """How what is missing is asked for.
+
+    :param max_age_s: how long it is of use.
+    :param retry_s: the least between two requests.
+    :param round_trips: the same in round trips.
+    """
+
+    max_age_s: float
+    retry_s: float
+    round_trips: float
+
+
+PICTURE = Patience(NACK_MAX_AGE_S, NACK_MIN_RETRY_S, 1.5)
+VOICE = Patience(VOICE_NACK_MAX_AGE_S, VOICE_NACK_RETRY_S, 0.5)
+
+
 class Missing:
     """Which packets of one stream are missing, and when each is to be asked for again.
 
     `arrived` after every packet, `take` when it is due. Gives up by age, by tries, or when too much is
-    missing; then `lost_for_good` says so once, and a key frame is what helps.
+    missing; then `lost_for_good` says so once, and a key frame is what helps a picture.
+
+    :param patience: which rule holds, that of pictures or that of voices.
     """
 
-    __slots__ = ("_entries", "_newest", "due", "lost_for_good", "requested", "round_trip")
+    __slots__ = (
+        "_entries",
+        "_newest",
+        "_patience",
+        "_round_trip_known",
+        "due",
+        "lost_for_good",
+        "requested",
+        "round_trip",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience = PICTURE) -> None:
+        self._patience = patience
+        self._round_trip_known = False
         self._entries: dict[int, list[float]] = {}  # sequence: [tries, next request, missing since]
         self._newest: int | None = None
         self.due = inf
@@ -181,10 +219,21 @@ class Missing:
         if entry is None:
             return False
         if retransmitted and entry[0] == 1:  # asked once: the answer is to that one request
-            self.round_trip += _ROUND_TRIP_WEIGHT * (now - entry[2] - self.round_trip)
+            self._measured(now - entry[2])
         if not self._entries:
             self.due = inf
         return True
+
+    def asked(self, sequence: int) -> bool:
+        """Whether this one is missing and was asked for: what comes now is an answer."""
+        entry = self._entries.get(sequence)
+        return entry is not None and entry[0] > 0
+
+    def _measured(self, seconds: float) -> None:
+        """The first round trip replaces the guess, later ones are averaged."""
+        weight = _ROUND_TRIP_WEIGHT if self._round_trip_known else 1.0
+        self._round_trip_known = True
+        self.round_trip += weight * (seconds - self.round_trip)
 
     def _add(self, first: int, end: int, now: float) -> None:
         if len(self._entries) + end - first > NACK_MAX_MISSING:
@@ -202,14 +251,16 @@ class Missing:
             return []
         asked: list[int] = []
         self.due = inf
+        patience = self._patience
+        retry = max(patience.retry_s, patience.round_trips * self.round_trip)
         for sequence, entry in list(self._entries.items()):
-            if entry[0] >= NACK_MAX_TRIES or now - entry[2] > NACK_MAX_AGE_S:
+            if entry[0] >= NACK_MAX_TRIES or now - entry[2] > patience.max_age_s:
                 del self._entries[sequence]
                 self.lost_for_good = True
                 continue
             if now >= entry[1]:
                 entry[0] += 1
-                entry[1] = now + max(NACK_MIN_RETRY_S, 1.5 * self.round_trip)
+                entry[1] = now + retry
                 asked.append(sequence)
             self.due = min(self.due, entry[1])
         self.requested += len(asked)

@@ -80,7 +80,7 @@ class Tables(Protocol):
 class PlainLane:
     """The plain plane's."""
 
-    def __init__(self, send_rtp: Callable[[bytearray], bool], wake: Callable[[float], None]) -> None:
+    def __init__(self, send_rtp: Callable[[bytes | bytearray], bool], wake: Callable[[float], None]) -> None:
         self.upstream = PlainUpstream()
         self.path = PlainPath(send_rtp, wake)
         self.malformed = 0

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from media.relay.feedback import CountedReception, Missing, Rate, Reception
+from media.relay.feedback import PICTURE, VOICE, CountedReception, Missing, Rate, Reception
 from media.relay.history import History
 from media.relay.keyframes import KeyFrameRequests
 from media.relay.meter import FrameCount, Meter
@@ -40,7 +40,7 @@ class Layer(ABC):
     :param index: 0 is the lowest layer.
     :param rid: empty when the layer is not named by one.
     :param asks_again: whether missing packets are asked for (the producer offered NACK).
-    :param keyed: it begins with a key frame: video.
+    :param keyed: it begins with a key frame: video. What is asked for of a voice comes as it was, not by RTX.
     """
 
     __slots__ = ("asks_again", "clock_rate", "index", "keyed", "keyframes", "rate", "rid")
@@ -78,7 +78,7 @@ class Layer(ABC):
     @property
     @abstractmethod
     def recovered(self) -> int:
-        """Packets that were missing and came by RTX."""
+        """Packets that were missing and came when asked for."""
 
     @property
     @abstractmethod
@@ -177,7 +177,7 @@ class PlainLayer(Layer):
         self.pictures = Unwrapper(15)
         self.clock = ClockMap(self.clock_rate)
         self.reception = CountedReception(self.clock_rate)
-        self.missing = Missing()
+        self.missing = self._nothing_missing()
         self.history = History()
 
     @property
@@ -225,5 +225,8 @@ class PlainLayer(Layer):
         self.subscribers = tuple(one for one in self.subscribers if one is not subscription)
         if not self.subscribers:
             self.keyframes.satisfied()
-            self.missing = Missing()
+            self.missing = self._nothing_missing()
             self.history.clear()
+
+    def _nothing_missing(self) -> Missing:
+        return Missing(PICTURE if self.keyed else VOICE)

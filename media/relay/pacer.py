@@ -61,6 +61,7 @@ class Pacer:
         "open_at",
         "opens_at",
         "pace",
+        "voices_twice",
     )
 
     def __init__(self) -> None:
@@ -70,6 +71,7 @@ class Pacer:
         self._most_bytes = float(PACE_QUEUE_BYTES)
         self.count = 0
         self.dropped = 0
+        self.voices_twice = False  # the line loses packets: see `media.relay.again`
         self.pace = 0.0  # seconds for a byte at the fast pace; 0 = no limit is known
         self.open_at = -inf  # when a packet that comes now may leave
         self.opens_at = -inf  # when the first one that waits may

@@ -43,6 +43,9 @@ class Path(Outlet, Protocol):
     def set_target(self, bps: float) -> None:
         """The estimate, bits per second; from now on there is a pace."""
 
+    def say_twice(self, twice: bool) -> None:
+        """From now on each voice goes again after `VOICE_TWICE_AFTER` packets, or no more."""
+
     def drain(self, now: float) -> None:
         """Send what waits and may leave."""
 
@@ -57,7 +60,7 @@ class PlainPath:
     :param wake: is told when `drain` is wanted earlier than thought.
     """
 
-    def __init__(self, send_rtp: Callable[[bytearray], bool], wake: Callable[[float], None]) -> None:
+    def __init__(self, send_rtp: Callable[[bytes | bytearray], bool], wake: Callable[[float], None]) -> None:
         self.gate = Pacer()
         self.sent = SentLog()
         self.number = 1
@@ -88,6 +91,9 @@ class PlainPath:
     def set_target(self, bps: float) -> None:
         self.gate.set_target(bps)
 
+    def say_twice(self, twice: bool) -> None:
+        self.gate.voices_twice = twice
+
     def send(self, packet: bytearray, number_at: int, now: float) -> bool:
         """Send at once. ``number_at`` is where the transport-wide number stands, -1 without one."""
         if number_at < 0:
@@ -104,6 +110,14 @@ class PlainPath:
         if gate.pace:
             gate.spend(size, now)
         return True
+
+    def repeat(self, packet: bytes, number_at: int, now: float) -> bool:
+        """Send the same bytes again. When they arrive tells nothing more of the line's delay."""
+        if number_at >= 0:
+            self.sent.doubt(packet[number_at] << 8 | packet[number_at + 1])
+            if self.gate.pace:
+                self.gate.spend(len(packet), now)
+        return self._send_rtp(packet)
 
     def hold(self, item: Waiting, now: float) -> None:
         """Keep a packet until it may leave; too much of it, and frames are left out."""

@@ -7,7 +7,7 @@ in `PlainLayer` (incoming) and `PlainSubscription` (outgoing), and the rule is i
 from __future__ import annotations
 
 from media.limits import MAX_RTX_STEP
-from media.relay import rewrite, rtx
+from media.relay import again, rewrite, rtx
 from media.relay.layer import PlainLayer
 from media.relay.layers import continued_timestamp
 from media.relay.pacer import Waiting
@@ -28,11 +28,14 @@ def receive(layer: PlainLayer, ingress: Ingress, data: bytearray, header: RtpHea
     if layer.reception.packets and abs(sequence - layer.reception.highest) > MAX_RTX_STEP:
         layer.replaced(now)
         sequence = layer.sequences.unwrap(header.sequence)
-    layer.reception.received(sequence, header.timestamp, len(data), now)
+    if not layer.keyed and layer.missing.asked(sequence):
+        layer.recovered += 1  # as with RTX: reports tell what the line lost, not what was repaired
+    else:
+        layer.reception.received(sequence, header.timestamp, len(data), now)
     if not layer.subscribers:
         return
     if layer.asks_again:
-        layer.missing.arrived(sequence, now)
+        layer.missing.arrived(sequence, now, retransmitted=not layer.keyed)
     if header.payload_start == header.payload_end:
         _leave_out(layer, sequence)
     else:
@@ -78,7 +81,7 @@ def _forward_new(
     if packet.picture_id >= 0:
         packet.picture_id = layer.unwrap_picture(packet.picture_id, packet.picture_id_bits)
     layer.frames.count(packet, now)
-    if layer.asks_again:
+    if layer.asks_again and layer.keyed:
         layer.history.add(packet)
     forward(layer, packet, now)
     if packet.keyframe and ingress.codec != "opus":
@@ -123,15 +126,19 @@ def deliver(
             return
         _switch(subscription, layer, packet, now)
     egress = subscription.egress
-    if rewrite.rewrite(packet, egress, layer, send_time) < 0:
+    sequence = rewrite.rewrite(packet, egress, layer, send_time)
+    if sequence < 0:
         return
     data = packet.data
     if egress.removed_extensions and packet.extension_profile:
         data = rewrite.without_extensions(data, parse_header(data), egress.removed_extensions)
     if egress.plain_type >= 0 and packet.primary_at >= 0:
         data = red.plain(data, packet.payload_start, packet.primary_at, egress.plain_type)
-    if not subscription.send(data, packet.number_at if subscription.numbered else -1, now):
+    number_at = packet.number_at if subscription.numbered else -1
+    if not subscription.send(data, number_at, now):
         subscription.refused += 1
+    elif subscription.voice is not None:
+        again.keep(subscription, subscription.voice, sequence, data, number_at, now)
 
 
 def _switch(subscription: PlainSubscription, layer: PlainLayer, packet: MediaPacket, now: float) -> None:

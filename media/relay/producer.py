@@ -75,9 +75,7 @@ class Producer:
         self.ingress = _ingress(parameters, consumable, mapping)
         self.mid = parameters.mid.encode()
         self.mid_id, self.rid_id, self.repaired_rid_id = _ids(parameters, MID, RID, REPAIRED_RID)
-        asks_again = self.kind == "video" and any(
-            f.type == "nack" and not f.parameter for f in media.feedback
-        )
+        asks_again = any(f.type == "nack" and not f.parameter for f in media.feedback)
         self.layers = owner.lane.layers(self, asks_again)
         self._declared = max(encoding.temporal_layers for encoding in parameters.encodings)
         self._holding = False  # key frames are wanted but not yet asked for
@@ -228,7 +226,7 @@ class Producer:
         if asked:
             wrapped = tuple(sequence & 0xFFFF for sequence in asked)
             self._owner.send_feedback(rtcp.Nack(self._owner.local_ssrc, layer.ssrc, wrapped))
-        if layer.missing.forgive():
+        if layer.missing.forgive() and layer.keyed:
             layer.keyframes.want(now)
         if layer.keyframes.take(now):
             self.plis_sent += 1

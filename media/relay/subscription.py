@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from media.limits import VOICE_SENT_PACKETS
 from media.relay import again
 from media.relay.history import RetransmissionBudget
 from media.relay.layer import Layer, PlainLayer
@@ -24,6 +25,7 @@ class SubscriptionValues:
     :param removed_extensions: the router's ids this receiver does not know.
     :param plain_type: of redundant audio the newest block alone goes, as this payload type; -1 = as it came.
     :param rtx: (payload type, ssrc, first sequence number) for retransmissions, None without RTX.
+    :param voice: without RTX: the packets themselves go again when they are asked for.
     """
 
     ssrc: int
@@ -35,6 +37,7 @@ class SubscriptionValues:
     removed_extensions: frozenset[int] = frozenset()
     plain_type: int = -1
     rtx: tuple[int, int, int] | None = None
+    voice: bool = False
 
 
 class Subscription(ABC):
@@ -140,6 +143,9 @@ class PlainOutlet(Protocol):
         ``number_at`` is where a transport-wide number is to be written, -1 for none.
         """
 
+    def repeat(self, packet: bytes, number_at: int, now: float) -> bool:
+        """Send once more, byte for byte, what `send` took before; arguments as there."""
+
     def hold(self, item: Waiting, now: float) -> None:
         """Keep a packet that may not leave yet; `plane.deliver` or `again.resend` is called when it may."""
 
@@ -170,6 +176,7 @@ class PlainSubscription(Subscription):
         "numbered",
         "priority",
         "refused",
+        "repeat",
         "retransmitted",
         "rtx_payload_type",
         "rtx_sequence",
@@ -180,6 +187,7 @@ class PlainSubscription(Subscription):
         "switched",
         "target",
         "timeline",
+        "voice",
         "waits",
     )
     current: PlainLayer | None
@@ -206,6 +214,7 @@ class PlainSubscription(Subscription):
         self.gate = outlet.gate
         self.send = outlet.send
         self.hold = outlet.hold
+        self.repeat = outlet.repeat
         self.switched = switched
         self.starved = starved
         self.numbered = values.numbered
@@ -213,6 +222,7 @@ class PlainSubscription(Subscription):
         self.priority = values.priority
         self.held = 0  # packets that wait
         self.rtx_payload_type, self.rtx_ssrc, self.rtx_sequence = values.rtx or (-1, -1, 0)
+        self.voice: again.Spoken | None = [None] * VOICE_SENT_PACKETS if values.voice else None
         self.budget = RetransmissionBudget()
         self.current = None
         self.target = None

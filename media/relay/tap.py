@@ -48,6 +48,9 @@ class PlainTapOutlet:
         self._sink.packet(bytes(packet), now)
         return True
 
+    def repeat(self, packet: bytes, number_at: int, now: float) -> bool:
+        return False  # a sink misses nothing, and asks for nothing
+
     def hold(self, item: Waiting, now: float) -> None:
         """Nothing waits for a sink."""
 

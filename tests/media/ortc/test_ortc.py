@@ -41,7 +41,10 @@ def test_router_capabilities_have_what_mediasoup_client_asks_for() -> None:
     json_form = router_rtp_capabilities()
     kinds = {codec["mimeType"]: codec for codec in json_form["codecs"]}
     assert kinds["audio/opus"]["channels"] == 2
-    assert kinds["audio/opus"]["rtcpFeedback"] == [{"type": "transport-cc", "parameter": ""}]
+    assert kinds["audio/opus"]["rtcpFeedback"] == [
+        {"type": "nack", "parameter": ""},
+        {"type": "transport-cc", "parameter": ""},
+    ]
     assert {"type": "nack", "parameter": "pli"} in kinds["video/VP8"]["rtcpFeedback"]
     for feedback in ("transport-cc", "goog-remb"):
         assert {"type": feedback, "parameter": ""} in kinds["video/H264"]["rtcpFeedback"]
