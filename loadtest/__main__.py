@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import signal
 import sys
+from json import loads
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from loadtest import fuzz_targets, network_scenario
+from loadtest import idle as idle_scenario
 from loadtest import join as join_scenario
+from loadtest.compare import changed_conditions, differences, table
 from loadtest.fuzz import fill as run_fuzz
+from loadtest.html_report import page
 from loadtest.impair import NotRootError
 from loadtest.network import enter_own_network
 from loadtest.network_cases import MEASURE_SECONDS, chosen
@@ -19,6 +23,10 @@ from loadtest.relay import cases as relay_cases
 from loadtest.relay import scenario as relay_scenario
 from loadtest.relay.janus_process import ensure_installed
 from loadtest.report import Report, lines
+from loadtest.rooms import scenario as rooms_scenario
+from loadtest.rooms import scenario_file
+from loadtest.rooms.figures import Until
+from loadtest.rooms.figures import judge as judge_rooms
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
@@ -84,8 +92,76 @@ def relay(
     conditions = {"janus": ensure_installed()} if relay_cases.JANUS in compared else {}
     enter_own_network("loadtest", sys.argv[1:])
     report = Report("relay")
-    relay_scenario.run(report, wanted, compared, runs, conditions, lambda line: typer.echo(line, err=True))
+    relay_scenario.run(
+        report,
+        wanted,
+        compared,
+        runs,
+        conditions,
+        lambda line: typer.echo(line, err=True),
+        lambda: report.write(json),
+    )
     _finish(report, json)
+
+
+@app.command()
+def rooms(
+    json: Json = None,
+    scenario: Annotated[
+        str, typer.Option(help="A scenario file, or the name of one in loadtest/scenarios.")
+    ] = "consults",
+    count: Annotated[
+        int | None, typer.Option("--rooms", min=1, help="Another number of rooms than the file's.")
+    ] = None,
+    hold: Annotated[float | None, typer.Option(min=1, help="Seconds for which all rooms stand.")] = None,
+    plane: Annotated[str, typer.Option(help="auto, native or python.")] = "auto",
+    witnesses: Annotated[bool, typer.Option(help="Two Chromium pages in a room beside.")] = True,
+    until: Annotated[
+        str, typer.Option(help="Look for the knee: add rooms until FIGURE=LIMIT, as added_delay_p99_ms=50.")
+    ] = "",
+) -> None:
+    """Rooms of a scenario file on one core: losses, delay, joins, cost of a participant."""
+    try:
+        wanted = scenario_file.read(scenario).scaled(count, hold)
+        options = rooms_scenario.Options(plane, witnesses, Until.parse(until) if until else None)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    enter_own_network("loadtest", sys.argv[1:])
+    report = Report("rooms")
+    rooms_scenario.run(report, wanted, options, lambda line: typer.echo(line, err=True))
+    if not until:
+        judge_rooms(report)
+    _finish(report, json)
+
+
+@app.command()
+def idle(
+    json: Json = None,
+    count: Annotated[int, typer.Option("--rooms", min=1)] = 300,
+    hold: Annotated[float, typer.Option(min=1, help="Seconds for which all rooms stand.")] = 30.0,
+    plane: Annotated[str, typer.Option(help="auto, native or python.")] = "auto",
+) -> None:
+    """CPU, memory and wake-ups of rooms in which three people are silent."""
+    enter_own_network("loadtest", sys.argv[1:])
+    report = Report("idle")
+    wanted = scenario_file.read("quiet").scaled(count, hold)
+    idle_scenario.run(report, wanted, plane, lambda line: typer.echo(line, err=True))
+    _finish(report, json)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="An earlier report (JSON).")],
+    after: Annotated[Path, typer.Argument(help="A later one of the same scenario.")],
+) -> None:
+    """What changed between two reports."""
+    old, new = (loads(path.read_text(encoding="utf-8")) for path in (before, after))
+    try:
+        found = differences(old, new)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    for line in [*changed_conditions(old, new), "", *table(found)]:
+        typer.echo(line)
 
 
 @app.command()
@@ -107,6 +183,8 @@ def fuzz(
 
 def _finish(report: Report, json: Path | None) -> None:
     status = report.write(json)
+    if json is not None:
+        json.with_suffix(".html").write_text(page(report), encoding="utf-8")
     for line in lines(report):
         typer.echo(line)
     raise typer.Exit(status)

@@ -19,37 +19,58 @@ class Usage:
     """Of some processes with all their threads, since they began.
 
     :param cpu_ns: user and system time.
+    :param main_ns: that of each process's first thread alone; a server's Python runs there.
     :param wakeups: voluntary context switches: how often a thread went to sleep and came back.
     :param memory_bytes: resident.
     """
 
     cpu_ns: int
+    main_ns: int
     wakeups: int
     memory_bytes: int
 
     def __sub__(self, earlier: Usage) -> Usage:
         """CPU and wake-ups in between; the memory as it is now."""
-        return Usage(self.cpu_ns - earlier.cpu_ns, self.wakeups - earlier.wakeups, self.memory_bytes)
+        return Usage(
+            self.cpu_ns - earlier.cpu_ns,
+            self.main_ns - earlier.main_ns,
+            self.wakeups - earlier.wakeups,
+            self.memory_bytes,
+        )
 
 
 def usage(pids: Iterable[int]) -> Usage:
     """Of these processes together; threads that ended meanwhile are not in it."""
-    cpu = wakeups = memory = 0
+    cpu = main = wakeups = memory = 0
     for pid in pids:
         process = Path("/proc") / str(pid)
         for task in (process / "task").iterdir():
             try:
-                cpu += int((task / "schedstat").read_text().split()[0])
+                used = int((task / "schedstat").read_text().split()[0])
+                cpu += used
+                main += used if task.name == str(pid) else 0
                 wakeups += _switches((task / "status").read_text())
             except (FileNotFoundError, ProcessLookupError):
                 continue
         memory += int((process / "statm").read_text().split()[1]) * resource.getpagesize()
-    return Usage(cpu, wakeups, memory)
+    return Usage(cpu, main, wakeups, memory)
 
 
 def _switches(status: str) -> int:
     line = next(line for line in status.splitlines() if line.startswith("voluntary_ctxt_switches"))
     return int(line.split()[1])
+
+
+def udp_drops() -> dict[int, int]:
+    """By local port: datagrams for which a socket of this network namespace had no room so far."""
+    rows = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+    return {int(row[1].rpartition(":")[2], 16): int(row[12]) for row in rows}
+
+
+def allow_sockets() -> None:
+    """Everybody is a socket here and one at the server: take as many files as we may; children inherit it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def two_cores() -> tuple[int, int]:
@@ -63,12 +84,17 @@ def two_cores() -> tuple[int, int]:
     return cores[0], cores[1]
 
 
-def move(pids: Iterable[int], core: int) -> None:
-    """Let these processes run on this core alone, with all threads they have."""
+def move(pids: Iterable[int], core: int, aside: bool = False) -> None:
+    """Let these processes run on this core alone, with all threads they have.
+
+    :param aside: only while nobody else wants the core.
+    """
+    policy = os.SCHED_IDLE if aside else os.SCHED_OTHER
     for pid in pids:
         for task in (Path("/proc") / str(pid) / "task").iterdir():
             try:
                 os.sched_setaffinity(int(task.name), {core})
+                os.sched_setscheduler(int(task.name), policy, os.sched_param(0))
             except ProcessLookupError:
                 continue  # it ended meanwhile
 

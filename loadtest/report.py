@@ -42,7 +42,7 @@ class Report:
             {
                 "scenario": self.scenario,
                 "conditions": self.conditions,
-                "figures": self.figures,
+                "figures": _finite(self.figures),
                 "shortfalls": self.shortfalls,
             },
             ensure_ascii=False,
@@ -51,6 +51,15 @@ class Report:
         if path is not None:
             path.write_text(text + "\n", encoding="utf-8")
         return 1 if self.shortfalls else 0
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no word for what could not be measured but null."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -81,9 +90,14 @@ def _commit() -> str:
     return found.stdout.strip() or "unknown"
 
 
+_TOO_LONG = ("timeline", "cases", "steps")
+"""Lists that the file and the page show; a scenario tells them as it goes."""
+
+
 def lines(report: Report) -> list[str]:
     """The report for a terminal."""
-    rows = [f"{name:<40} {_shown(value)}" for name, value in report.figures.items()]
+    shown = {name: value for name, value in report.figures.items() if name not in _TOO_LONG}
+    rows = [f"{name:<40} {_shown(value)}" for name, value in shown.items()]
     rows += [f"! {sentence}" for sentence in report.shortfalls]
     return rows
 

@@ -19,6 +19,9 @@ NATIVE_TO_JANUS = {CM: 0.40, GCM: 0.60}
 """At 40 x 500 packets a second."""
 PYTHON_TO_JANUS = 1.0
 """At 40 x 500 packets a second, in CM."""
+MEDIASOUP_US = {"cm-40x500": 7.3, "gcm-40x500": 5.2, "cm-rooms": 15.9, "gcm-rooms": 12.7}
+"""CPU for each packet of mediasoup 3.14.16's worker at the same loads on a machine of this kind, with
+statistics and retransmission on, and without bandwidth estimation: measured once, not in this run."""
 NATIVE_DELAY_P99_MS = 2.0
 """At half of what saturates it."""
 

@@ -19,8 +19,11 @@ class Sample:
     """One measurement of one plane.
 
     :param cpu_ns: of the server's processes; over ``arrived`` packets in ``seconds``.
-    :param lost: numbers that are missing at receivers; at half load and paced everything that did not arrive.
+    :param main_ns: the part of it on the first thread, where a server's Python runs.
+    :param lost: numbers that are missing at receivers, after everything under way had time to arrive.
     :param left_out: not arrived without a hole in the numbers: what the server decided not to send.
+    :param overrun: datagrams that the traffic's socket had no room for, and so none of the server's losses.
+    :param server_overrun: that other sockets, the server's above all, had no room for.
     :param load: ``saturated``, ``half`` or ``paced``.
     """
 
@@ -29,6 +32,7 @@ class Sample:
     load: str
     run: int
     cpu_ns: int
+    main_ns: int
     arrived: int
     seconds: float
     lost: int
@@ -36,6 +40,8 @@ class Sample:
     corrupt: int
     stalls: int
     frames_late: int
+    overrun: int
+    server_overrun: int
     delay_p50_ms: float
     delay_p99_ms: float
 
@@ -62,6 +68,7 @@ def of_case(case: Case, samples: Iterable[Sample]) -> list[dict[str, Any]]:
         if load == "half":
             continue
         delays = grouped.get((size, "half", plane), group)
+        both = group if delays is group else [*group, *delays]
         found.append(
             {
                 "case": case.name,
@@ -76,15 +83,19 @@ def of_case(case: Case, samples: Iterable[Sample]) -> list[dict[str, Any]]:
                 "ratio_to_janus": _ratio(group, grouped.get((size, load, cases.JANUS), [])),
                 "egress_packets_per_second": round(median(one.rate for one in group)),
                 "cpu_percent": round(median(one.cpu_percent for one in group), 1),
-                "lost_packets": sum(one.lost for one in [*group, *(delays if delays is not group else [])]),
-                "left_out_packets": sum(
-                    one.left_out for one in [*group, *(delays if delays is not group else [])]
-                ),
+                "main_thread_percent": round(median(one.main_ns / one.seconds / 1e7 for one in group), 1),
+                "lost_packets": sum(one.lost for one in both),
+                "left_out_packets": sum(one.left_out for one in delays),
+                "left_out_packets_saturated": sum(one.left_out for one in group)
+                if load == "saturated"
+                else 0,
                 "corrupt_packets": sum(one.corrupt for one in group),
                 "added_delay_p50_ms": round(median(one.delay_p50_ms for one in delays), 3),
                 "added_delay_p99_ms": round(median(one.delay_p99_ms for one in delays), 3),
                 "delay_at_packets_per_second": round(median(one.rate for one in delays)),
                 "traffic_frames_late": max(one.frames_late for one in delays),
+                "traffic_socket_dropped": sum(one.overrun for one in both),
+                "server_socket_dropped": sum(one.server_overrun for one in both),
                 "runs": len(group),
             }
         )
@@ -105,11 +116,14 @@ def judge(report: Report, found: Sequence[dict[str, Any]]) -> None:
         saturated = one["load"] == "saturated"
         if one["plane"] in (cases.PYTHON, cases.NATIVE):
             _at_most(report, name, one, "lost_packets", 0)
+            _at_most(report, name, one, "left_out_packets", 0)
             _at_most(report, name, one, "corrupt_packets", 0)
         if one["plane"] == cases.NATIVE and saturated:
             if one["fan_out"] in (3, 10):
                 _at_most(report, name, one, "ratio_to_floor", cases.NATIVE_TO_FLOOR)
             _at_most(report, name, one, "added_delay_p99_ms", cases.NATIVE_DELAY_P99_MS)
+        if one["plane"] == cases.NATIVE and one["case"] in cases.MEDIASOUP_US:
+            _at_most(report, name, one, "us_per_egress_packet", cases.MEDIASOUP_US[one["case"]])
         if not one["case"].endswith("40x500"):
             continue
         if one["plane"] == cases.NATIVE:

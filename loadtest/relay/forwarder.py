@@ -12,6 +12,8 @@ from loadtest.traffic.engine import Track
 SMALL, LARGE = 160, 1200
 """Bytes of an RTP packet of sound and of a picture."""
 JOINING_AT_ONCE = 8
+LEAVING_AT_ONCE = 100
+"""Leaving is mostly waiting for a socket to close."""
 
 
 def picture(packets: int) -> Track:
@@ -53,12 +55,12 @@ class Forwarder(Protocol):
         """End the processes."""
 
 
-async def in_groups(coroutines: Iterator[Awaitable[object]]) -> None:
-    """Run them, `JOINING_AT_ONCE` at a time."""
+async def in_groups(coroutines: Iterator[Awaitable[object]], at_once: int = JOINING_AT_ONCE) -> None:
+    """Run them, so many at a time."""
     running: set[asyncio.Future[object]] = set()
     for coroutine in coroutines:
         running.add(asyncio.ensure_future(coroutine))
-        if len(running) >= JOINING_AT_ONCE:
+        if len(running) >= at_once:
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for future in done:
                 future.result()

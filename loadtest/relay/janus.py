@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import tempfile
 from collections.abc import Sequence
@@ -9,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loadtest.relay.forwarder import SOUND, Rooms, in_groups, picture
-from loadtest.relay.janus_api import JanusSession
+from loadtest.relay.forwarder import LEAVING_AT_ONCE, SOUND, Rooms, in_groups, picture
+from loadtest.relay.janus_api import JanusRefusedError, JanusSession
 from loadtest.relay.janus_process import JanusProcess
 from loadtest.relay.janus_sdp import (
     NUMBER_URI,
@@ -24,6 +25,8 @@ from loadtest.traffic.transport import Hub, LightTransport, certificate_for, pro
 from media.transport.certificate import DtlsCertificate
 
 _FIRST_ROOM = 1000
+FEED_TRIES = 50
+FEED_WAIT_S = 0.1
 
 
 class Janus:
@@ -70,7 +73,7 @@ class Janus:
 
     async def close_rooms(self) -> None:
         people, self._people = self._people, []
-        await in_groups(person.leave() for person in people)
+        await in_groups((person.leave() for person in people), LEAVING_AT_ONCE)
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -130,7 +133,7 @@ class _Person:
             "room": room,
             "streams": [{"feed": publisher.feed}],
         }
-        attached = await self._session.message(self._handle, request)
+        attached = await self._attached(request)
         offer = read(attached["jsep"]["sdp"])
         number_id = 0
         for section in offer.sections:
@@ -143,6 +146,17 @@ class _Person:
         answer = {"type": "answer", "sdp": subscriber_answer(self._ourselves(), offer)}
         await self._session.message(self._handle, {"request": "start"}, answer)
         await self._connect(offer, number_id)
+
+    async def _attached(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Janus knows a feed only some time after its publisher's transport is up."""
+        for _ in range(FEED_TRIES):
+            try:
+                return await self._session.message(self._handle, request)
+            except JanusRefusedError as error:
+                if "No such feed" not in str(error):
+                    raise
+            await asyncio.sleep(FEED_WAIT_S)
+        return await self._session.message(self._handle, request)
 
     async def leave(self) -> None:
         for stream in self._streams:

@@ -6,17 +6,17 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from loadtest.cpu import usage
+from loadtest.cpu import udp_drops, usage
 from loadtest.relay.figures import Sample
 from loadtest.relay.forwarder import Forwarder
 from loadtest.traffic.engine import Totals, TrafficEngine
 
-SATURATED_S = 1.0
-PACED_S = 2.0
+SATURATED_S = 0.7
+PACED_S = 1.5
 BEGIN_S = 0.4
 """From a standing start until rates and batches are what they stay."""
 WARM_UP_S = 2.0
-SETTLE_TRIES = 8
+SETTLE_TRIES = 5
 DRAIN_S = 0.3
 """For everything under way to arrive."""
 WINDOW_LEAST = 512
@@ -84,6 +84,7 @@ async def _measure(
     frame_s: float = 0.0,
 ) -> Sample:
     engine.reset()
+    dropped = udp_drops()
     _start(engine, tracks, frame_s)
     await asyncio.sleep(BEGIN_S)
     pids = forwarder.pids()
@@ -92,18 +93,23 @@ async def _measure(
     used, last, elapsed = usage(pids) - used, engine.read(), time.perf_counter() - began
     await _stop(engine, tracks)
     end = engine.read()[0]
+    dropped = {port: count - dropped.get(port, 0) for port, count in udp_drops().items()}
+    ours = dropped.pop(engine.port, 0)
     delays = last[1] - first[1]
     return Sample(
         forwarder.name,
         *kind,
         used.cpu_ns,
+        used.main_ns,
         last[0].arrived - first[0].arrived,
         elapsed,
-        end.holes if kind[1] == "saturated" else end.lost,
+        end.holes,
         end.lost - end.holes,
         end.corrupt,
         end.stalls,
         _late(first[0], last[0]),
+        ours,
+        sum(dropped.values()),
         delays.percentile_ms(50),
         delays.percentile_ms(99),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loadtest.cpu import on_core
-from loadtest.relay.forwarder import SOUND, Rooms, in_groups, picture
+from loadtest.relay.forwarder import LEAVING_AT_ONCE, SOUND, Rooms, in_groups, picture
 from loadtest.server_process import ServerProcess
 from loadtest.traffic.participant import Directory, LightParticipant, Published
 from loadtest.traffic.tokens import TokenMaker
@@ -65,7 +65,7 @@ class Product:
 
     async def close_rooms(self) -> None:
         people, self._people = self._people, []
-        await in_groups(person.leave() for person in people)
+        await in_groups((person.leave() for person in people), LEAVING_AT_ONCE)
 
     def close(self) -> None:
         self._server.kill()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from loadtest.cpu import move, two_cores
+from loadtest.cpu import allow_sockets, move, on_core, two_cores
 from loadtest.relay import cases, figures, janus, measure
 from loadtest.relay.cases import Case
 from loadtest.relay.figures import Sample
@@ -16,6 +15,7 @@ from loadtest.relay.forwarder import LARGE, Forwarder, Rooms
 from loadtest.relay.janus_process import FIRST_PARTICIPANT, add_interface
 from loadtest.relay.product import Product
 from loadtest.report import Report, machine
+from loadtest.server_process import ServerFailedError
 from loadtest.traffic.engine import BASE_IP, TrafficEngine
 from loadtest.traffic.transport import Hub
 
@@ -31,8 +31,12 @@ def run(
     runs: int,
     conditions: dict[str, Any],
     progress: Progress,
+    keep: Callable[[], object] = lambda: None,
 ) -> None:
-    """Fill ``report``; run in a network namespace of its own."""
+    """Fill ``report``; run in a network namespace of its own.
+
+    :param keep: called after each case, so that half a run that ends badly leaves half a report.
+    """
     cores = server_core, traffic_core = two_cores()
     report.conditions |= machine() | {
         "runs": runs,
@@ -49,34 +53,49 @@ def run(
         "delay": "from the sender's clock before its system call to the kernel's timestamp at the receiver",
         **(janus.versions() | conditions if cases.JANUS in planes else conditions),
     }
-    os.sched_setaffinity(0, {traffic_core})
-    found = asyncio.run(_run(wanted, planes, runs, cores, progress))
-    report.figures["cases"] = found
-    figures.judge(report, found)
+    allow_sockets()
+    report.figures["cases"] = []
+
+    def done(found: list[dict[str, Any]]) -> None:
+        report.figures["cases"] += found
+        figures.judge(report, found)
+        keep()
+        for one in found:
+            progress(_line(one))
+
+    with on_core(traffic_core):
+        report.shortfalls += asyncio.run(_run(wanted, planes, runs, cores, progress, done))
 
 
 async def _run(
-    wanted: Sequence[Case], planes: Sequence[str], runs: int, cores: tuple[int, int], progress: Progress
-) -> list[dict[str, Any]]:
+    wanted: Sequence[Case],
+    planes: Sequence[str],
+    runs: int,
+    cores: tuple[int, int],
+    progress: Progress,
+    done: Callable[[list[dict[str, Any]]], None],
+) -> list[str]:
+    """Each case's objects go to ``done``; returns a sentence for each plane that could not be had."""
     engine = TrafficEngine(_first_address(planes))
     hub = Hub(engine)
     forwarders: list[Forwarder] = []
-    found: list[dict[str, Any]] = []
+    missing: list[str] = []
     try:
         for plane in planes:
-            forwarders.append(_forwarder(plane, hub, cores[0]))
+            try:
+                forwarders.append(_forwarder(plane, hub, cores[0]))
+            except ServerFailedError as error:
+                missing.append(f"the {plane} plane did not start: {str(error).splitlines()[-1]}")
+                progress(missing[-1])
         for case in wanted:
             samples = await _case(case, forwarders, engine, runs, cores, progress)
-            objects = figures.of_case(case, samples)
-            found += objects
-            for one in objects:
-                progress(_line(one))
+            done(figures.of_case(case, samples))
     finally:
         for forwarder in forwarders:
             forwarder.close()
         hub.close()
         engine.close()
-    return found
+    return missing
 
 
 def _first_address(planes: Sequence[str]) -> str:
@@ -127,7 +146,8 @@ async def _case(
 def _make_room(measured: Forwarder, forwarders: Sequence[Forwarder], cores: tuple[int, int]) -> None:
     """The core is the measured one's alone: what the others do meanwhile they do on the traffic's."""
     for forwarder in forwarders:
-        move(forwarder.pids(), cores[0] if forwarder is measured else cores[1])
+        here = forwarder is measured
+        move(forwarder.pids(), cores[0] if here else cores[1], aside=not here)
 
 
 def _tracks(rooms: Rooms, size: int) -> list[int]:

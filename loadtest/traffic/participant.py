@@ -73,9 +73,12 @@ class LightParticipant:
         self._recv: LightTransport | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def join(self, url: str, token: str, published: Sequence[Published] = ()) -> None:
+    async def join(
+        self, url: str, token: str, published: Sequence[Published] = (), paused: bool = False
+    ) -> None:
         """Connect, join, bring the transports up, publish; tracks stay silent until `start`.
 
+        :param paused: tracks are published paused, as by somebody who is muted.
         :raises SdkError: the server refused or was not reached.
         :raises NotConnectedError: no media transport.
         """
@@ -92,7 +95,7 @@ class LightParticipant:
         self._take(reply["consumers"])
         await asyncio.gather(*connecting)
         self.producers = await asyncio.gather(
-            *(self._publish(one, str(mid)) for mid, one in enumerate(published))
+            *(self._publish(one, str(mid), paused) for mid, one in enumerate(published))
         )
 
     def start(self, start_ns: int = 0) -> None:
@@ -138,7 +141,7 @@ class LightParticipant:
         )
         self.profile = transport.profile
 
-    async def _publish(self, published: Published, mid: str) -> str:
+    async def _publish(self, published: Published, mid: str, paused: bool) -> str:
         assert self._send is not None
         is_video = published.track.is_video
         ssrc = random.randrange(1, 1 << 31)
@@ -157,6 +160,7 @@ class LightParticipant:
                 "transportId": self._send_id,
                 "kind": "video" if is_video else "audio",
                 "source": published.source,
+                "paused": paused,
                 "rtpParameters": rtp_parameters(track, ssrc + 1),
             },
         )

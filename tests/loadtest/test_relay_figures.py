@@ -22,6 +22,7 @@ def sample(plane: str, us: float, run: int = 0, load: str = "saturated", **chang
         "load": load,
         "run": run,
         "cpu_ns": round(us * 1000 * 1_000_000),
+        "main_ns": 0,
         "arrived": 1_000_000,
         "seconds": 2.0,
         "lost": 0,
@@ -29,6 +30,8 @@ def sample(plane: str, us: float, run: int = 0, load: str = "saturated", **chang
         "corrupt": 0,
         "stalls": 0,
         "frames_late": 0,
+        "overrun": 0,
+        "server_overrun": 0,
         "delay_p50_ms": 0.1,
         "delay_p99_ms": 0.5,
     }
@@ -84,6 +87,14 @@ def test_janus_is_the_measure_at_forty_times_five_hundred_alone() -> None:
         "cm-40x500 1200 B python: ratio_to_janus is 1.01, the limit is 1",
     ]
     assert judged(of_case(CASE, [sample("janus", 10.0), sample("native", 9.0)])) == []
+
+
+def test_the_core_is_to_be_below_mediasoups_worker_in_small_rooms() -> None:
+    rooms = Case("gcm-rooms", cases.GCM, 2, 200, (1200,), 75, 3)
+    samples = [sample("native", 13.0, load="paced"), sample("python", 20.0, load="paced")]
+    assert judged(of_case(rooms, samples)) == [
+        "gcm-rooms 1200 B native: us_per_egress_packet is 13, the limit is 12.7"
+    ]
 
 
 def test_a_figure_that_could_not_be_taken_is_a_shortfall() -> None:

@@ -36,3 +36,10 @@ def test_a_missed_or_missing_figure_is_a_shortfall(value: float | None, short: b
     kept = json.loads((tmp_path / "report.json").read_text())
     assert bool(kept["shortfalls"]) is short
     assert set(kept) == {"scenario", "conditions", "figures", "shortfalls"}
+
+
+def test_what_could_not_be_measured_is_null(tmp_path: Path) -> None:
+    report = Report("x", figures={"a_ms": math.nan, "cases": [{"b_ms": math.inf, "c": 1.5}]})
+    report.write(tmp_path / "x.json")
+    written = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert written["figures"] == {"a_ms": None, "cases": [{"b_ms": None, "c": 1.5}]}

@@ -1,0 +1,102 @@
+"""Two reports side by side: what got better, what got worse. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_CONDITIONS = (
+    "case",
+    "plane",
+    "profile",
+    "fan_out",
+    "packet_bytes",
+    "load",
+    "loss_percent",
+    "rooms",
+    "name",
+    "parser",
+)
+"""Fields that say which case an object of a list is, rather than what was measured."""
+_MORE_IS_BETTER = ("per_second", "knee", "success_percent", "frames_decoded", "received", "mos")
+_NEUTRAL = ("runs", "checked", "sent", "participants", "delay_at_packets_per_second", "wakeups")
+NOISE_PERCENT = 5.0
+"""Differences below it are what the same thing shows when it is measured twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One figure in both reports."""
+
+    name: str
+    before: float
+    after: float
+
+    @property
+    def percent(self) -> float | None:
+        """Growth; None from nothing to something."""
+        return 100 * (self.after - self.before) / abs(self.before) if self.before else None
+
+    @property
+    def verdict(self) -> str:
+        """``better``, ``worse``, or empty where it is noise or no matter of good or bad."""
+        last = self.name.rpartition(" ")[2]
+        percent = self.percent
+        if any(word in last for word in _NEUTRAL) and not last.startswith("knee"):
+            return ""
+        if self.before == self.after or (percent is not None and abs(percent) < NOISE_PERCENT):
+            return ""
+        grew = self.after > self.before
+        return "better" if grew == any(word in last for word in _MORE_IS_BETTER) else "worse"
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
+    """Every numeric figure that both reports have, in the order of the second.
+
+    :raises ValueError: they are of different scenarios.
+    """
+    if before.get("scenario") != after.get("scenario"):
+        raise ValueError(f"one report is of {before.get('scenario')}, the other of {after.get('scenario')}")
+    old = dict(_numbers(before.get("figures", {}), ""))
+    return [
+        Difference(name, old[name], value)
+        for name, value in _numbers(after.get("figures", {}), "")
+        if name in old
+    ]
+
+
+def changed_conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What was not the same, one line each: figures are to be read with it."""
+    old, new = before.get("conditions", {}), after.get("conditions", {})
+    return [
+        f"{key}: {old.get(key)} -> {new.get(key)}"
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key)
+    ]
+
+
+def table(found: list[Difference]) -> list[str]:
+    """For a terminal."""
+    width = max((len(one.name) for one in found), default=0)
+    return [
+        f"{one.name:<{width}}  {one.before:>12g} {one.after:>12g} "
+        f"{'' if one.percent is None else format(one.percent, '+.1f') + ' %':>10}  {one.verdict}".rstrip()
+        for one in found
+    ]
+
+
+def _numbers(figures: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:
+    for key, value in figures.items():
+        if isinstance(value, bool) or key == "timeline":
+            continue
+        if isinstance(value, int | float):
+            yield f"{prefix}{key}", float(value)
+        elif isinstance(value, Mapping):
+            yield from _numbers(value, f"{prefix}{key} ")
+        elif isinstance(value, list):
+            for one in value:
+                if isinstance(one, Mapping):
+                    which = " ".join(str(one[name]) for name in _CONDITIONS if name in one)
+                    rest = {name: item for name, item in one.items() if name not in _CONDITIONS}
+                    yield from _numbers(rest, f"{prefix}{which} ")

@@ -1,0 +1,167 @@
+"""Light ECG devices and viewers: the real sockets, with samples that were made once."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import struct
+import time
+import uuid
+import zlib
+from dataclasses import dataclass, field
+
+import aiohttp
+import numpy as np
+
+from clients.sdk.errors import ConnectionLost
+from clients.sdk.signals import PUBLISH_PATH, VIEW_PATH
+from loadtest.rooms.scenario_file import Device
+from media.signals import wire
+from media.signals.descriptor import Lead, StreamDescriptor
+from media.signals.frames import Frame, encode
+
+_CODES = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+_SEQUENCE = struct.Struct("<QQ")
+_SEQUENCE_AT = 20
+_CRC = struct.Struct("<I")
+_BLOCKS = 10
+"""Different frames before they come again: a second, one heartbeat."""
+
+
+@dataclass(slots=True)
+class SignalCounts:
+    """Of all devices and viewers of a run."""
+
+    sent: int = 0
+    received: int = 0
+    lost: int = 0
+    """Frames that a viewer's sequence numbers left out."""
+    late: int = 0
+    """Frames that the device sent more than a frame's time late."""
+    closed: list[str] = field(default_factory=list)
+    """Why sockets ended before their time."""
+    delays_s: list[float] = field(default_factory=list)
+    """From a frame's device time to a viewer."""
+
+    def note_lost(self, reason: str) -> None:
+        self.closed.append(reason)
+
+
+class LightDevice:
+    """One ECG: announces itself, then sends on the clock's grid."""
+
+    def __init__(self, device: Device, http: aiohttp.ClientSession, counts: SignalCounts) -> None:
+        leads = tuple(Lead(code, scale=1.25) for code in _CODES[: device.leads])
+        self._descriptor = StreamDescriptor(
+            str(uuid.uuid4()), device.kind, "load", device.samples_per_second, leads
+        )
+        self._interval = 1 / device.frames_per_second
+        self._frames = _frames(device, self._descriptor)
+        self._http = http
+        self._counts = counts
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, url: str, token: str, phase: float) -> None:
+        """Announce and begin; ``phase`` (0..1) is the place in the frame's interval.
+
+        :raises ConnectionLost: not accepted.
+        """
+        self._socket = socket = await self._http.ws_connect(url + PUBLISH_PATH)
+        await socket.send_str(wire.announce(token, self._descriptor))
+        reply = wire.parse_reply(str((await socket.receive()).data))
+        if not isinstance(reply, wire.Accepted):
+            raise ConnectionLost(f"the announcement was not accepted: {reply}")
+        self._tasks = [
+            asyncio.create_task(self._send(socket, phase), name="ecg"),
+            asyncio.create_task(self._read(socket), name="ecg acknowledgements"),
+        ]
+
+    async def stop(self) -> None:
+        """Close without a word; idempotent."""
+        await _stop(self._tasks, self._socket)
+        self._tasks, self._socket = [], None
+
+    async def _send(self, socket: aiohttp.ClientWebSocketResponse, phase: float) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + phase * self._interval
+        sequence = 0
+        while True:
+            delay = due - loop.time()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            elif -delay > self._interval:
+                self._counts.late += 1
+            frame = self._frames[sequence % len(self._frames)]
+            _SEQUENCE.pack_into(frame, _SEQUENCE_AT, sequence, time.time_ns())
+            _CRC.pack_into(frame, len(frame) - 4, zlib.crc32(memoryview(frame)[:-4]))
+            try:
+                await socket.send_bytes(bytes(frame))
+            except (ConnectionError, aiohttp.ClientError) as error:
+                self._counts.note_lost(f"device: {type(error).__name__}")
+                return
+            self._counts.sent += 1
+            sequence += 1
+            due += self._interval
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.TEXT and '"error"' in message.data[:40]:
+                self._counts.note_lost(f"device: {message.data[:120]}")
+
+
+class LightViewer:
+    """Watches a room's signals and counts."""
+
+    def __init__(self, http: aiohttp.ClientSession, counts: SignalCounts) -> None:
+        self._http = http
+        self._counts = counts
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, url: str, token: str) -> None:
+        self._socket = await self._http.ws_connect(url + VIEW_PATH)
+        await self._socket.send_str(wire.watch(token))
+        self._tasks = [asyncio.create_task(self._read(self._socket), name="viewer")]
+
+    async def stop(self) -> None:
+        """Idempotent."""
+        await _stop(self._tasks, self._socket)
+        self._tasks, self._socket = [], None
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        counts = self._counts
+        began = time.time_ns()
+        last: dict[bytes, int] = {}
+        async for message in socket:
+            if message.type is not aiohttp.WSMsgType.BINARY:
+                continue
+            stream = message.data[4:20]
+            sequence, device_ns = _SEQUENCE.unpack_from(message.data, _SEQUENCE_AT)
+            counts.received += 1
+            counts.lost += max(0, sequence - last.get(stream, sequence - 1) - 1)
+            last[stream] = sequence
+            if device_ns > began:  # what came before is the strip of the last seconds
+                counts.delays_s.append((time.time_ns() - device_ns) / 1e9)
+        if socket.close_code not in (None, aiohttp.WSCloseCode.OK, 1006):
+            counts.note_lost(f"viewer: closed with {socket.close_code}")
+
+
+async def _stop(tasks: list[asyncio.Task[None]], socket: aiohttp.ClientWebSocketResponse | None) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    if socket is not None:
+        await socket.close()
+
+
+def _frames(device: Device, descriptor: StreamDescriptor) -> list[bytearray]:
+    """A heartbeat cut into frames; sequence, time and CRC are written into them as they are sent."""
+    count = round(device.samples_per_second / device.frames_per_second)
+    times = np.arange(count * _BLOCKS) / (count * _BLOCKS)
+    beat = 80 * np.sin(2 * math.pi * times) + 900 * np.exp(-(((times - 0.4) / 0.012) ** 2))
+    samples = np.stack([beat * (0.4 + lead / 10) for lead in range(device.leads)], axis=1).astype(np.int16)
+    return [
+        bytearray(encode(Frame.of(descriptor, 0, 0, samples[block * count : (block + 1) * count])))
+        for block in range(_BLOCKS)
+    ]

@@ -1,0 +1,265 @@
+"""Opens rooms by a scenario, holds them, measures, looks for the knee."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from loadtest.cpu import Usage, allow_sockets, on_core, two_cores, usage
+from loadtest.report import Report, machine
+from loadtest.rooms import figures
+from loadtest.rooms.figures import Held, Until
+from loadtest.rooms.room import LightRoom, Surroundings
+from loadtest.rooms.scenario_file import Scenario
+from loadtest.rooms.watch import Watch
+from loadtest.rooms.witness import Witnesses
+from loadtest.server_process import ServerProcess
+from loadtest.traffic.engine import TrafficEngine
+from loadtest.traffic.tokens import TokenMaker
+from loadtest.traffic.transport import Hub, certificate_for
+
+Progress = Callable[[str], None]
+SETTLE_S = 3.0
+"""After the last room opened, until bandwidth estimates and caches are what they stay."""
+STEP_ROOMS = 25
+STEP_SECONDS = 8.0
+WARM_ROOMS = 1
+
+
+@dataclass(slots=True)
+class Options:
+    """How a run is made.
+
+    :param plane: the configuration's ``media.plane``.
+    :param witnesses: two Chromium pages stand beside the rooms.
+    :param until: look for the knee: rooms are added by `STEP_ROOMS` until it is reached.
+    """
+
+    plane: str
+    witnesses: bool = False
+    until: Until | None = None
+
+
+def run(report: Report, scenario: Scenario, options: Options, progress: Progress) -> None:
+    """Fill ``report``, shortfalls of the ordinary thresholds included; in a network namespace of its own."""
+    server_core, traffic_core = two_cores()
+    report.conditions |= machine() | {
+        "scenario_file": scenario.name,
+        "plane": options.plane,
+        "rooms_per_second": scenario.rooms_per_second,
+        "hold_seconds": scenario.hold_seconds,
+        "people_a_room": scenario.people,
+        "signal_viewers_a_room": scenario.viewers,
+        "cores": f"server on {server_core}, traffic on {traffic_core}",
+        "network": "loopback in a namespace of its own",
+        "participants": "full signaling, ICE, DTLS (AES-128-GCM), RTCP with transport-wide feedback; every "
+        "packet is opened and compared with what was sent",
+        "delay": "from the sender's clock before its system call to the kernel's timestamp at the receiver",
+    }
+    allow_sockets()
+    with (
+        on_core(traffic_core),
+        tempfile.TemporaryDirectory(prefix="huizhen-rooms-") as directory,
+    ):
+        data = Path(directory) / "data"
+        with on_core(server_core):
+            settings = {"HUIZHEN_MEDIA_PLANE": options.plane}
+            server = ServerProcess(data, ["--no-devices"], settings=settings)
+        try:
+            witnesses = Witnesses(server.url) if options.witnesses else None
+            asyncio.run(_Run(report, scenario, options, server, data, progress).go())
+            if witnesses is not None:
+                report.figures["witnesses"] = witnesses.stop()
+        finally:
+            server.kill()
+
+
+class _Run:
+    """One run against one server."""
+
+    def __init__(
+        self,
+        report: Report,
+        scenario: Scenario,
+        options: Options,
+        server: ServerProcess,
+        data: Path,
+        progress: Progress,
+    ) -> None:
+        self._report = report
+        self._scenario = scenario
+        self._options = options
+        self._server = server
+        self._data = data
+        self._progress = progress
+        self._rooms: list[LightRoom] = []
+        self._opened = 0
+
+    async def go(self) -> None:
+        engine = TrafficEngine()
+        hub = Hub(engine)
+        async with AsyncExitStack() as stack:
+            stack.callback(engine.close)
+            stack.callback(hub.close)
+            http = await stack.enter_async_context(
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+            )
+            self._around = Surroundings(
+                self._scenario,
+                self._server.url,
+                TokenMaker(self._data),
+                hub,
+                certificate_for(None),
+                http,
+            )
+            stack.push_async_callback(self._close_all)
+            self._engine = engine
+            await self._warm()
+            self._empty = self._usage()
+            engine.reset()
+            watch = Watch(engine, [self._server.pid], lambda: len(self._rooms), self._progress)
+            stack.push_async_callback(watch.stop)
+            if self._options.until is None:
+                await self._hold_all()
+            else:
+                await self._find_knee(self._options.until)
+            self._report.figures["timeline"] = [moment.as_json() for moment in watch.moments]
+
+    async def _warm(self) -> None:
+        """A first room pays for imports and caches, as yesterday's did."""
+        await self._open(WARM_ROOMS)
+        await asyncio.sleep(1.0)
+        await self._close_all()
+        self._around.joins.seconds.clear()
+        self._around.signals.delays_s.clear()
+        self._around.signals.sent = self._around.signals.received = 0
+
+    async def _hold_all(self) -> None:
+        scenario = self._scenario
+        churn = asyncio.create_task(self._replace(), name="churn") if scenario.stay_seconds else None
+        before, ours = self._usage(), usage([os.getpid()])
+        await self._open(scenario.rooms)
+        people = scenario.rooms * scenario.people
+        opening = self._engine.read()[1]
+        opening_ms = (self._usage() - before).cpu_ns / 1e6 / people
+        traffic_ms = (usage([os.getpid()]) - ours).cpu_ns / 1e6 / people
+        await asyncio.sleep(SETTLE_S)
+        held = await self._hold(scenario.hold_seconds)
+        if churn is not None:
+            churn.cancel()
+            await asyncio.gather(churn, return_exceptions=True)
+        self._figures(held)
+        figures_ = self._report.figures
+        figures_["opening_delay_p99_ms"] = round(opening.percentile_ms(99), 3)
+        figures_["opening_cpu_ms_per_participant"] = round(opening_ms, 2)
+        figures_["opening_traffic_cpu_ms_per_participant"] = round(traffic_ms, 2)
+
+    async def _find_knee(self, until: Until) -> None:
+        steps: list[dict[str, Any]] = []
+        while len(self._rooms) < self._scenario.rooms:
+            self._around.joins.seconds.clear()
+            lost_before = self._engine.read()[0].holes
+            await self._open(min(STEP_ROOMS, self._scenario.rooms - len(self._rooms)))
+            await asyncio.sleep(SETTLE_S)
+            held = await self._hold(STEP_SECONDS)
+            step = self._of_now(held)
+            step["added_delay_p99_ms"] = step["held_delay_p99_ms"]
+            step["lost_packets"] = self._engine.read()[0].holes - lost_before
+            steps.append(step)
+            self._progress(f"step: {step}")
+            if until.reached(step):
+                break
+        self._report.figures |= {
+            "knee_rooms": figures.knee(steps, until),
+            "knee_is_a_bound": not until.reached(steps[-1]),
+            "steps": steps,
+        }
+        self._report.conditions["until"] = f"{until.figure}={until.limit:g}"
+
+    def _figures(self, held: Held) -> None:
+        totals, delays = self._engine.read()
+        signals = self._around.signals
+        self._report.figures |= self._of_now(held) | {
+            "lost_packets": totals.holes,
+            "delivered_percent": figures.share(totals.arrived, totals.expected),
+            "corrupt_packets": totals.corrupt,
+            "silent_streams": totals.silent_streams,
+            "added_delay_p50_ms": round(delays.percentile_ms(50), 3),
+            "added_delay_p99_ms": round(delays.percentile_ms(99), 3),
+            "packets_checked": totals.checked,
+            "retransmissions_asked": totals.nacked,
+            "traffic_frames_late": totals.frames_late,
+            "signaling_lost": sum(room.gone for room in self._rooms),
+        }
+        if self._scenario.devices:
+            self._report.figures |= figures.of_signals(signals)
+        for reason in [*self._around.joins.failures[:5], *signals.closed[:5]]:
+            self._progress(f"failed: {reason}")
+
+    def _of_now(self, held: Held) -> dict[str, Any]:
+        joins = self._around.joins
+        people = len(self._rooms) * self._scenario.people
+        return figures.of_rooms(
+            len(self._rooms), people, held, self._empty.memory_bytes, self._usage().memory_bytes
+        ) | figures.of_joins(joins.seconds, len(joins.failures))
+
+    async def _hold(self, seconds: float) -> Held:
+        began, used, (totals, delays) = time.perf_counter(), self._usage(), self._engine.read()
+        await asyncio.sleep(seconds)
+        elapsed, now = time.perf_counter() - began, self._usage() - used
+        last, last_delays = self._engine.read()
+        delays = last_delays - delays
+        return Held(
+            elapsed,
+            now.cpu_ns,
+            now.main_ns,
+            now.wakeups,
+            last.arrived - totals.arrived,
+            last.expected - totals.expected,
+            delays.percentile_ms(50),
+            delays.percentile_ms(99),
+        )
+
+    async def _open(self, count: int) -> None:
+        """Open rooms at the scenario's pace and wait until the last one stands."""
+        opening = []
+        began = time.monotonic()
+        for place in range(count):
+            await asyncio.sleep(max(0.0, began + place / self._scenario.rooms_per_second - time.monotonic()))
+            opening.append(asyncio.create_task(self._open_one(), name="room"))
+        await asyncio.gather(*opening)
+
+    async def _open_one(self) -> None:
+        self._opened += 1
+        room = LightRoom(f"load-{self._opened}", self._opened, self._around)
+        self._rooms.append(room)
+        await room.open()
+
+    async def _replace(self) -> None:
+        """People come and go: the oldest room ends, another opens."""
+        while True:
+            await asyncio.sleep(self._scenario.stay_seconds / self._scenario.rooms)
+            if len(self._rooms) == self._scenario.rooms:
+                await self._rooms.pop(0).close()
+                await self._open_one()
+
+    async def _close_all(self) -> None:
+        rooms, self._rooms = self._rooms, []
+        for group in _groups(rooms, 20):
+            await asyncio.gather(*(room.close() for room in group))
+
+    def _usage(self) -> Usage:
+        return usage([self._server.pid])
+
+
+def _groups(rooms: Sequence[LightRoom], size: int) -> list[Sequence[LightRoom]]:
+    return [rooms[at : at + size] for at in range(0, len(rooms), size)]
