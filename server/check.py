@@ -19,6 +19,7 @@ from typing import Any
 
 from clients.sdk.api import ApiClient
 from clients.sdk.errors import RequestRefused
+from media import native
 from media.clock import Clock
 from server.check_consult import CONSULT_STEPS, ConsultCheck
 from server.check_report import CheckFailedError, CheckSkippedError, Report, Step
@@ -30,9 +31,10 @@ _STOP_S = 15.0  # recordings are finalised
 CONFIG: Step = ("configuration is readable", "配置可读")
 START: Step = ("the server runs", "服务器运行")
 READY: Step = ("database answers, media port is bound", "数据库与媒体端口就绪")
+PLANE: Step = ("which media plane moves the packets", "媒体转发平面")
 WRONG_PASSWORD: Step = ("a wrong password is refused", "错误密码被拒绝")
 FOREIGN_TOKEN: Step = ("a foreign token is refused", "伪造凭证被拒绝")
-ALL_STEPS: tuple[Step, ...] = (CONFIG, START, READY, WRONG_PASSWORD, FOREIGN_TOKEN, *CONSULT_STEPS)
+ALL_STEPS: tuple[Step, ...] = (CONFIG, START, READY, PLANE, WRONG_PASSWORD, FOREIGN_TOKEN, *CONSULT_STEPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,20 @@ async def _check_server(options: CheckOptions, report: Report, url: str) -> None
         async with report.step(*READY) as notes:
             ready = json.loads(await api.fetch("GET", "/readyz") or b"{}")
             notes.append(f"UDP {ready['mediaPort']}")
+        async with report.step(*PLANE) as notes:
+            notes += _plane(ready["mediaPlane"], self_started=options.url is None)
         for step, refused in ((WRONG_PASSWORD, _wrong_password), (FOREIGN_TOKEN, _foreign_token)):
             with suppress(CheckSkippedError):
                 async with report.step(*step) as notes:
                     notes.append(await refused(api))
     consult = ConsultCheck(report, url, options.password, options.seconds, options.tls_verify)
     await consult.run()
+
+
+def _plane(name: str, self_started: bool) -> list[str]:
+    """Its name; and where the compiled one could not be used on this machine, why."""
+    problem = native.problem() if self_started else None
+    return [name] if problem is None else [name, f"media._native: {problem}"]
 
 
 async def _wrong_password(api: ApiClient) -> str:

@@ -19,7 +19,10 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-enum { ENGINE_BATCH = 64, ENGINE_OUT_SLOTS = 256, ENGINE_CHECKS = 256 };
+enum { ENGINE_BATCH = 64, ENGINE_OUT_SLOTS = 256, ENGINE_CHECKS = 256, ENGINE_NICE = -10 };
+
+/* Of the thread's turns on a core: the shortest that the kernel takes. */
+#define ENGINE_SLICE_NS 100000
 
 /* What comes so soon after a check from an address that is not known yet waits behind the check in Python. */
 #define ENGINE_EARLY_NS 200000000

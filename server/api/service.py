@@ -20,10 +20,11 @@ class HealthOut(ApiModel):
 
 
 class ReadyOut(ApiModel):
-    """``media_port``: the UDP port that must be reachable from browsers."""
+    """``media_port``: the UDP port that browsers must reach; ``media_plane``: what moves packets."""
 
     status: Literal["ok"] = "ok"
     media_port: int
+    media_plane: Literal["python", "native"]
 
 
 @endpoint("GET", "/healthz", summary="The process answers", public=True)
@@ -37,7 +38,8 @@ async def readyz(ctx: RequestContext) -> ReadyOut:
         await ctx.session.execute(text("SELECT 1"))
     except SQLAlchemyError:
         raise LocalProtocolError(NOT_READY, "database") from None
-    return ReadyOut(media_port=ctx.services.media_socket.port)
+    socket = ctx.services.media_socket
+    return ReadyOut(media_port=socket.port, media_plane=socket.plane)
 
 
 @endpoint("GET", "/metrics", summary="Figures for Prometheus", public=True, media_type="text/plain")

@@ -22,7 +22,11 @@ from tests.server.running import CallerFactory
 async def test_alive_and_ready(caller: CallerFactory, server: Server) -> None:
     someone = await caller(None)
     assert await someone.get("/healthz") == {"status": "ok"}
-    assert await someone.get("/readyz") == {"status": "ok", "mediaPort": server.services.media_socket.port}
+    assert await someone.get("/readyz") == {
+        "status": "ok",
+        "mediaPort": server.services.media_socket.port,
+        "mediaPlane": server.services.media_socket.plane,
+    }
 
 
 async def test_a_database_that_is_gone_is_not_ready(server: Server, caller: CallerFactory) -> None:
