@@ -217,7 +217,7 @@ static PyObject *layer_replaced(PyObject *object, PyObject *index) {
     if (!layer)
         return NULL;
     rule_layer_replaced(layer);
-    layer->news.kinds &= ~(unsigned)RULE_KEY_WANTED; /* who calls wants it himself */
+    layer->news.kinds &= ~(unsigned)(RULE_KEY_WANTED | RULE_KEY_CAME); /* who calls does it himself */
     return leave(self, PyBool_FromLong(layer->live > 0));
 }
 

@@ -135,6 +135,8 @@ def _resend(subscription: PlainSubscription, packet: MediaPacket, entry: rewrite
     egress = subscription.egress
     send_time = rewrite.abs_send_time(now)
     rewrite.write(packet, egress, sequence, timestamp, picture_id, tl0, send_time)
+    if not subscription.numbered:
+        rewrite.clear_number(packet)
     data = packet.data
     if egress.removed_extensions and packet.extension_profile:
         data = rewrite.without_extensions(data, parse_header(data), egress.removed_extensions)

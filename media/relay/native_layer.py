@@ -206,7 +206,11 @@ class NativeLayer(Layer):
             self.open.bind(self.index, ssrc, is_rtx)
 
     def replaced(self, now: float) -> None:
-        if self.open is not None and self.open.replaced(self.index) and self.keyed:
+        if self.open is None:
+            return
+        if not self.open.replaced(self.index):
+            self.keyframes.satisfied()  # nobody takes it any more
+        elif self.keyed:
             self.keyframes.want(now)
 
     def close(self, last: ClosedTable) -> None:

@@ -129,6 +129,8 @@ def deliver(
     sequence = rewrite.rewrite(packet, egress, layer, send_time)
     if sequence < 0:
         return
+    if not subscription.numbered:
+        rewrite.clear_number(packet)
     data = packet.data
     if egress.removed_extensions and packet.extension_profile:
         data = rewrite.without_extensions(data, parse_header(data), egress.removed_extensions)

@@ -355,6 +355,17 @@ def write(
         data[at + 2] = send_time & 0xFF
 
 
+def clear_number(packet: MediaPacket) -> None:
+    """For a receiver that is not numbered: what another one's number left in the shared packet goes.
+
+    Its extension ids are blanked for such a receiver, but an element behind one that ends the reading is not
+    found then (id 15, RFC 8285 section 4.2).
+    """
+    at = packet.number_at
+    if at >= 0:
+        packet.data[at] = packet.data[at + 1] = 0
+
+
 def without_extensions(data: bytearray, header: RtpHeader, removed: frozenset[int]) -> bytearray:
     """A copy for a receiver that knows fewer extensions than the router."""
     copy = bytearray(data)
