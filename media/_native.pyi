@@ -231,6 +231,9 @@ class RulePeer:
 
     def drain(self, now: float) -> None: ...
     def set_target(self, bps: float) -> None: ...
+    def say_twice(self, twice: bool) -> None:
+        """Whether each voice goes again some packets later."""
+
     def state(self) -> tuple[int, int, int, int, int, float, int]:
         """(malformed, unrouted, overflowed, waiting, left out, when the first may leave, next number)."""
 
@@ -306,6 +309,7 @@ class RuleSubscription:
         removed_extensions: tuple[int, ...],
         plain_type: int,
         rtx: tuple[int, int, int] | None,
+        voice: bool = False,
     ) -> RuleSubscription: ...
     def close(self) -> int: ...
     def aim(self, layer: int) -> int: ...

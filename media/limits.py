@@ -112,12 +112,9 @@ RELAY_PARKED_PACKETS = 256  # of one publisher, until Python has said whose they
 RELAY_HISTORY_PACKETS = 1024  # kept for retransmission, per layer: 1.5 s of 6 Mbit/s at 1200 bytes
 RELAY_HISTORY_S = 1.5  # older is of no use: a receiver gives up a frame after about a second
 RELAY_SENT_PACKETS = 1024  # numbers remembered per consumer, to find a packet again; a power of two
-VOICE_SENT_PACKETS = (
-    32  # of a voice, kept as they were sent: 0.64 s, a power of two; later is too late to be heard
-)
-VOICE_TWICE_AFTER = (
-    2  # packets: a voice on a lossy line goes again after 40 ms, past most bursts, before it is played
-)
+VOICE_SENT_PACKETS = 32  # of a voice, kept as they were sent: 0.64 s, a power of two; later is too late
+VOICE_KEPT_BYTES = 600  # of such a packet: Opus at 128 kbit/s, twice in RED, with header extensions
+VOICE_TWICE_AFTER = 2  # packets: 40 ms, past most bursts of loss and before it is played
 VOICE_TWICE_LOSS = 0.03  # from here on a line is lossy: one packet in 33 is heard
 VOICE_TWICE_S = 10.0  # and stays so; seen from the sender, loss looks smaller while voices go twice
 VOICE_TWICE_LEAST_BPS = 200_000  # below it the line has no room for 60 kbit/s that may bring nothing

@@ -208,7 +208,9 @@ struct rule_producer *rule_producer_new(struct rule_peer *peer, const struct rul
         layer->index = index;
         layer->clock_rate = clock_rate;
         layer->asks_again = asks_again;
+        layer->voice = ingress->codec == RULE_OPUS;
         rule_layer_init(layer);
+        layer->missing.voice = layer->voice;
     }
     producer->next = peer->producers;
     peer->producers = producer;
@@ -284,6 +286,7 @@ void rule_subscription_free(struct rule_subscription *subscription) {
     rule_numbers_free(&subscription->egress.sequences);
     rule_numbers_free(&subscription->egress.pictures);
     free(subscription->egress.sent);
+    free(subscription->spoken);
     subscription->producer->consumers--;
     subscription->outlet->subscriptions--;
     free(subscription);

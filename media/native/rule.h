@@ -45,6 +45,11 @@ struct rule_limits {
     int missing_tries;      /* NACK_MAX_TRIES */
     double missing_age_s;   /* NACK_MAX_AGE_S */
     double missing_retry_s; /* NACK_MIN_RETRY_S */
+    double voice_age_s;     /* VOICE_NACK_MAX_AGE_S */
+    double voice_retry_s;   /* VOICE_NACK_RETRY_S */
+    int voice_sent;         /* VOICE_SENT_PACKETS, a power of two */
+    int voice_bytes;        /* VOICE_KEPT_BYTES */
+    int voice_twice_after;  /* VOICE_TWICE_AFTER */
     int rtx_per_second;     /* RTX_PER_SECOND */
     double rtx_repeat_s;    /* RTX_REPEAT_S */
     double freeze_s;        /* FREEZE_S */

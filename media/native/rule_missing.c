@@ -17,8 +17,10 @@ void rule_missing_free(struct rule_missing *missing) {
 
 void rule_missing_reset(struct rule_missing *missing) {
     struct rule_missing_entry *entries = missing->entries;
+    bool voice = missing->voice;
     rule_missing_init(missing);
     missing->entries = entries;
+    missing->voice = voice;
 }
 
 static void give_up(struct rule_missing *missing) {
@@ -55,6 +57,18 @@ static int find(const struct rule_missing *missing, int64_t sequence) {
     return low < missing->count && missing->entries[low].sequence == sequence ? low : -1;
 }
 
+bool rule_missing_asked(const struct rule_missing *missing, int64_t sequence) {
+    int index = find(missing, sequence);
+    return index >= 0 && missing->entries[index].tries > 0;
+}
+
+/* The first round trip replaces the guess, later ones are averaged. */
+static void measured(struct rule_missing *missing, double seconds) {
+    double weight = missing->round_trip_known ? ROUND_TRIP_WEIGHT : 1.0;
+    missing->round_trip_known = true;
+    missing->round_trip += weight * (seconds - missing->round_trip);
+}
+
 /* Note a packet; true when it is news: newer than all, or one that was missing. */
 bool rule_missing_arrived(struct rule *rule, struct rule_missing *missing, int64_t sequence, double now, bool again) {
     if (!missing->known || sequence > missing->newest) {
@@ -71,7 +85,7 @@ bool rule_missing_arrived(struct rule *rule, struct rule_missing *missing, int64
         return false;
     struct rule_missing_entry *entry = &missing->entries[index];
     if (again && entry->tries == 1) /* asked once: the answer is to that one request */
-        missing->round_trip += ROUND_TRIP_WEIGHT * (now - entry->since - missing->round_trip);
+        measured(missing, now - entry->since);
     missing->count--;
     memmove(entry, entry + 1, (size_t)(missing->count - index) * sizeof *entry);
     if (!missing->count)
@@ -83,14 +97,16 @@ int rule_missing_take(struct rule *rule, struct rule_missing *missing, int64_t *
     const struct rule_limits *limits = &rule->limits;
     if (now < missing->due)
         return 0;
-    double retry = 1.5 * missing->round_trip;
+    double age = missing->voice ? limits->voice_age_s : limits->missing_age_s;
+    double least = missing->voice ? limits->voice_retry_s : limits->missing_retry_s;
+    double retry = (missing->voice ? 0.5 : 1.5) * missing->round_trip;
     int asked = 0, kept = 0;
-    if (retry < limits->missing_retry_s)
-        retry = limits->missing_retry_s;
+    if (retry < least)
+        retry = least;
     missing->due = INFINITY;
     for (int index = 0; index < missing->count; index++) {
         struct rule_missing_entry entry = missing->entries[index];
-        if (entry.tries >= limits->missing_tries || now - entry.since > limits->missing_age_s) {
+        if (entry.tries >= limits->missing_tries || now - entry.since > age) {
             missing->lost_for_good = true;
             continue;
         }

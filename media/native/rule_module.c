@@ -65,6 +65,7 @@ static const struct {
     INTEGER(packet_bytes), INTEGER(pool_packets), INTEGER(parked_packets), INTEGER(history_packets), REAL(history_s),
     INTEGER(sent_packets), INTEGER(drops), INTEGER(max_step), INTEGER(padding_history), INTEGER(missing_most),
     INTEGER(missing_tries), REAL(missing_age_s), REAL(missing_retry_s), INTEGER(rtx_per_second), REAL(rtx_repeat_s),
+    REAL(voice_age_s), REAL(voice_retry_s), INTEGER(voice_sent), INTEGER(voice_bytes), INTEGER(voice_twice_after),
     REAL(freeze_s), INTEGER(estimate_sent), REAL(pace_factor), REAL(pace_long_factor), REAL(pace_burst_s),
     REAL(pace_long_s), REAL(pace_queue_s), INTEGER(pace_queue_bytes), INTEGER(pace_queue_packets), INTEGER(arrivals),
     INTEGER(feedback_packets), REAL(feedback_s), INTEGER(levels), INTEGER(consumers),
@@ -96,8 +97,8 @@ static bool read_limits(PyObject *mapping, struct rule_limits *limits) {
         else
             memcpy(field, &(int){(int)value}, sizeof(int));
     }
-    int sent = limits->sent_packets, estimate = limits->estimate_sent;
-    if (sent & (sent - 1) || estimate & (estimate - 1) || limits->packet_bytes > 16000) {
+    int sent = limits->sent_packets, estimate = limits->estimate_sent, voice = limits->voice_sent;
+    if (sent & (sent - 1) || estimate & (estimate - 1) || voice & (voice - 1) || limits->packet_bytes > 16000) {
         PyErr_SetString(PyExc_ValueError, "a ring's size is a power of two, a packet's below 16 kB");
         return false;
     }

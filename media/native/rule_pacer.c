@@ -221,6 +221,30 @@ bool rule_commit(struct rule_peer *peer, uint8_t *room, size_t size, int number_
     return true;
 }
 
+static void doubt(struct rule_peer *peer, uint16_t number) {
+    int most = peer->rule->limits.estimate_sent;
+    struct rule_sent_number *entry = peer->sent ? &peer->sent[number & (most - 1)] : NULL;
+    if (entry && entry->size > 0 && (uint16_t)(peer->number - 1 - number) < most)
+        entry->size = 0;
+}
+
+bool rule_repeat(struct rule_peer *peer, const uint8_t *packet, size_t size, int number_at, double now) {
+    const struct rule_sink *sink = &peer->rule->sink;
+    uint8_t *room = rule_reserve(peer, size);
+    if (!room)
+        return false;
+    memcpy(room, packet, size);
+    if (!sink->commit(sink->context, peer->out, size))
+        return false;
+    peer->rule->stats.sent++;
+    if (number_at >= 0) {
+        doubt(peer, rule_get16(packet + number_at));
+        if (peer->pacer.pace > 0)
+            spend(&peer->pacer, &peer->rule->limits, size, now);
+    }
+    return true;
+}
+
 void rule_drain(struct rule *rule, struct rule_peer *peer, double now) {
     uint32_t send_time = rule_send_time(now);
     while (peer->pacer.count && now >= peer->pacer.opens_at) {

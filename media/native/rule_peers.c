@@ -162,6 +162,15 @@ static PyObject *peer_set_target(PyObject *object, PyObject *target) {
     return leave_none(self);
 }
 
+static PyObject *peer_say_twice(PyObject *object, PyObject *twice) {
+    int is_true = PyObject_IsTrue(twice);
+    struct peer_object *self = is_true < 0 ? NULL : open_peer(object);
+    if (!self)
+        return NULL;
+    self->peer->voices_twice = is_true;
+    return leave_none(self);
+}
+
 /* state() -> (malformed, unrouted, overflowed, waiting, left out, when the first that waits may leave, number) */
 static PyObject *peer_state(PyObject *object, PyObject *nothing) {
     (void)nothing;
@@ -293,6 +302,7 @@ static PyMethodDef peer_methods[] = {
     {"resume", peer_resume, METH_O, NULL},
     {"drain", peer_drain, METH_O, NULL},
     {"set_target", peer_set_target, METH_O, NULL},
+    {"say_twice", peer_say_twice, METH_O, NULL},
     {"state", peer_state, METH_NOARGS, NULL},
     {"acknowledge", peer_acknowledge, METH_VARARGS, NULL},
     {"set_feedback", peer_set_feedback, METH_VARARGS, NULL},

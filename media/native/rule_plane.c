@@ -67,8 +67,15 @@ void rule_deliver(struct rule_subscription *subscription, struct rule_layer *lay
     size_t size = rule_write(packet, egress, &written, send_time, room, 0);
     if (egress->plain_type >= 0 && packet->primary_at >= 0)
         size = leave_newest(packet, egress->plain_type, room, size);
-    if (!rule_commit(subscription->outlet, room, size, subscription->numbered ? packet->number_at : -1, now))
-        subscription->refused++;
+    int number_at = subscription->numbered ? packet->number_at : -1;
+    struct rule_spoken *kept = rule_keep(subscription, written.out, room, size, number_at);
+    if (rule_commit(subscription->outlet, room, size, number_at, now)) {
+        rule_kept(subscription, kept, now);
+        return;
+    }
+    subscription->refused++;
+    if (kept)
+        kept->size = 0;
 }
 
 /* Give one packet to every subscription that is on this layer, or may begin with this packet (plane.forward). */
@@ -118,7 +125,7 @@ static bool forward_new(struct rule_layer *layer, struct rule_packet *packet, st
     if (packet->picture_id >= 0)
         packet->picture_id = rule_unwrap_picture(layer, (int)packet->picture_id, packet->picture_id_bits);
     rule_frames_count(&layer->frames, packet, now);
-    if (layer->asks_again)
+    if (layer->asks_again && !layer->voice)
         rule_history_add(layer->rule, &layer->history, packet);
     rule_forward(layer, packet, now);
     if (packet->keyframe && ingress->codec != RULE_OPUS)
@@ -155,11 +162,14 @@ static bool receive_media(struct rule_layer *layer, const uint8_t *data, size_t 
         rule_layer_replaced(layer);
         sequence = rule_unwrap(&layer->sequences, header->sequence);
     }
-    rule_received(reception, sequence, header->timestamp, size, layer->clock_rate, rule->limits.freeze_s, now);
+    if (layer->voice && rule_missing_asked(&layer->missing, sequence))
+        layer->recovered++; /* as with RTX: reports tell what the line lost, not what was repaired */
+    else
+        rule_received(reception, sequence, header->timestamp, size, layer->clock_rate, rule->limits.freeze_s, now);
     if (!layer->listed)
         return true;
     if (layer->asks_again)
-        rule_missing_arrived(rule, &layer->missing, sequence, now, false);
+        rule_missing_arrived(rule, &layer->missing, sequence, now, layer->voice);
     if (header->payload_start == header->payload_end) {
         leave_out(layer, sequence);
         return true;

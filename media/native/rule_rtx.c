@@ -1,8 +1,10 @@
-/* Retransmission, in and out: media/relay/rtx, the second half of plane, history.RetransmissionBudget.
+/* Retransmission, in and out: media/relay/rtx, again, history.RetransmissionBudget.
  *
  * RFC 4588 section 4: an RTX packet has its own SSRC, payload type and sequence numbers; its payload is the
  * original sequence number (two bytes) and the original payload. */
 #include "rule_tables.h"
+
+#include <stdlib.h>
 
 /* The packet inside an RTX packet; false for padding and probes without one. */
 bool rule_unwrap_rtx(struct rule_layer *layer, const uint8_t *data, const struct rule_header *header,
@@ -32,22 +34,83 @@ static struct rule_packet *find_sent(struct rule_subscription *subscription, uin
 }
 
 /* Whether it may be sent again now; counts it when it may. Bounds what one consumer can have, however often it asks. */
-static bool allows(struct rule_subscription *subscription, struct rule_sent *entry, double now) {
+static bool allows(struct rule_subscription *subscription, double *resent_at, double now) {
     const struct rule_limits *limits = &subscription->rule->limits;
     if (now - subscription->refilled_at >= limits->rtx_repeat_s) {
         double more = subscription->budget + (now - subscription->refilled_at) * limits->rtx_per_second;
         subscription->budget = more < limits->rtx_per_second ? more : limits->rtx_per_second;
         subscription->refilled_at = now;
     }
-    bool recent = subscription->refilled_at - entry->resent_at < limits->rtx_repeat_s;
+    bool recent = subscription->refilled_at - *resent_at < limits->rtx_repeat_s;
     if (subscription->budget < 1 || recent) {
         subscription->budget_refused++;
         return false;
     }
     subscription->budget -= 1;
-    entry->resent_at = now;
+    *resent_at = now;
     return true;
 }
+
+/* -- voices: byte for byte (RFC 7714 section 8.1; media/relay/again) ---------------------------------------- */
+
+static struct rule_spoken *spoken(const struct rule_subscription *subscription, uint16_t sequence) {
+    const struct rule_limits *limits = &subscription->rule->limits;
+    size_t stride = (sizeof(struct rule_spoken) + (size_t)limits->voice_bytes + 7) / 8 * 8;
+    return (struct rule_spoken *)(subscription->spoken + stride * (sequence & (limits->voice_sent - 1)));
+}
+
+struct rule_spoken *rule_keep(struct rule_subscription *subscription, uint16_t out, const uint8_t *packet, size_t size,
+                              int number_at) {
+    const struct rule_limits *limits = &subscription->rule->limits;
+    if (!subscription->voice || size > (size_t)limits->voice_bytes)
+        return NULL;
+    size_t stride = (sizeof(struct rule_spoken) + (size_t)limits->voice_bytes + 7) / 8 * 8;
+    if (!subscription->spoken && !(subscription->spoken = calloc((size_t)limits->voice_sent, stride)))
+        return NULL;
+    struct rule_spoken *one = spoken(subscription, out);
+    one->resent_at = -INFINITY;
+    one->out = out;
+    one->size = (uint16_t)size;
+    one->number_at = (int16_t)number_at;
+    memcpy(one->data, packet, size);
+    if (number_at >= 0) /* the one that it gets when it leaves */
+        rule_put16(one->data + number_at, (unsigned)(subscription->outlet->number & 0xFFFF));
+    return one;
+}
+
+static struct rule_spoken *find_spoken(const struct rule_subscription *subscription, uint16_t sequence) {
+    struct rule_spoken *one = subscription->spoken ? spoken(subscription, sequence) : NULL;
+    return one && one->size && one->out == sequence ? one : NULL;
+}
+
+static void say_again(struct rule_subscription *subscription, const struct rule_spoken *one, double now) {
+    if (!rule_repeat(subscription->outlet, one->data, one->size, one->number_at, now))
+        subscription->refused++;
+}
+
+void rule_kept(struct rule_subscription *subscription, struct rule_spoken *kept, double now) {
+    if (!kept || !subscription->outlet->voices_twice)
+        return;
+    struct rule_spoken *before =
+        find_spoken(subscription, (uint16_t)(kept->out - subscription->rule->limits.voice_twice_after));
+    if (before)
+        say_again(subscription, before, now);
+}
+
+static int retransmit_voice(struct rule_subscription *subscription, const uint16_t *sequences, int count, double now) {
+    int found = 0;
+    for (int index = 0; index < count; index++) {
+        struct rule_spoken *one = find_spoken(subscription, sequences[index]);
+        if (!one || !allows(subscription, &one->resent_at, now))
+            continue;
+        say_again(subscription, one, now);
+        found++;
+    }
+    subscription->retransmitted += (uint64_t)found;
+    return found;
+}
+
+/* -- pictures: by RTX --------------------------------------------------------------------------------------- */
 
 static int send_again(struct rule_subscription *subscription, const struct rule_packet *packet,
                       const struct rule_sent *entry, double now) {
@@ -73,10 +136,12 @@ static int send_again(struct rule_subscription *subscription, const struct rule_
 /* Answer a NACK by RTX from the layers' histories, at the line's pace; how many can be (plane.retransmit). */
 int rule_retransmit(struct rule_subscription *subscription, const uint16_t *sequences, int count, double now) {
     int found = 0;
+    if (subscription->voice)
+        return retransmit_voice(subscription, sequences, count, now);
     for (int index = 0; index < count; index++) {
         struct rule_sent *entry;
         struct rule_packet *packet = find_sent(subscription, sequences[index], &entry);
-        if (!packet || !allows(subscription, entry, now))
+        if (!packet || !allows(subscription, &entry->resent_at, now))
             continue;
         if (now < subscription->outlet->pacer.open_at) {
             struct rule_waiting item = {.subscription = subscription};

@@ -36,15 +36,17 @@ static bool read_removed(PyObject *ids, struct rule_egress *egress) {
 
 static PyObject *subscription_make(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     static char *names[] = {"producer", "outlet",   "key",     "ssrc",       "first_sequence", "clock_rate",
-                            "numbered", "waits",    "priority", "removed_extensions", "plain_type", "rtx", NULL};
+                            "numbered", "waits",    "priority", "removed_extensions", "plain_type", "rtx",
+                            "voice",    NULL};
     struct rule_subscription values = {0};
     PyObject *producer, *outlet, *removed, *rtx;
     Py_ssize_t key;
     unsigned long ssrc, rtx_ssrc = 0;
-    int first, waits, plain_type, rtx_type = -1, rtx_first = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!nkiiipiOiO", names, &rule_producer_type, &producer,
+    int first, waits, plain_type, rtx_type = -1, rtx_first = 0, voice = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!nkiiipiOiO|p", names, &rule_producer_type, &producer,
                                      &rule_peer_type, &outlet, &key, &ssrc, &first, &values.clock_rate,
-                                     &values.numbered, &waits, &values.priority, &removed, &plain_type, &rtx) ||
+                                     &values.numbered, &waits, &values.priority, &removed, &plain_type, &rtx,
+                                     &voice) ||
         (rtx != Py_None && !PyArg_ParseTuple(rtx, "iki", &rtx_type, &rtx_ssrc, &rtx_first)) ||
         !read_removed(removed, &values.egress) || !rule_peer_of(outlet))
         return NULL;
@@ -55,6 +57,7 @@ static PyObject *subscription_make(PyTypeObject *type, PyObject *arguments, PyOb
         return NULL;
     }
     values.waits = waits;
+    values.voice = voice;
     values.egress.plain_type = (int16_t)plain_type;
     values.rtx_payload_type = rtx_type;
     values.rtx_ssrc = (uint32_t)rtx_ssrc;

@@ -80,10 +80,13 @@ struct rule_missing { /* feedback.Missing */
     int64_t newest;
     double due, round_trip;
     uint64_t requested;
-    bool known, lost_for_good;
+    bool known, lost_for_good, round_trip_known;
+    bool voice; /* feedback.VOICE holds, not feedback.PICTURE */
 };
 void rule_missing_init(struct rule_missing *missing);
 void rule_missing_free(struct rule_missing *missing);
+/* Whether this one is missing and was asked for: what comes now is an answer. */
+bool rule_missing_asked(const struct rule_missing *missing, int64_t sequence);
 /* Another table takes its place: everything is forgotten, the counts too. */
 void rule_missing_reset(struct rule_missing *missing);
 bool rule_missing_arrived(struct rule *rule, struct rule_missing *missing, int64_t sequence, double now, bool again);
@@ -112,7 +115,7 @@ struct rule_layer {
     struct rule_producer *producer;
     int index, clock_rate;
     int64_t ssrc, rtx_ssrc; /* -1 = not known */
-    bool asks_again, alive;
+    bool asks_again, voice, alive;
     double last_at;
     struct rule_unwrapper sequences, pictures;
     struct rule_clock clock;
@@ -164,6 +167,13 @@ struct rule_sent { /* the numbers of one sent packet */
     int16_t layer;
 };
 
+struct rule_spoken { /* a packet of a voice as it was sent (media/relay/again) */
+    double resent_at; /* -INFINITY = never */
+    uint16_t out, size; /* size 0 = empty */
+    int16_t number_at;
+    uint8_t data[];
+};
+
 struct rule_egress { /* rewrite.Egress, layers.TemporalFilter */
     uint32_t ssrc;
     struct rule_numbers sequences, pictures;
@@ -199,6 +209,8 @@ struct rule_subscription {
     int rtx_payload_type; /* -1 = without RTX */
     uint32_t rtx_ssrc;
     uint16_t rtx_sequence;
+    bool voice; /* its packets go again as they were */
+    uint8_t *spoken; /* ring of `voice_sent` rule_spoken; NULL until the first packet, and of what is no voice */
     double budget, refilled_at; /* history.RetransmissionBudget */
     uint64_t budget_refused;
 };
@@ -271,6 +283,7 @@ struct rule_peer {
     struct rule_pacer pacer;
     struct rule_peer *next_holding, *previous_holding; /* those with something that waits */
     bool holding;
+    bool voices_twice;
     int64_t number; /* the next packet's, unwrapped */
     struct rule_sent_number *sent;
     /* the way in: what the publisher is told */
@@ -345,6 +358,11 @@ size_t rule_write(const struct rule_packet *packet, const struct rule_egress *eg
                   const struct rule_written *written, uint32_t send_time, uint8_t *room, size_t gap);
 
 int rule_retransmit(struct rule_subscription *subscription, const uint16_t *sequences, int count, double now);
+/* Keep what is about to leave with this number; NULL where nothing is kept. */
+struct rule_spoken *rule_keep(struct rule_subscription *subscription, uint16_t out, const uint8_t *packet, size_t size,
+                              int number_at);
+/* It left: where voices go twice, the one before the last goes again now. */
+void rule_kept(struct rule_subscription *subscription, struct rule_spoken *kept, double now);
 int rule_resend(struct rule_subscription *subscription, uint16_t sequence, double now);
 int rule_pad(struct rule_peer *peer, struct rule_subscription *const *subscriptions, int count, int least, double now);
 bool rule_unwrap_rtx(struct rule_layer *layer, const uint8_t *data, const struct rule_header *header,
@@ -357,6 +375,8 @@ void rule_forget_waiting(struct rule_peer *peer, const struct rule_subscription 
 uint8_t *rule_reserve(struct rule_peer *peer, size_t size);
 /* Write the transport's number where it stands, send, keep the books. */
 bool rule_commit(struct rule_peer *peer, uint8_t *room, size_t size, int number_at, double now);
+/* Send once more, byte for byte, what was committed before; when it arrives tells nothing more of the line's delay. */
+bool rule_repeat(struct rule_peer *peer, const uint8_t *packet, size_t size, int number_at, double now);
 
 /* False = malformed. */
 bool rule_note_arrival(struct rule_peer *peer, const uint8_t *data, size_t size, const struct rule_header *header,

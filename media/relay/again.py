@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from media.limits import (
     PADDING_HISTORY_PACKETS,
     RELAY_SENT_PACKETS,
+    VOICE_KEPT_BYTES,
     VOICE_SENT_PACKETS,
     VOICE_TWICE_AFTER,
 )
@@ -39,18 +40,24 @@ def keep(
     now: float,
 ) -> None:
     """Keep what was sent; where voices go twice, the one before the last goes again now."""
+    if len(packet) > VOICE_KEPT_BYTES:
+        return
     voice[sequence & _VOICE_MASK] = (sequence, bytes(packet), number_at)
     if subscription.gate.voices_twice:
-        _say_again(subscription, voice, sequence - VOICE_TWICE_AFTER & 0xFFFF, now)
+        before = sequence - VOICE_TWICE_AFTER & 0xFFFF
+        if _is_kept(voice, before):
+            _say_again(subscription, voice, before, now)
 
 
-def _say_again(subscription: PlainSubscription, voice: Spoken, sequence: int, now: float) -> bool:
+def _is_kept(voice: Spoken, sequence: int) -> bool:
     kept = voice[sequence & _VOICE_MASK]
-    if kept is None or kept[0] != sequence:
-        return False
-    if not subscription.repeat(kept[1], kept[2], now):
+    return kept is not None and kept[0] == sequence
+
+
+def _say_again(subscription: PlainSubscription, voice: Spoken, sequence: int, now: float) -> None:
+    kept = voice[sequence & _VOICE_MASK]
+    if kept is not None and not subscription.repeat(kept[1], kept[2], now):
         subscription.refused += 1
-    return True
 
 
 def retransmit(subscription: PlainSubscription, sequences: Iterable[int], now: float) -> int:
@@ -58,13 +65,9 @@ def retransmit(subscription: PlainSubscription, sequences: Iterable[int], now: f
 
     By RTX from the layers' histories, at the line's pace. A voice does not wait.
     """
+    if subscription.voice is not None:
+        return _retransmit_voice(subscription, subscription.voice, sequences, now)
     count = 0
-    voice = subscription.voice
-    if voice is not None:
-        wanted = [one for one in sequences if subscription.budget.allows(one, now)]
-        count = sum(_say_again(subscription, voice, one, now) for one in wanted)
-        subscription.retransmitted += count
-        return count
     for sequence in sequences:
         found = _sent(subscription, sequence)
         if found is None or not subscription.budget.allows(sequence, now):
@@ -75,6 +78,18 @@ def retransmit(subscription: PlainSubscription, sequences: Iterable[int], now: f
         else:
             _resend(subscription, *found, now)
         count += 1
+    subscription.retransmitted += count
+    return count
+
+
+def _retransmit_voice(
+    subscription: PlainSubscription, voice: Spoken, sequences: Iterable[int], now: float
+) -> int:
+    count = 0
+    for sequence in sequences:
+        if _is_kept(voice, sequence) and subscription.budget.allows(sequence, now):
+            _say_again(subscription, voice, sequence, now)
+            count += 1
     subscription.retransmitted += count
     return count
 

@@ -89,11 +89,10 @@ class Downstream:
 
     def _judge_voices(self, target: float, now: float) -> None:
         """Voices go twice where the line loses packets, unless it does so for want of room."""
-        if self.estimator.overusing or target < VOICE_TWICE_LEAST_BPS:
-            self._twice_until = now
-        elif self.estimator.loss_fraction >= VOICE_TWICE_LOSS:
+        estimator = self.estimator
+        if estimator.loss_fraction >= VOICE_TWICE_LOSS and not estimator.queued(now):
             self._twice_until = now + VOICE_TWICE_S
-        self.path.say_twice(now < self._twice_until)
+        self.path.say_twice(now < self._twice_until and target >= VOICE_TWICE_LEAST_BPS)
 
     def _begin_probe(self, target: float, wanted_bps: float, now: float) -> None:
         number = self.path.number

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from math import inf
 from typing import Literal, Protocol
 
 from media.limits import (
@@ -34,6 +35,7 @@ _BUSY_WINDOW_S = 0.15  # the shortest over which a rate is taken
 _CAPACITY_WEIGHT = 0.05
 _ADDED_PACKET_BITS = 9_600  # a packet more in each response time, near the capacity
 _RESPONSE_S = 0.1  # of the receiver's feedback and our detector, beside the round trip
+_QUEUE_MEMORY_S = 2.0  # a queue that was seen explains losses for so long: they are told a second late
 _SENT_MASK = ESTIMATE_SENT_PACKETS - 1
 
 State = Literal["hold", "increase", "decrease"]
@@ -113,6 +115,7 @@ class BandwidthEstimator:
         "_gradient",
         "_loss",
         "_numbers",
+        "_overused_at",
         "_rates",
         "_references",
         "_sent",
@@ -135,6 +138,7 @@ class BandwidthEstimator:
         self._first_feedback_at = 0.0
         self._at: float | None = None  # of the last change
         self._decreased_at = 0.0
+        self._overused_at = -inf
         self._capacity: float | None = None  # of the line, learned on overuse; bits per second
         self._capacity_spread = 0.0
         self.probing: tuple[int, int] | None = None  # numbers of a probe: a bump in delay that we made
@@ -158,6 +162,10 @@ class BandwidthEstimator:
     @property
     def overusing(self) -> bool:
         return self._gradient.signal == "overuse"
+
+    def queued(self, now: float) -> bool:
+        """Whether packets queued on the line of late: what is lost then is lost for want of room."""
+        return now - self._overused_at < _QUEUE_MEMORY_S
 
     @property
     def arriving_bps(self) -> float | None:
@@ -261,8 +269,9 @@ class BandwidthEstimator:
 
     def _control(self, now: float) -> None:
         arriving = self.arriving_bps
-        lowered = self._loss.lower(self._target, arriving, self.rtt_s, now)
+        lowered = self._loss.lower(self._target, arriving, self.rtt_s, self.queued(now), now)
         if self._gradient.signal == "overuse":
+            self._overused_at = now
             self._decrease(self._busy_bps(), now)
         elif self._gradient.signal == "underuse":
             self.state = "hold"  # the queue drains; let it
@@ -287,7 +296,7 @@ class BandwidthEstimator:
         self.state = "increase"
         elapsed = min(now - self._at, 1.0) if self._at is not None else 0.0
         self._at = now
-        if arriving is None or self._loss.holds:
+        if arriving is None or self._loss.holds(self.queued(now)):
             return
         if self._capacity is not None and arriving > self._capacity + 3 * self._capacity_spread:
             self._capacity = None  # the line has become wider

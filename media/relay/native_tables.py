@@ -183,6 +183,7 @@ class NativeOutlet:
             removed_extensions=tuple(values.removed_extensions),
             plain_type=values.plain_type,
             rtx=values.rtx,
+            voice=values.voice,
         )
         return NativeSubscription(
             table,
@@ -260,6 +261,10 @@ class NativePath(NativeOutlet):
     def set_target(self, bps: float) -> None:
         if self._last is None:
             self._peer.set_target(bps)
+
+    def say_twice(self, twice: bool) -> None:
+        if self._last is None:
+            self._peer.say_twice(twice)
 
     def drain(self, now: float) -> None:
         if not self._tables.carrier.drains and self._last is None:

@@ -113,11 +113,13 @@ class PlainPath:
 
     def repeat(self, packet: bytes, number_at: int, now: float) -> bool:
         """Send the same bytes again. When they arrive tells nothing more of the line's delay."""
+        if not self._send_rtp(packet):
+            return False
         if number_at >= 0:
             self.sent.doubt(packet[number_at] << 8 | packet[number_at + 1])
             if self.gate.pace:
                 self.gate.spend(len(packet), now)
-        return self._send_rtp(packet)
+        return True
 
     def hold(self, item: Waiting, now: float) -> None:
         """Keep a packet until it may leave; too much of it, and frames are left out."""

@@ -125,7 +125,7 @@ def _voice_in(track: TrackIn, round_trip_s: float) -> float:
     if _is_silent(track):
         return 1.0
     delay = round_trip_s / 2 + 2 * track.jitter_s + _FIXED_DELAY_S
-    return voice_mos(track.loss, track.burst_ratio, delay)
+    return voice_mos(track.lost_for_good, track.burst_ratio, delay)
 
 
 def _voice_out(track: TrackOut, round_trip_s: float) -> float:

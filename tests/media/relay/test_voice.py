@@ -179,13 +179,14 @@ def test_a_receiver_that_cannot_ask_keeps_nothing(house: House) -> None:
     assert consumer.stats()["retransmitted"] == 0
 
 
-# -- on lossy lines --------------------------------------------------------------------------------------------
+# -- on lossy lines --------------------------------------------------------------------------------------
 
 
 def copies(village: Village, voice: Consumer, since: int) -> list[int]:
-    """How often each packet of the voice was sent, byte for byte, of all that left since then."""
+    """How often each packet of the voice was sent, byte for byte, of those since then that had time to be."""
     sent = [data for data in village.down.rtp[since:] if parse_header(data).ssrc == voice.ssrc]
-    return [sent.count(one) for one in dict.fromkeys(sent)][: -limits.VOICE_TWICE_AFTER]
+    edge = limits.VOICE_TWICE_AFTER
+    return [sent.count(one) for one in dict.fromkeys(sent)][2 * edge : -edge]
 
 
 def test_voices_go_twice_while_the_line_loses_packets() -> None:
@@ -196,12 +197,11 @@ def test_voices_go_twice_while_the_line_loses_packets() -> None:
     since = len(village.down.rtp)
     village.run(3)
     assert set(copies(village, voice, since)) == {2}
-    first, again = [
-        [number for number, data in enumerate(village.down.rtp) if data == one]
-        for one in [data for data in village.down.rtp[since:] if parse_header(data).ssrc == voice.ssrc][:1]
-    ][0]
-    between = [data for data in village.down.rtp[first:again] if parse_header(data).ssrc == voice.ssrc]
-    assert len(set(between)) == 1 + limits.VOICE_TWICE_AFTER
+    sent = [data for data in village.down.rtp[since:] if parse_header(data).ssrc == voice.ssrc]
+    fresh = [data for number, data in enumerate(sent) if data not in sent[:number]]
+    after = sent[sent.index(fresh[5]) + 1 :]
+    between = [data for data in after[: after.index(fresh[5])] if data in fresh[6:]]
+    assert len(between) == limits.VOICE_TWICE_AFTER
 
     village.line.lose = lambda _: False
     village.run(limits.VOICE_TWICE_S + 2)
@@ -215,8 +215,9 @@ def test_voices_do_not_go_twice_where_the_line_is_full() -> None:
     village.track("camera", 400_000)
     voice = village.voice()
     village.run(8)
-    assert village.receiver.outlet.estimator.loss_fraction >= 0
-    assert set(copies(village, voice, 0)) == {1}
+    since = len(village.down.rtp)
+    village.run(4)
+    assert set(copies(village, voice, since)) == {1}
 
 
 def test_what_goes_twice_does_not_look_like_a_queue() -> None:
@@ -224,4 +225,4 @@ def test_what_goes_twice_does_not_look_like_a_queue() -> None:
     village.track("camera", 400_000)
     village.voice()
     village.run(20)
-    assert village.receiver.outlet.available_bps(village.now) > 600_000
+    assert (village.receiver.outlet.available_bps(village.now) or 0) > 600_000
