@@ -5,7 +5,7 @@ or works on packets releases the GIL. An object is used by one thread at a time 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, final
+from typing import Any, Final, final
 
 Buffer = bytes | bytearray | memoryview
 
@@ -76,7 +76,7 @@ class Batch:
     def remove_peer(self, peer: int) -> None:
         """Forget it; its number may be given again."""
 
-    def send(self, items: Sequence[tuple[int, Literal[0, 1, 2], Buffer]], gso: bool = False) -> int:
+    def send(self, items: Sequence[tuple[int, int, Buffer]], gso: bool = False) -> int:
         """Copy, protect and send (peer, `PLAIN` | `RTP` | `RTCP`, packet) each, in order; how many left.
 
         Any number of items; system calls take ``slots`` each. What the kernel's buffer has no room for is
@@ -320,8 +320,8 @@ class RuleSubscription:
     def state(
         self,
     ) -> tuple[int, int, int, int, int | None, float, int, int, float | None, int, int, int]:
-        """(current layer, target, temporal layer, timestamp delta, last timestamp, last sent at, packets, octets,
-        started at, retransmitted, refused, held); -1 = no layer."""
+        """(current layer, target, temporal layer, timestamp delta, last timestamp, last sent at, packets,
+        octets, started at, retransmitted, refused, held); -1 = no layer."""
 
     @staticmethod
     def pad(subscriptions: Sequence[RuleSubscription], least: int, now: float) -> int: ...

@@ -208,8 +208,9 @@ static bool sleep_until(struct engine *engine, double due)
     return !atomic_load(&engine->stopping) && !(waited[0].revents & POLLNVAL);
 }
 
-/* A packet must not wait for the end of Python's turn on a core that both share. A short slice makes the scheduler give
- * way at once (Linux 6.12 and newer, no right needed); a better nice value does it on older ones, where it is allowed. */
+/* A packet must not wait for the end of Python's turn on a core that both share: a short slice makes the scheduler give
+ * way at once (Linux 6.12 and newer, no right needed; older ones refuse). The shares stay equal: with a better nice value
+ * an overloaded core left Python no time for the receivers' feedback. */
 static void be_prompt(void)
 {
     struct {
@@ -218,11 +219,8 @@ static void be_prompt(void)
         int32_t nice;
         uint32_t priority;
         uint64_t runtime, deadline, period;
-    } wish = {.size = sizeof wish, .policy = SCHED_OTHER, .nice = ENGINE_NICE, .runtime = ENGINE_SLICE_NS};
-    if (syscall(SYS_sched_setattr, 0, &wish, 0) == 0)
-        return;
-    wish.nice = 0;
-    (void)syscall(SYS_sched_setattr, 0, &wish, 0); /* an old kernel refuses: then it is as it was */
+    } wish = {.size = sizeof wish, .policy = SCHED_OTHER, .runtime = ENGINE_SLICE_NS};
+    (void)syscall(SYS_sched_setattr, 0, &wish, 0);
 }
 
 static void *run(void *argument)

@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-enum { ENGINE_BATCH = 64, ENGINE_OUT_SLOTS = 256, ENGINE_CHECKS = 256, ENGINE_NICE = -10 };
+enum { ENGINE_BATCH = 64, ENGINE_OUT_SLOTS = 256, ENGINE_CHECKS = 256 };
 
 /* Of the thread's turns on a core: the shortest that the kernel takes. */
 #define ENGINE_SLICE_NS 100000

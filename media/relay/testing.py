@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from media.transport.parameters import DtlsParameters, IceCandidate, IceParameters
 
 if TYPE_CHECKING:
+    from media._native import RulePeer
     from media.transport import TransportHandlers
 
 _FINGERPRINT = ":".join(["AB"] * 32)
@@ -49,6 +50,9 @@ class FakeWire:
 
     def connect(self, remote: DtlsParameters) -> None:
         self.remote = remote
+
+    def attach(self, peer: RulePeer) -> None:
+        raise AssertionError("no engine moves the packets of a wire without a network")
 
     def send_rtp(self, packet: bytes | bytearray | memoryview) -> bool:
         if self.state != "connected" or not self.accepts:

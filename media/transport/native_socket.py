@@ -215,7 +215,9 @@ class NativeMediaSocket(MediaSocket):
         self.on_news(self._clock.monotonic())
         if not self._waiting:
             self._waiting.extend(self._engine.take())
-        for _ in range(min(len(self._waiting), MAX_DATAGRAMS_PER_WAKE)):
+        for _ in range(MAX_DATAGRAMS_PER_WAKE):
+            if not self._waiting:
+                return
             kind, receiver, packet, ip, port, now = self._waiting.popleft()
             if kind == _native.UP_STUN:
                 self._stun_received(packet, (ip, port), now)
@@ -224,8 +226,7 @@ class NativeMediaSocket(MediaSocket):
                 self._received(len(packet), (ip, port), now)
             elif receiver is not None:
                 receiver.came_up(kind, packet, now)
-            if self._closed:
-                return
+        # What is handled may have closed the socket, which empties what waits.
         if self._waiting:
             self._loop.call_soon(self._readable)
 

@@ -38,6 +38,11 @@ def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
+def address_of(one: socket.socket) -> tuple[str, int]:
+    ip, port = one.getsockname()
+    return ip, port
+
+
 def key_of(profile: SrtpProfile) -> bytes:
     return bytes(range(profile.key_length + profile.salt_length))
 
@@ -123,7 +128,7 @@ def test_tells_media_by_records_and_the_rest_one_by_one(
     profile = SRTP_PROFILES[2]
     protect = native.srtp(profile, key_of(profile), True)
     batch = Batch(ours.fileno(), slots=4)
-    peer = batch.add_peer(*theirs.getsockname(), tag=77)
+    peer = batch.add_peer(*address_of(theirs), tag=77)
     batch.set_keys(peer, None, native.srtp(profile, key_of(profile), False))
     target = ours.getsockname()
     before = _native.monotonic_ns()
@@ -164,7 +169,7 @@ def test_tells_media_by_records_and_the_rest_one_by_one(
 def test_one_socket_speaks_for_many_local_addresses() -> None:
     with udp("0.0.0.0") as ours, udp() as theirs:
         batch = Batch(ours.fileno())
-        address = theirs.getsockname()
+        address = address_of(theirs)
         peers = [batch.add_peer(*address, local_ip=f"127.0.1.{n}", tag=n) for n in range(1, 4)]
         assert batch.send([(peer, PLAIN, b"from %d" % peer) for peer in peers]) == 3
         sources = [theirs.recvfrom(2048)[1] for _ in peers]
@@ -180,7 +185,7 @@ def test_reads_no_more_than_asked_and_whole_packets_on_request(
 ) -> None:
     ours, theirs = sockets
     batch = Batch(ours.fileno(), slots=4, records=8)
-    batch.add_peer(*theirs.getsockname(), tag=5)
+    batch.add_peer(*address_of(theirs), tag=5)
     for sequence in range(20):
         theirs.sendto(rtp(sequence), ours.getsockname())
     assert batch.receive(6)[0] == 6
