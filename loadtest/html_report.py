@@ -51,7 +51,9 @@ def _plots(figures: Mapping[str, Any]) -> list[str]:
     if steps:
         rooms = [float(step["rooms"]) for step in steps]
         plots.append(
-            svg.lines("Delay by rooms", rooms, {"p99 ms": [one["added_delay_p99_ms"] for one in steps]})
+            svg.lines(
+                "Delay by rooms", rooms, {"p99 ms": [one["added_delay_p99_ms"] for one in steps]}, "rooms"
+            )
         )
     return plots
 

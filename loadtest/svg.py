@@ -12,9 +12,12 @@ COLORS = ("#1f6feb", "#d1242f", "#1a7f37", "#8250df", "#9a6700")
 BAR = 18
 
 
-def lines(title: str, x: Sequence[float], series: Mapping[str, Sequence[float | None]]) -> str:
+def lines(
+    title: str, x: Sequence[float], series: Mapping[str, Sequence[float | None]], unit: str = "s"
+) -> str:
     """Lines over ``x`` with one scale from 0; missing values leave a gap.
 
+    :param unit: of ``x``.
     :param series: name (with its unit) to values, as many as ``x``.
     """
     values = [value for one in series.values() for value in one if value is not None and math.isfinite(value)]
@@ -32,7 +35,9 @@ def lines(title: str, x: Sequence[float], series: Mapping[str, Sequence[float | 
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(_text(LEFT - 6, y + 4, f"{top * share:g}", "scale end"))
     for at in (first, last):
-        parts.append(_text(LEFT if at == first else WIDTH - RIGHT - 30, HEIGHT - 8, f"{at:g} s", "scale"))
+        parts.append(
+            _text(LEFT if at == first else WIDTH - RIGHT - 30, HEIGHT - 8, f"{at:g} {unit}", "scale")
+        )
     for number, (name, one) in enumerate(series.items()):
         color = COLORS[number % len(COLORS)]
         for run in _runs(x, one):

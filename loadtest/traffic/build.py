@@ -17,6 +17,11 @@ class CompilerMissingError(Exception):
     """There is no C compiler; load needs one, the server does not."""
 
 
+def compiler() -> str | None:
+    """A C compiler of this machine."""
+    return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+
 def library() -> Path:
     """The shared library made of the sources as they are now.
 
@@ -28,15 +33,15 @@ def library() -> Path:
     path = _cache() / f"traffic-{digest.hexdigest()[:16]}.so"
     if path.exists():
         return path
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
+    command = compiler()
+    if command is None:
         raise CompilerMissingError("a C compiler is missing: install the package gcc (and libc6-dev)")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Under another name first: a second run must never load half a library.
     with tempfile.TemporaryDirectory(dir=path.parent) as directory:
         made = Path(directory) / path.name
         sources = [str(file) for file in files if file.suffix == ".c"]
-        subprocess.run([compiler, *FLAGS, "-o", str(made), *sources, "-lm"], check=True)
+        subprocess.run([command, *FLAGS, "-o", str(made), *sources, "-lm"], check=True)
         made.replace(path)
     return path
 

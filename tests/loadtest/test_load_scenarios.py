@@ -14,9 +14,11 @@ from loadtest.report import Report
 from loadtest.rooms import scenario as rooms
 from loadtest.rooms import scenario_file
 from loadtest.rooms.figures import Until
+from loadtest.traffic.build import compiler
 
 pytestmark = [
     pytest.mark.network,
+    pytest.mark.skipif(compiler() is None, reason="load needs a C compiler"),
     pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="server and traffic need a core each"),
 ]
 

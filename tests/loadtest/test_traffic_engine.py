@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 import pytest
 from pylibsrtp import Policy, Session
 
+from loadtest.traffic.build import compiler
 from loadtest.traffic.engine import SrtpPair, Totals, Track, TrafficEngine
 from media.rtp import rtcp, vp8
 from media.rtp.packet import RtpPacket
 from media.rtp.rtcp import parse_compound
 from media.rtp.twcc import TransportFeedback
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="load needs a C compiler")
 
 KEY = bytes(range(28))
 PROFILE = Policy.SRTP_PROFILE_AEAD_AES_128_GCM
