@@ -147,7 +147,8 @@ class Producer:
             else:
                 plane.receive(layer, self.ingress, data, header, now)
         finally:
-            if layer.missing.due <= now or layer.missing.lost_for_good or planned != layer.keyframes.due <= now:
+            wished = planned != layer.keyframes.due <= now
+            if wished or layer.missing.due <= now or layer.missing.lost_for_good:
                 self.serve(layer, now)
 
     def serve(self, layer: Layer, now: float) -> None:

@@ -67,7 +67,7 @@ static void make_track(struct world *world, int track) {
     }
     int layers = track == 0 ? 3 : 1;
     struct rule_producer *made = rule_producer_new(world->peers[0], &ingress, layers, track == 2 ? 48000 : 90000,
-                                                   track != 2, (void *)(intptr_t)(track + 1));
+                                                   true, (void *)(intptr_t)(track + 1));
     for (int layer = 0; layer < layers; layer++) {
         rule_bind(world->peers[0], SSRC + 10 * (uint32_t)track + (uint32_t)layer, &made->layers[layer], false);
         rule_bind(world->peers[0], SSRC + 100 + 10 * (uint32_t)track + (uint32_t)layer, &made->layers[layer], true);
@@ -78,6 +78,7 @@ static void make_track(struct world *world, int track) {
 static void make_subscription(struct world *world, int peer, int track) {
     struct rule_subscription values = {.clock_rate = track == 2 ? 48000 : 90000, .numbered = peer == 1 ? 0 : 5};
     values.waits = track != 2;
+    values.voice = track == 2;
     values.priority = (int)chance(RULE_CLASSES);
     values.rtx_payload_type = track == 2 ? -1 : 120;
     values.rtx_ssrc = 7;
@@ -236,6 +237,7 @@ static void decide(struct world *world) {
         break;
     case 4:
         rule_set_target(world->peers[peer], 60000 + chance(3000000));
+        world->peers[peer]->voices_twice = chance(2);
         break;
     case 5: case 6:
         retransmit(world, one);
