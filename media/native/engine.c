@@ -209,8 +209,8 @@ static bool sleep_until(struct engine *engine, double due)
 }
 
 /* A packet must not wait for the end of Python's turn on a core that both share: a short slice makes the scheduler give
- * way at once (Linux 6.12 and newer, no right needed; older ones refuse). The shares stay equal: with a better nice value
- * an overloaded core left Python no time for the receivers' feedback. */
+ * way at once (Linux 6.12 and newer, no right needed; older ones refuse). The shares stay equal:
+ * Python, too, has to hear the receivers' feedback in time. */
 static void be_prompt(void)
 {
     struct {
