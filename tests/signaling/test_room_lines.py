@@ -114,7 +114,8 @@ async def test_quality_is_told_when_it_changes(lines: Signaling) -> None:
     ]
     router.events.lines_sampled(good, 0.0)
     assert second.channel.take() == []
-    lossy = {**good, up: LineSample((TrackIn("audio", "microphone", loss=0.08),)), "gone": LineSample()}
+    lost = TrackIn("audio", "microphone", loss=0.08, lost_for_good=0.08)
+    lossy = {**good, up: LineSample((lost,)), "gone": LineSample()}
     router.events.lines_sampled(lossy, 0.0)
     [(name, payload)] = second.channel.take()
     event = read_event(name, payload)
