@@ -153,6 +153,9 @@ PROBE_MOST_BYTES = 60_000  # of one probe: 24 ms at 20 Mbit/s
 PADDING_HISTORY_PACKETS = 32  # the newest packets of a track that a probe sends again
 PROBE_INTERVAL_S = 2.0  # between probes while more is wanted; doubled when they find nothing
 PROBE_MAX_INTERVAL_S = 2.5  # so that a line that has become wide again is found within 10 s
+DOWNSTREAM_SILENT_S = (
+    1.5  # without feedback: a paused line is probed by itself, a dead one costs 3 kB each 2.5 s
+)
 REMB_INTERVAL_S = 1.0  # between two caps told to a publisher that grow; a lower one is told at once
 REMB_SSRCS = 32  # named in one cap: two for each layer of a camera, a screen and an ultrasound, and room
 REPORT_INTERVAL_S = 1.0  # RTCP reports; RFC 3550's 5 s is too slow for loss-based rate control
@@ -170,7 +173,9 @@ TIMER_SLOT_S = 0.01  # what is due within one slot wakes the loop once
 # --- relay: allocation -----------------------------------------------------------------------------
 ALLOCATION_INTERVAL_S = 0.2  # a line that shrinks is answered within a fifth of a second
 ALLOCATION_HEADROOM = 1.15  # more is sent only when so many times its rate fits: rates swing by a tenth
+ALLOCATION_SLACK = 0.1  # a picture is not paused for want of less than this share: estimates swing by it
 ALLOCATION_HOLD_S = 1.0  # what is better must fit for this long before it is taken
+ALLOCATION_HOLD_FULL_S = 2.0  # the same where everything fits: the line is another one
 ALLOCATION_HOLD_MAX_S = 4.0  # after steps up that failed; still full again within 10 s of a better line
 ALLOCATION_FAILED_S = 5.0  # a step down so soon after a step up says that it was one too many
 RATE_WINDOW_S = 1.0  # over which a layer's rate is taken: longer than the burst of a key frame

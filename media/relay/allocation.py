@@ -19,8 +19,10 @@ from typing import Literal
 from media.limits import (
     ALLOCATION_FAILED_S,
     ALLOCATION_HEADROOM,
+    ALLOCATION_HOLD_FULL_S,
     ALLOCATION_HOLD_MAX_S,
     ALLOCATION_HOLD_S,
+    ALLOCATION_SLACK,
 )
 
 State = Literal["full", "reduced", "paused"]
@@ -90,8 +92,11 @@ class Allocation:
     by_key: Mapping[str, Decision] = field(default_factory=dict)
 
 
-def plan(available_bps: float, demands: Sequence[Demand]) -> list[int]:
-    """The index of each demand's step, or `PAUSED`. Audio is sent whatever is available."""
+def plan(available_bps: float, demands: Sequence[Demand], kept: Sequence[int] = ()) -> list[int]:
+    """The index of each demand's step, or `PAUSED`. Audio is sent whatever is available.
+
+    :param kept: steps that are sent now: a floor among them is not given up for want of a little.
+    """
     chosen = [PAUSED] * len(demands)
     left = float(available_bps)
     for index, demand in enumerate(demands):
@@ -101,7 +106,8 @@ def plan(available_bps: float, demands: Sequence[Demand]) -> list[int]:
     order = sorted((i for i in range(len(demands)) if chosen[i] == PAUSED), key=lambda i: demands[i].rank)
     for index in order:
         floor = demands[index].steps[0].bps
-        if floor <= left:
+        is_sent = bool(kept) and kept[index] != PAUSED
+        if floor <= left + (ALLOCATION_SLACK * available_bps if is_sent else 0):
             chosen[index] = 0
             left -= floor
     for index, level in _raises(demands, [i for i in order if chosen[i] == 0]):
@@ -139,13 +145,16 @@ def allocate(
         chosen = plan(available_bps, demands)
         return _decided(replace(previous, roster=roster, fits_since=None), demands, chosen)
     if _cost(demands, kept) > available_bps and any(step >= 0 for step in _reducible(demands, kept)):
-        chosen = plan(available_bps, demands)
-        return _decided(_lowered(previous, now), demands, chosen)
+        chosen = plan(available_bps, demands, kept)
+        lowered = previous if chosen == kept else _lowered(previous, now)
+        return _decided(lowered, demands, chosen)
     better = plan(available_bps / ALLOCATION_HEADROOM, demands)
     if not _is_better(demands, better, kept):
         return _decided(replace(previous, fits_since=None), demands, kept)
     fits_since = now if previous.fits_since is None else previous.fits_since
-    if now - fits_since < previous.hold_s:
+    # steps that failed make patient, but not with a line that has become wide enough for everything
+    hold_s = min(previous.hold_s, ALLOCATION_HOLD_FULL_S) if better == full else previous.hold_s
+    if now - fits_since < hold_s:
         return _decided(replace(previous, fits_since=fits_since), demands, kept)
     return _decided(_raised(previous, now), demands, better)
 

@@ -52,7 +52,7 @@ class Allocator:
 
     @property
     def wanted_bps(self) -> int:
-        """What everything in full takes, with what is kept free for signals: the aim of probing."""
+        """What everything in full takes, and the signals beside it: the aim of probing."""
         return self._allocation.wanted_bps + self._room.signals_bps
 
     @property
@@ -66,8 +66,6 @@ class Allocator:
         if available is None and not self.is_reducing:
             self._allocation = Allocation()
             return
-        if available is not None:
-            available = max(0, available - self._room.signals_bps)
         demands = list(self._demands(now))
         self._allocation = allocate(available, demands, self._allocation, now)
         for decision in self._allocation.decisions:
@@ -126,5 +124,5 @@ def _rate(producer: Producer, layer: Layer, temporal: int, now: float) -> LayerR
     if producer.kind == "audio":
         return LayerRate(layer.index, (whole,))
     shares = layer.meter.cumulative(producer.temporal_layers)[: min(temporal, ALL_TEMPORAL) + 1]
-    key_frames = layer.meter.key_frames_bps(KEY_FRAME_GAP_MAX_S, now)
+    key_frames = layer.meter.key_frames_bps(KEY_FRAME_GAP_MAX_S, layer.keyframes.asked_at, now)
     return LayerRate(layer.index, tuple(round(share * whole) for share in shares), key_frames)

@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from media.limits import (
+    DOWNSTREAM_SILENT_S,
     ESTIMATE_SENT_PACKETS,
     TIMER_SLOT_S,
     VOICE_TWICE_LEAST_BPS,
@@ -41,12 +42,14 @@ class Downstream:
         self._wake = wake
         self._subscriptions = subscriptions
         self._probe_due = inf
+        self._silent_due = inf  # when nothing was told for so long that nothing may be sent any more
+        self._aim = (0.0, 0.0)  # wanted and beside, as last told
         self._twice_until = -inf
 
     @property
     def due(self) -> float:
-        """When `tick` is wanted; inf while nothing waits and nothing is probed."""
-        return min(self._probe_due, self.path.due)
+        """When `tick` is wanted; inf while nothing waits, nothing is probed and nothing was ever told."""
+        return min(self._probe_due, self._silent_due, self.path.due)
 
     def available_bps(self, now: float) -> int | None:
         """The estimate; None while the receiver has told too little, and where it never does."""
@@ -67,25 +70,37 @@ class Downstream:
         self.path.drain(now)
         if now >= self._probe_due:
             self._probe(now)
+        if now >= self._silent_due:
+            self._break_silence(now)
         return self.due
 
     # -- feedback ------------------------------------------------------------------------------------------
 
-    def feedback_received(self, feedback: TransportFeedback, wanted_bps: float, now: float) -> None:
-        """What the receiver says came, and when; ``wanted_bps`` is what would be sent were there room."""
+    def feedback_received(
+        self, feedback: TransportFeedback, wanted_bps: float, now: float, beside_bps: float = 0
+    ) -> None:
+        """What the receiver says came, and when.
+
+        :param wanted_bps: what would be sent were there room.
+        :param beside_bps: what goes to the receiver by TCP. Congestion shows what is left beside it, a probe
+            is too short to.
+        """
         estimator = self.estimator
+        estimator.beside_bps = beside_bps
+        self._aim = wanted_bps, beside_bps
+        self._silent_due = now + DOWNSTREAM_SILENT_S
         acknowledged = estimator.on_feedback(feedback, now)
-        found = self.prober.heard(acknowledged, estimator.target_bps(now), now)
+        found = self.prober.heard(acknowledged, estimator.target_bps(now) + beside_bps, now)
         if found is not None and not estimator.overusing:
-            estimator.probed(found, now)
+            estimator.probed(found - beside_bps, now)
         if not self.prober.pending:
             estimator.probing = None
         target = estimator.target_bps(now)
         if estimator.settled(now):
-            self.path.set_target(target)
+            self.path.set_target(estimator.pace_bps(now))
         self._judge_voices(target, now)
-        if not (self.path.waiting or estimator.overusing):
-            self._begin_probe(target, wanted_bps, now)
+        if not self.path.waiting and estimator.at_rest(now):
+            self._begin_probe(target + beside_bps, wanted_bps, now)
 
     def _judge_voices(self, target: float, now: float) -> None:
         """Voices go twice where the line loses packets, unless it does so for want of room."""
@@ -94,9 +109,18 @@ class Downstream:
             self._twice_until = now + VOICE_TWICE_S
         self.path.say_twice(now < self._twice_until and target >= VOICE_TWICE_LEAST_BPS)
 
-    def _begin_probe(self, target: float, wanted_bps: float, now: float) -> None:
+    def _break_silence(self, now: float) -> None:
+        """Everything is paused and nobody speaks: without a probe nothing would ever be told again."""
+        self._silent_due = now + DOWNSTREAM_SILENT_S
+        wanted_bps, beside_bps = self._aim
+        target = self.estimator.target_bps(now)
+        self.prober.heard((), target + beside_bps, now)  # what was not answered has found nothing
+        if not self.prober.pending:
+            self._begin_probe(target + beside_bps, wanted_bps, now)
+
+    def _begin_probe(self, carried: float, wanted_bps: float, now: float) -> None:
         number = self.path.number
-        if self.prober.begin(target, wanted_bps, number, now):
+        if self.prober.begin(carried, wanted_bps, number, now):
             self.estimator.probing = (number, number + ESTIMATE_SENT_PACKETS)
             self._probe(now)
             self._wake(self.due)

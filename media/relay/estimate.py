@@ -21,6 +21,7 @@ from media.limits import (
     ESTIMATE_START_BPS,
 )
 from media.relay.gradient import DelayGradient
+from media.relay.line_queue import LineQueue
 from media.relay.loss import LossControl
 from media.rtp.numbers import Unwrapper
 from media.rtp.twcc import REFERENCE_BITS, REFERENCE_S, TICK_S, TransportFeedback
@@ -36,6 +37,12 @@ _CAPACITY_WEIGHT = 0.05
 _ADDED_PACKET_BITS = 9_600  # a packet more in each response time, near the capacity
 _RESPONSE_S = 0.1  # of the receiver's feedback and our detector, beside the round trip
 _QUEUE_MEMORY_S = 2.0  # a queue that was seen explains losses for so long: they are told a second late
+_REST_S = 1.0  # after a decrease
+_EPISODE_S = 2.0  # in which a long queue is ours
+_LEAST_BACKOFF = 0.6  # of the target, while the line was not seen to be full: little arrives of little sent
+_NARROWER = 1.25  # times what comes now came before: the line has changed, and the past says nothing
+_DRAIN_SHARE = 0.4
+_DRAIN_S = 1.0  # after a decrease, at most
 _SENT_MASK = ESTIMATE_SENT_PACKETS - 1
 
 State = Literal["hold", "increase", "decrease"]
@@ -108,18 +115,22 @@ class BandwidthEstimator:
         "_at",
         "_capacity",
         "_capacity_spread",
+        "_congested_at",
         "_decreased_at",
+        "_doubted",
         "_expected",
         "_feedback_at",
         "_first_feedback_at",
         "_gradient",
         "_loss",
         "_numbers",
-        "_overused_at",
+        "_queue",
+        "_queued_at",
         "_rates",
         "_references",
         "_sent",
         "_target",
+        "beside_bps",
         "probing",
         "rtt_s",
         "state",
@@ -130,6 +141,8 @@ class BandwidthEstimator:
         self._target = float(start_bps)
         self._gradient = DelayGradient()
         self._loss = LossControl()
+        self._queue = LineQueue()
+        self._doubted = False  # the gradient saw overuse, and nothing else does yet
         self._numbers = Unwrapper(16)
         self._references = Unwrapper(REFERENCE_BITS)
         self._expected: int | None = None  # number after the newest one spoken of
@@ -138,10 +151,12 @@ class BandwidthEstimator:
         self._first_feedback_at = 0.0
         self._at: float | None = None  # of the last change
         self._decreased_at = 0.0
-        self._overused_at = -inf
+        self._queued_at = -inf
+        self._congested_at = 0.0  # when the line became full, with an empty queue before
         self._capacity: float | None = None  # of the line, learned on overuse; bits per second
         self._capacity_spread = 0.0
         self.probing: tuple[int, int] | None = None  # numbers of a probe: a bump in delay that we made
+        self.beside_bps = 0.0  # what goes to the receiver beside what is estimated here
         self.rtt_s = 0.2
         self.state: State = "hold"
 
@@ -159,13 +174,22 @@ class BandwidthEstimator:
         """0..1, over the last second."""
         return self._loss.fraction
 
+    def at_rest(self, now: float) -> bool:
+        """Nothing waits in the line, nor did of late: only then a probe shows what there is room for."""
+        return not (self.overusing or self._queue.stands) and now - self._decreased_at > _REST_S
+
+    def pace_bps(self, now: float) -> int:
+        """How fast what waits may leave: the target, less while the line's own queue is to drain."""
+        drains = self._queue.is_long and now - self._decreased_at < _DRAIN_S
+        return round(self._target * (_DRAIN_SHARE if drains else 1.0))
+
     @property
     def overusing(self) -> bool:
         return self._gradient.signal == "overuse"
 
     def queued(self, now: float) -> bool:
         """Whether packets queued on the line of late: what is lost then is lost for want of room."""
-        return now - self._overused_at < _QUEUE_MEMORY_S
+        return now - self._queued_at < _QUEUE_MEMORY_S
 
     @property
     def arriving_bps(self) -> float | None:
@@ -250,6 +274,8 @@ class BandwidthEstimator:
         else:
             first, last = self.probing
             gradient.packets([one for one in acknowledged if not first <= one[0] <= last])
+        if self._queue_counts:
+            self._queue.heard(acknowledged)
         newest = acknowledged[-1][2]
         rates = self._rates
         rates.append((newest, size))
@@ -259,6 +285,7 @@ class BandwidthEstimator:
     def _after_silence(self, expected: int, arrived: int) -> None:
         """Nothing was heard for a while. If much was lost meanwhile the line may be another one now."""
         self._gradient.reset()
+        self._queue.reset()
         self._loss.reset()
         self._rates.clear()
         self._capacity = None
@@ -270,10 +297,14 @@ class BandwidthEstimator:
     def _control(self, now: float) -> None:
         arriving = self.arriving_bps
         lowered = self._loss.lower(self._target, arriving, self.rtt_s, self.queued(now), now)
-        if self._gradient.signal == "overuse":
-            self._overused_at = now
-            self._decrease(self._busy_bps(), now)
-        elif self._gradient.signal == "underuse":
+        if self._gradient.signal == "overuse" or (self._queue.stands and self._queue_counts):
+            self._queued_at = now
+        if self._queue.drains and self._queue_counts:
+            self.state = "hold"  # what was done about it works
+            self._at = now
+        elif self._gradient.signal == "overuse" or self._is_full(now):
+            self._congested(now)
+        elif self._gradient.signal == "underuse" or (self._queue.stands and self._queue_counts):
             self.state = "hold"  # the queue drains; let it
             self._at = now
         else:
@@ -283,14 +314,62 @@ class BandwidthEstimator:
             self._decreased_at = now
             self._set(lowered, now)
 
-    def _decrease(self, arriving: float | None, now: float) -> None:
-        if arriving is None or now - self._decreased_at < min(max(self.rtt_s, 0.01), 0.2) + _RESPONSE_S:
+    def _is_full(self, now: float) -> bool:
+        """The queue says so: it grows, or what was done about it was not enough.
+
+        Not for ever: a queue that others fill would take everything from us.
+        """
+        queue = self._queue
+        if not self._queue_counts:
+            return False
+        return queue.grows or (queue.is_long and not queue.stepped and now - self._congested_at < _EPISODE_S)
+
+    @property
+    def _queue_counts(self) -> bool:
+        return self.probing is None  # which fills it by itself
+
+    def _congested(self, now: float) -> None:
+        """The delay grows. What the full line carries is the answer; where that is unknown, wait once for it.
+
+        What the gradient saw may have been a longer way: then nothing is full.
+        """
+        full = self._queue.full_bps(self.beside_bps)
+        if self._queue.moved and not self._loss.holds(queued=True):
+            self._queue.reset()
+            self._gradient.reset()
+            self.state = "hold"
+        elif full is None and (self._queue.fills or self._queue.stepped or not self._doubted):
+            self._doubted = True
+            self.state = "hold"
+            self._at = now
             return
+        else:
+            self._yield(full, self._busy_bps(), now)
+        self._doubted = False
+
+    def _yield(self, full: float | None, busy: float | None, now: float) -> None:
+        """Down to what the full line carries, or to a part of what arrived at the fullest."""
+        if busy is None:
+            return
+        if full is not None and busy > _NARROWER * full:
+            self._decrease(full, _BACKOFF * full, now)
+        else:
+            least = _LEAST_BACKOFF * self._target if full is None else 0.0
+            self._decrease(busy, max(_BACKOFF * busy, least), now)
+
+    def _decrease(self, arriving: float, bps: float, now: float) -> None:
+        answered = min(max(self.rtt_s, 0.01), 0.2) + self._queue.waiting_s + _RESPONSE_S
+        if now - self._decreased_at < answered:
+            return
+        if now - self._decreased_at > _EPISODE_S:
+            self._congested_at = now
         self._decreased_at = now
         self.state = "decrease"
         if arriving < self._target:
             self._learn_capacity(arriving)
-        self._set(min(self._target, _BACKOFF * arriving), now)
+        self._set(min(self._target, bps), now)
+        while len(self._rates) > 1:
+            self._rates.popleft()  # what came before shows no room any more
 
     def _increase(self, arriving: float | None, now: float) -> None:
         self.state = "increase"

@@ -25,6 +25,11 @@ class KeyFrameRequests:
         self.sent = 0  # in all
 
     @property
+    def asked_at(self) -> float:
+        """When one was last asked for; -inf before."""
+        return self._sent_at
+
+    @property
     def wanted(self) -> bool:
         return self.due < inf
 

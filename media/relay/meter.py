@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 from math import inf
 from typing import Protocol
 
@@ -14,7 +15,17 @@ TEMPORAL_LAYERS = 4  # VP8's TID has two bits
 _ENCODERS_OWN = {1: (1.0,), 2: (0.6, 1.0), 3: (0.4, 0.6, 1.0), 4: (0.25, 0.4, 0.6, 1.0)}
 """How libwebrtc spreads a layer's rate over temporal layers, cumulative (kLayerRateAllocation)."""
 
+_LOOKED_AT = 0.5  # of what came in a window must have been looked at to tell its spread
+_BURST = 2.5  # times what the rest of a window holds: a key frame
+_BURST_PARTS = 4
+KEY_FRAMES_OF_ITS_OWN_S = 2.5  # closer together than this they are not ours alone: FFmpeg's come each second
+
 Reading = tuple[float, int, tuple[int, ...]]  # at, all octets, octets by temporal layer
+
+
+def _smoothed(before: float, now: float) -> float:
+    """One large frame moves the spread of a second; at five looks a second this is the spread of two."""
+    return before + 0.1 * (now - before)
 
 
 class FrameCount:
@@ -78,37 +89,57 @@ class Meter:
     @property
     def bps(self) -> int | None:
         """Bits per second over the window; None while one reading is all there is."""
-        if len(self._readings) < 2:
+        parts = self._parts()
+        if not parts:
             return None
-        (since, before, _), (until, after, _) = self._readings[0], self._readings[-1]
-        return round(8 * (after - before) / (until - since))
+        return round(8 * sum([part[1] for part in parts]) / sum([part[0] for part in parts]))
 
     def cumulative(self, declared: int) -> tuple[float, ...]:
         """The share of the rate up to each temporal layer; the last is 1.
 
         :param declared: number of temporal layers that the publisher named.
         """
-        measured = self._measured()
+        parts = self._parts()
+        measured = [sum([part[2][layer] for part in parts]) for layer in range(TEMPORAL_LAYERS)]
         total = sum(measured)
-        if total:
+        if total and total >= _LOOKED_AT * sum([part[1] for part in parts]):
             highest = max(index for index, octets in enumerate(measured) if octets)
-            self._shares = tuple(sum(measured[: index + 1]) / total for index in range(highest + 1))
+            shares = tuple(sum(measured[: index + 1]) / total for index in range(highest + 1))
+            steady = len(shares) == len(self._shares)
+            self._shares = tuple(map(_smoothed, self._shares, shares)) if steady else shares
         return self._shares or _ENCODERS_OWN[min(declared, TEMPORAL_LAYERS)]
+
+    def _parts(self) -> list[Reading]:
+        """What was counted from one reading to the next: seconds, octets, octets by temporal layer.
+
+        A key frame that was asked for is no price, as it is paid once: what it fills is left out. Where key
+        frames come by themselves they are.
+        """
+        readings = list(self._readings)
+        parts = [
+            (until - since, after - before, tuple(b - a for a, b in zip(one, other, strict=True)))
+            for (since, before, one), (until, after, other) in pairwise(readings)
+        ]
+        if len(parts) >= _BURST_PARTS and self._frames.key_gap > KEY_FRAMES_OF_ITS_OWN_S:
+            fullest = max(range(len(parts)), key=lambda index: parts[index][1])
+            rest = parts[:fullest] + parts[fullest + 1 :]
+            if parts[fullest][1] > _BURST * sum([part[1] for part in rest]) / len(rest):
+                return rest
+        return parts
 
     @property
     def temporal_layers(self) -> int:
         """How many were ever seen, for a publisher that does not name them (WHIP has no word for it)."""
         return max((index + 1 for index, octets in enumerate(self._frames.spread) if octets), default=1)
 
-    def _measured(self) -> list[int]:
-        if len(self._readings) < 2:
-            return [0] * TEMPORAL_LAYERS
-        first, last = self._readings[0][2], self._readings[-1][2]
-        return [after - before for before, after in zip(first, last, strict=True)]
+    def key_frames_bps(self, most_gap_s: float, asked_at: float, now: float) -> int | None:
+        """What the key frames alone take; None when they come too seldom to make a picture.
 
-    def key_frames_bps(self, most_gap_s: float, now: float) -> int | None:
-        """What the key frames alone take; None when they come too seldom to make a picture."""
+        :param asked_at: when one was last asked for. What comes because we ask is no picture to follow.
+        """
         frames = self._frames
+        if asked_at > frames.key_at - frames.key_gap:
+            return None
         if frames.key_gap > most_gap_s or now - frames.key_at > most_gap_s or not frames.key_octets:
             return None
         return round(8 * frames.key_octets / max(frames.key_gap, 1e-3))

@@ -23,7 +23,7 @@ from media.relay.estimate import Acknowledged
 _FACTOR = 2.0  # of the target
 _WANTED_MARGIN = 1.5  # a probe need not find more than this over what is wanted
 _WORTH = 1.4  # probing stops when the target is this much above what is wanted: an allocator wants headroom
-_LEAST_BYTES = 5 * 1100
+_LEAST_BYTES = 3 * 1100  # as few packets as can be judged: on a thin line each delays voices by 30 ms
 _SHARE_HEARD = 0.8  # of the cluster's bytes must be told of
 _FULL_SHARE = 0.95  # of the rate at which a cluster arrived that filled the line
 _PASSED = 0.9  # arriving at this share of the sent rate, the cluster met no limit

@@ -230,7 +230,7 @@ class WebRtcTransport:
                     if ssrc in self._by_ssrc:
                         self._by_ssrc[ssrc].keyframe_requested(now)
             case TransportFeedback():
-                self.outlet.feedback_received(part, self.wanted_bps(), now)
+                self.outlet.feedback_received(part, self.wanted_bps(), now, self._router.signals_bps)
             case rtcp.Remb():
                 self.receiver_estimate = part.bitrate
             case _:

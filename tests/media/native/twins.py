@@ -8,6 +8,7 @@ both, made from the number alone; then every byte sent, every event and every co
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from random import Random
 from typing import Any
 
@@ -87,7 +88,11 @@ class Side:
                 for layer in producer.layers
             ],
             "prices": [
-                (layer.meter.bps, layer.meter.cumulative(3), layer.meter.key_frames_bps(4, self.house.now))
+                (
+                    layer.meter.bps,
+                    layer.meter.cumulative(3),
+                    layer.meter.key_frames_bps(4, -inf, self.house.now),
+                )
                 for producer in self.producers
                 for layer in producer.layers
             ],

@@ -70,7 +70,8 @@ class Consult:
         self.voice_sequence = 0
         self.asked: Counter[tuple[int, int]] = Counter()
         self.rate: int | None = None
-        self.house.router.allocator(expert.id).available = lambda _: self.rate
+        # the estimate is of what the ECG leaves of the line
+        self.house.router.allocator(expert.id).available = lambda _: self.rate and self.rate - ECG_BPS
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds * 30)):
@@ -423,3 +424,24 @@ def test_an_ultrasound_that_names_no_layers_has_those_that_its_packets_show(rate
     run(3.0)
     assert consumer.allotted == "reduced"
     assert consumer.current_layers == (0, 1)
+
+
+def test_key_frames_that_come_because_they_were_asked_for_are_no_step() -> None:
+    """Two requests within seconds look like a stream of key frames, which ends with the requests."""
+    house = House()
+    clinic, up = house.peer()
+    expert, _ = house.peer()
+    single = {**VP8_SIMULCAST, "mid": "5", "encodings": [{"ssrc": 500, "rtx": {"ssrc": 501}}]}
+    consumer = expert.consume(clinic.produce("video", single, "ultrasound").id, CHROMIUM, paused=False)
+    heart = Layer(up, house, 500, "", 9, 9)
+    heart.named, heart.size, heart.temporal = False, 3600, True
+    asked = 0
+    for number in range(105):
+        if number in (20, 50):
+            consumer.request_key_frame()
+        if number == 75:
+            house.router.allocator(expert.id).available = lambda _: 100_000
+        before, asked = asked, plis(up).count(500)
+        heart.frame(key=heart.frames == 0 or asked > before)
+        house.run(FRAME_S)
+    assert consumer.allotted == "paused"
