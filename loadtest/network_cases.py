@@ -97,10 +97,10 @@ def _step(name: str, who: Who, wide: float, thin: float) -> Case:
     return Case(name, who, steps, THIN_SECONDS + WATCH_RECOVERY_SECONDS, THIN_SECONDS)
 
 
-def _shrink(name: str, who: Who, rates: Sequence[float]) -> Case:
-    """Each rate for `SHRINK_SECONDS`, then a good line again."""
-    steps = [(number * SHRINK_SECONDS, line(rate=rate)) for number, rate in enumerate(rates)]
-    restored = len(rates) * SHRINK_SECONDS
+def shrink(name: str, who: Who, rates: Sequence[float], seconds: float = SHRINK_SECONDS) -> Case:
+    """Each rate for ``seconds``, then a good line again."""
+    steps = [(number * seconds, line(rate=rate)) for number, rate in enumerate(rates)]
+    restored = len(rates) * seconds
     return Case(name, who, (*steps, (restored, GOOD)), restored + WATCH_RECOVERY_SECONDS, restored)
 
 
@@ -124,7 +124,7 @@ CASES: tuple[Case, ...] = (
     _steady("rate-300", line(rate=300)),
     _step("step-300", "expert", wide=4000, thin=300),
     _step("step-1000", "expert", wide=4000, thin=1000),
-    _shrink("shrink", "expert", (4000, 2000, 1000, 600, 300)),
+    shrink("shrink", "expert", (4000, 2000, 1000, 600, 300)),
     _cut("cut-10s", "expert"),
     _address("address-change", "expert"),
     _steady("village-loss-3", line(loss=3), "village"),
@@ -164,7 +164,7 @@ def shortfalls(name: str, figures: dict[str, Any]) -> list[str]:
         checks.append(("longest_freeze_ms", STALL_MS))
         checks.append(("audio_concealed_percent", AUDIO_WHOLE_CONCEALED_PERCENT))
         checks.append(("ecg_gaps", 0))
-    if name.startswith("step-"):
+    if name.startswith("step-") or name == "shrink":
         checks.append(("recovered_after_s", RECOVERED_AFTER_STEP_UP_S))
     if name == "shrink":
         checks.append(("audio_concealed_percent", AUDIO_WHOLE_CONCEALED_PERCENT))

@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 
 from loadtest import network_scenario
-from loadtest.network_cases import chosen
+from loadtest.network_cases import chosen, shrink
 from loadtest.report import Report
 
-# The first test pays for the whole run: two cases and what comes before each.
+# The first test pays for the whole run: three cases and what comes before each.
 pytestmark = [pytest.mark.browser, pytest.mark.network, pytest.mark.timeout(400)]
 
-CASES = "rate-300,cut-10s"
+CASES = (*chosen("rate-300"), shrink("shrink", "expert", (1000, 600), seconds=6.0), *chosen("cut-10s"))
 SECONDS = 8.0
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
     report = Report("network")
-    network_scenario.run(report, chosen(CASES), lambda _: None, SECONDS)
+    network_scenario.run(report, CASES, lambda _: None, SECONDS)
     return report
 
 
@@ -43,6 +43,14 @@ def test_at_300_kbits_the_ecg_is_whole(report: Report) -> None:
     found = case(report, "rate-300")
     assert found["ecg_gaps"] == 0
     assert found["ecg_samples_per_second"] > 700
+
+
+def test_the_ultrasound_gives_way_after_the_camera_and_both_come_back(report: Report) -> None:
+    found = case(report, "shrink")
+    assert found["clinical_order_kept"]
+    assert found["ecg_gaps"] == 0
+    assert {one["source"] for one in found["given_up"]} >= {"camera"}
+    assert found["recovered_after_s"] is not None
 
 
 def test_one_bad_line_lowers_nobody_else(report: Report) -> None:
