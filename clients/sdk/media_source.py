@@ -35,11 +35,7 @@ FRAME_SAMPLES = 960
 # 0 - the frame of layer 0 before; 2 - that one; 1 - that one; 2 - all of these. Y: from layer 0 alone.
 _LAYERING_MODE = 3
 _LAYERS = ((0, False), (2, True), (1, True), (2, False))  # (temporal layer, Y) of each frame in turn
-_LAYER_SHARES = (
-    0.25,
-    0.5,
-    1.0,
-)  # of the bit rate, up to each layer: the lowest is what the thinnest line gets
+_LAYER_SHARES = (0.15, 0.42, 1.0)  # of the rate, up to each layer: the lowest is what the thinnest line gets
 
 
 class EncodedFrame(NamedTuple):
