@@ -52,6 +52,7 @@ async def test_ecg_is_seen_and_kept(server: RealServer, tmp_path: Path) -> None:
     await ended(device)
     record = read_waveform(sample_record().read_bytes()).samples
     assert np.array_equal(to_array(frames), record[:1200])
+    await server.gateway.close()  # viewers do not wait for the disk; this does
     (stream,) = server.rooms.signal_store.streams(ROOM)
     assert stream.frames >= 12
     assert stream.marks == ()

@@ -146,6 +146,9 @@ def test_backfill_mark_changes_one_bit() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("samplingRateHz", 10**400),
+        ("samplingRateHz", float("inf")),
+        ("leads", [{**TWO.as_json()["leads"][0], "scale": 10**400}]),
         ("streamId", "x"),
         ("streamId", 5),
         ("kind", ""),
