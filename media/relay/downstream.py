@@ -27,6 +27,7 @@ class Downstream:
 
     :param wake: is told when `tick` is wanted earlier than thought.
     :param subscriptions: what could be probed with.
+    :param cut_over: told when the receiver hears us again after a cut that swallowed much.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Downstream:
         path: Path,
         wake: Callable[[float], None],
         subscriptions: Callable[[], Iterable[Subscription]],
+        cut_over: Callable[[], None],
     ) -> None:
         self.path = path
         self.estimator = BandwidthEstimator(path.sent)
@@ -41,6 +43,7 @@ class Downstream:
         self.padding_bytes = 0
         self._wake = wake
         self._subscriptions = subscriptions
+        self._cut_over = cut_over
         self._probe_due = inf
         self._silent_due = inf  # when nothing was told for so long that nothing may be sent any more
         self._aim = (0.0, 0.0)  # wanted and beside, as last told
@@ -53,7 +56,7 @@ class Downstream:
 
     def available_bps(self, now: float) -> int | None:
         """The estimate; None while the receiver has told too little, and where it never does."""
-        return self.estimator.target_bps(now) if self.estimator.settled(now) else None
+        return self.estimator.allocatable_bps(now) if self.estimator.settled(now) else None
 
     def subscribe(
         self,
@@ -90,6 +93,8 @@ class Downstream:
         self._aim = wanted_bps, beside_bps
         self._silent_due = now + DOWNSTREAM_SILENT_S
         acknowledged = estimator.on_feedback(feedback, now)
+        if estimator.cut_ended_at == now:
+            self._cut_over()
         found = self.prober.heard(acknowledged, estimator.target_bps(now) + beside_bps, now)
         if found is not None and not estimator.overusing:
             estimator.probed(found - beside_bps, now)

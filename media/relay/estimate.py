@@ -113,6 +113,7 @@ class BandwidthEstimator:
 
     __slots__ = (
         "_at",
+        "_before_cut",
         "_capacity",
         "_capacity_spread",
         "_congested_at",
@@ -131,6 +132,7 @@ class BandwidthEstimator:
         "_sent",
         "_target",
         "beside_bps",
+        "cut_ended_at",
         "probing",
         "rtt_s",
         "state",
@@ -153,6 +155,8 @@ class BandwidthEstimator:
         self._decreased_at = 0.0
         self._queued_at = -inf
         self._congested_at = 0.0  # when the line became full, with an empty queue before
+        self.cut_ended_at = -inf
+        self._before_cut = 0.0
         self._capacity: float | None = None  # of the line, learned on overuse; bits per second
         self._capacity_spread = 0.0
         self.probing: tuple[int, int] | None = None  # numbers of a probe: a bump in delay that we made
@@ -220,6 +224,16 @@ class BandwidthEstimator:
         """What may be sent, retransmissions and all; bits per second of UDP payload before protection."""
         return round(self._target)
 
+    def allocatable_bps(self, now: float) -> int:
+        """What there is to share out: the target, or for a second after a cut what it was before.
+
+        Most lines come back as they were, and a track that is given up for an instant stands still for a
+        second or two; the first sign of a full line ends it.
+        """
+        if now - self.cut_ended_at < ESTIMATE_SETTLE_S and self._decreased_at < self.cut_ended_at:
+            return round(max(self._target, self._before_cut))
+        return round(self._target)
+
     def on_feedback(self, feedback: TransportFeedback, now: float) -> list[Acknowledged]:
         """Learn from one feedback; returns the packets that it newly says arrived."""
         silent = self._hear(now)
@@ -229,7 +243,7 @@ class BandwidthEstimator:
         expected = 0 if self._expected is None else max(0, end - self._expected)
         self._expected = end if self._expected is None else max(end, self._expected)
         if silent:
-            self._after_silence(expected, len(acknowledged))
+            self._after_silence(expected, len(acknowledged), now)
         else:
             self._loss.count(expected, expected - len(acknowledged) if expected else 0, now)
         if acknowledged:
@@ -241,7 +255,7 @@ class BandwidthEstimator:
     def on_arrivals(self, arrived: list[Acknowledged], now: float) -> None:
         """Learn on the receiving side, where arrivals are seen and losses are the sender's business."""
         if self._hear(now):
-            self._after_silence(0, 0)
+            self._after_silence(0, 0, now)
         self._measure(arrived)
         self._control(now)
 
@@ -282,7 +296,7 @@ class BandwidthEstimator:
         while rates[0][0] < newest - _RATE_WINDOW_S:
             rates.popleft()
 
-    def _after_silence(self, expected: int, arrived: int) -> None:
+    def _after_silence(self, expected: int, arrived: int, now: float) -> None:
         """Nothing was heard for a while. If much was lost meanwhile the line may be another one now."""
         self._gradient.reset()
         self._queue.reset()
@@ -290,6 +304,8 @@ class BandwidthEstimator:
         self._rates.clear()
         self._capacity = None
         if expected > 2 * arrived:
+            self._before_cut = self._target
+            self.cut_ended_at = now
             self._target = max(self._target / 2, ESTIMATE_MIN_BPS)
 
     # -- the controller ------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ class WebRtcTransport:
         self.id = self._wire.id
         self._data = DataStreams(router, self._wire)
         self.lane = router.tables.lane(self._wire, router.wake)
-        self.outlet = Downstream(self.lane.path, router.wake, self._probe_sources)
+        self.outlet = Downstream(self.lane.path, router.wake, self._probe_sources, self._cut_over)
 
     # -- setting up ----------------------------------------------------------------------------------------
 
@@ -182,6 +182,12 @@ class WebRtcTransport:
     def available_outgoing_bps(self, now: float) -> int | None:
         """What the peer's line carries; None while it has not told, and for peers that never do."""
         return self.outlet.available_bps(now)
+
+    def _cut_over(self) -> None:
+        """More is lost than can be sent again. Receivers take seconds to find out: begin again at once."""
+        for consumer in self.consumers.values():
+            if consumer.kind == "video":
+                consumer.request_key_frame()
 
     def _probe_sources(self) -> Iterator[Subscription]:
         return (one.subscription for one in self.consumers.values() if one.kind == "video")

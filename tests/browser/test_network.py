@@ -14,11 +14,15 @@ from loadtest import network_scenario
 from loadtest.network_cases import chosen, shrink
 from loadtest.report import Report
 
-# The first test pays for the whole run: three cases and what comes before each.
+# The first test pays for the whole run: five cases and what comes before each.
 pytestmark = [pytest.mark.browser, pytest.mark.network, pytest.mark.timeout(400)]
 
-CASES = (*chosen("rate-300"), shrink("shrink", "expert", (1000, 600), seconds=6.0), *chosen("cut-10s"))
-SECONDS = 8.0
+CASES = (
+    *chosen("loss-10,rate-300"),
+    shrink("shrink", "expert", (1000, 600), seconds=6.0),
+    *chosen("cut-10s,address-change"),
+)
+SECONDS = 6.0
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,16 @@ def test_the_lines_were_really_bad_and_the_bridge_was_not(report: Report) -> Non
     assert report.conditions["bridge"]["lost"] == 0
     assert report.conditions["bridge"]["p50_ms"] < 2
     assert case(report, "cut-10s")["line_packets"]["down"]["cut"] > 0
+    lossy = case(report, "loss-10")["line_packets"]["down"]
+    assert 0.05 < lossy["lost"] / lossy["sent"] < 0.15
+
+
+def test_at_10_percent_loss_voices_are_repaired_and_pictures_go_on(report: Report) -> None:
+    found = case(report, "loss-10")
+    assert found["audio_concealed_percent"] < 5  # 9 where nothing is repaired
+    assert found["longest_freeze_ms"] < 2000
+    assert found["sources_moving"]
+    assert found["camera"]["retransmitted"] > 0
 
 
 def test_at_300_kbits_the_ecg_is_whole(report: Report) -> None:
@@ -61,4 +75,11 @@ def test_one_bad_line_lowers_nobody_else(report: Report) -> None:
 def test_after_a_cut_the_same_person_is_back(report: Report) -> None:
     found = case(report, "cut-10s")
     assert found["media_back_after_s"] is not None
+    assert found["same_identity"]
+
+
+def test_media_follows_to_another_address_at_once(report: Report) -> None:
+    found = case(report, "address-change")
+    assert found["media_back_after_s"] is not None
+    assert found["media_back_after_s"] < 6  # 8 where the page waits for the browser to tell
     assert found["same_identity"]

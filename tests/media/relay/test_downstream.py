@@ -14,7 +14,17 @@ from media.relay.testing import FakeWire
 from media.rtp import rtcp
 from media.rtp.packet import RtpPacket, find_extension, parse_header
 from tests.media.relay.bottleneck import Line, Receiver, random_loss
-from tests.media.relay.helpers import H264, OPUS, VP8_SIMULCAST, House, Layer, received, simulcast, vp8_single
+from tests.media.relay.helpers import (
+    H264,
+    OPUS,
+    VP8_SIMULCAST,
+    House,
+    Layer,
+    plis,
+    received,
+    simulcast,
+    vp8_single,
+)
 from tests.media.relay.test_upstream import numbered
 
 TICK_S = 0.005
@@ -221,6 +231,20 @@ def test_what_waits_is_bounded_and_goes_by_whole_frames() -> None:
     ultrasound = sum(size for at, size, ssrc in village.far.sizes if ssrc == high.ssrc and at > 105)
     camera = sum(size for at, size, ssrc in village.far.sizes if ssrc == low.ssrc and at > 105)
     assert ultrasound > camera / 2
+
+
+def test_after_a_cut_pictures_begin_again_at_once() -> None:
+    lost = False
+    village = Village(Line(lambda _: 5e6, lose=lambda _: lost))
+    village.track("camera", 500_000)
+    village.run(5)
+    before = len(plis(village.up))
+    lost = True
+    village.run(6)
+    assert len(plis(village.up)) == before
+    lost = False
+    village.run(0.3)
+    assert len(plis(village.up)) == before + 1
 
 
 def test_retransmissions_are_numbered_and_counted() -> None:

@@ -132,6 +132,25 @@ def test_a_cut_is_no_congestion_but_half_is_tried_first() -> None:
     assert sender.average(2) > 0.6 * before
 
 
+@pytest.mark.parametrize(("rate_after", "kept"), [(2e6, True), (200_000, False)])
+def test_what_was_shared_out_before_a_cut_is_kept_for_a_second_unless_the_line_is_full(
+    rate_after: float, kept: bool
+) -> None:
+    lost, rate = False, 2e6
+    sender = Sender(Line(lambda _: rate, lose=lambda _: lost), wanted=1_500_000)
+    sender.run(20)
+    before = sender.estimator.allocatable_bps(sender.now)
+    lost = True
+    sender.run(5)
+    assert sender.estimator.allocatable_bps(sender.now) == before
+    lost, rate = False, rate_after
+    sender.run(0.7)
+    assert sender.estimator.target_bps(sender.now) < before
+    assert (sender.estimator.allocatable_bps(sender.now) >= before) is kept
+    sender.run(2)
+    assert sender.estimator.allocatable_bps(sender.now) == sender.estimator.target_bps(sender.now)
+
+
 def test_it_counts_from_the_first_second_or_the_first_congestion() -> None:
     estimator = BandwidthEstimator()
     assert not estimator.settled(5.0)
