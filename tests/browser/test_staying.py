@@ -59,6 +59,8 @@ class StallingRelay:
         self.go_on()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10.0)
+        assert not self._thread.is_alive(), "the relay did not stop"
+        self._loop.close()
 
     async def _run(self) -> None:
         self._moving.set()
