@@ -76,7 +76,7 @@ def token_room(
         publish=_ALL_SOURCES,
         chair=role == "chair",
         record=role in ("chair", "expert"),
-        signals=frozenset({"watch", "publish"}),
+        signals=frozenset({"watch", "publish", "acknowledge"}),
     )
     typer.echo(_room_token(settings_for(config, data), Identity(user, Personal(name), role), grant, minutes))
 

@@ -29,7 +29,7 @@ ALGORITHM: Final = "HS256"
 
 Role = Literal["requester", "expert", "chair", "guest", "observer", "device", "desk"]
 Source = Literal["microphone", "camera", "screen", "ultrasound"]
-SignalRight = Literal["watch", "publish"]
+SignalRight = Literal["watch", "publish", "acknowledge"]
 
 ROLES: Final[frozenset[str]] = frozenset(get_args(Role))
 SOURCES: Final[frozenset[str]] = frozenset(get_args(Source))

@@ -25,6 +25,7 @@ from media.signals import (
     ViewerQueue,
     wire,
 )
+from media.signals.errors import SIGNAL_UNEXPECTED
 from signaling.access import may_use_signals
 from signaling.errors import STREAM_BUSY
 from signaling.events import SignalEnded, SignalStarted
@@ -249,8 +250,10 @@ class Viewer(SignalSocket):
             await self.close(wire.CLOSE_TIMEOUT if hello is None else wire.CLOSE_PEER_FAULT)
             return
         try:
-            token = wire.parse_view(hello.data).token
-            self.room = self._gateway.admit(self, token, SIGNAL_VIEWERS_PER_ROOM_MAX)
+            wanted = wire.parse_view(hello.data)
+            if not isinstance(wanted, wire.Watch):
+                raise RemoteProtocolError(SIGNAL_UNEXPECTED)
+            self.room = self._gateway.admit(self, wanted.token, SIGNAL_VIEWERS_PER_ROOM_MAX)
         except Fault as fault:
             await self.refuse(fault)
             return

@@ -4,8 +4,9 @@
 
     publish   device -> server   announce {token, stream}   end {}
               server -> device   accepted {streamId, durableSequence}   ack {sequence}   ended {streamId}
-    view      viewer -> server   watch {token}
+    view      viewer -> server   watch {token}   acknowledge {id}
               server -> viewer   streams {streams}   stream {stream}   ended {streamId}
+                                 analysis {...}   alarm {...}   refused {id, code, blame, message, detail}
     both      server -> peer     error {code, blame, message: {zh, en}, detail}
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 
 from media.errors import Fault, RemoteProtocolError
 from media.limits import SIGNAL_MAX_TEXT_BYTES
+from media.signals.analysis.findings import Alarm, Analysis
 from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_MALFORMED, SIGNAL_TOO_LARGE
 
@@ -45,6 +47,13 @@ class Watch:
     """A viewer wants the signals of the room that its token names."""
 
     token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """A viewer has seen the alarm ``alarm_id`` and says so."""
+
+    alarm_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +103,19 @@ def parse_publish(text: str) -> Announce | End:
             raise RemoteProtocolError(SIGNAL_MALFORMED, "type")
 
 
-def parse_view(text: str) -> Watch:
+def parse_view(text: str) -> Watch | Acknowledge:
     """A viewer's message.
 
     :raises RemoteProtocolError: ``signal_malformed`` or ``signal_too_large``.
     """
     fields = _fields(text)
-    if fields.get("type") != "watch":
-        raise RemoteProtocolError(SIGNAL_MALFORMED, "type")
-    return Watch(_string(fields, "token"))
+    match fields.get("type"):
+        case "watch":
+            return Watch(_string(fields, "token"))
+        case "acknowledge":
+            return Acknowledge(_string(fields, "id"))
+        case _:
+            raise RemoteProtocolError(SIGNAL_MALFORMED, "type")
 
 
 def parse_reply(text: str) -> Accepted | Ack | Ended | Refused:
@@ -139,6 +152,10 @@ def watch(token: str) -> str:
     return _text({"type": "watch", "token": token})
 
 
+def acknowledge(alarm_id: str) -> str:
+    return _text({"type": "acknowledge", "id": alarm_id})
+
+
 def accepted(stream_id: str, durable_sequence: int) -> str:
     return _text({"type": "accepted", "streamId": stream_id, "durableSequence": durable_sequence})
 
@@ -163,6 +180,21 @@ def streams(items: Iterable[tuple[StreamDescriptor, bool]]) -> str:
 def stream(descriptor: StreamDescriptor, live: bool = True) -> str:
     """One stream started, or started again."""
     return _text({"type": "stream", "stream": _viewed(descriptor, live)})
+
+
+def analysis(found: Analysis) -> str:
+    """What a stream shows now, about once a second."""
+    return _text({"type": "analysis", **found.as_json()})
+
+
+def alarm(found: Alarm) -> str:
+    """An alarm was raised, ended or acknowledged."""
+    return _text({"type": "alarm", **found.as_json()})
+
+
+def refused(alarm_id: str, fault: Fault) -> str:
+    """An acknowledgement was not taken; the socket stays."""
+    return _text({"type": "refused", "id": alarm_id, **fault.as_json()})
 
 
 def _viewed(descriptor: StreamDescriptor, live: bool) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from signaling.access import RoomGrant
 
 PEOPLE_SOURCES = frozenset({"microphone", "camera", "screen"})
 WATCH = frozenset({"watch"})
+DOCTOR = WATCH | {"acknowledge"}
+"""Alarms of the signals' analysis are acknowledged by who treats or advises, never by who looks on."""
 
 
 def grant_for(role: str, room_id: str) -> RoomGrant:
@@ -14,9 +16,9 @@ def grant_for(role: str, room_id: str) -> RoomGrant:
     :param role: ``requester``, ``expert``, ``desk`` (looks on), ``guest`` or ``device``.
     """
     if role == "requester":
-        return RoomGrant(room_id, PEOPLE_SOURCES, signals=WATCH)
+        return RoomGrant(room_id, PEOPLE_SOURCES, signals=DOCTOR)
     if role == "expert":
-        return RoomGrant(room_id, PEOPLE_SOURCES, chair=True, record=True, signals=WATCH)
+        return RoomGrant(room_id, PEOPLE_SOURCES, chair=True, record=True, signals=DOCTOR)
     if role == "guest":
         return RoomGrant(room_id, frozenset({"microphone", "camera"}), signals=frozenset())
     if role == "device":
