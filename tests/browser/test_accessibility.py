@@ -77,11 +77,16 @@ def violations(page: Page) -> list[str]:
     found: dict[str, Any] = page.evaluate(
         "(tags) => axe.run(document, { runOnly: { type: 'tag', values: tags } })", TAGS
     )
-    return [
+    broken = [
         f"{page.url} {rule['id']} {node['target']}: {node['failureSummary']}"
         for rule in found["violations"]
         for node in rule["nodes"]
     ]
+    # WCAG 1.4.10, reflow: a page scrolls one way only.
+    wider = page.evaluate("() => document.documentElement.scrollWidth - screen.width")
+    if wider > 0:
+        broken.append(f"{page.url} is {wider} px wider than its screen")
+    return broken
 
 
 @pytest.mark.parametrize(("locale", "device"), LOOKS)
@@ -108,6 +113,22 @@ def test_no_page_of_the_story_breaks_a_rule(
     who.wait_for("() => window.__huizhen.ecg().samplesDrawn > 0")
     found += violations(who.page)
     who.get("leave").click()
+    look("/rota", "on-call-now")
+    who.context.close()
+    assert found == []
+
+
+@pytest.mark.parametrize(("locale", "device"), LOOKS)
+def test_no_page_of_the_desk_breaks_a_rule(
+    ward: Ward, browser: Browser, locale: str, device: dict[str, Any]
+) -> None:
+    who = Person.at(browser, ward.server.url, locale=locale, reduced_motion="reduce", **device)
+    who.log_in("desk")
+    found: list[str] = []
+    for path, ready in (("/desk", "consultation-row"), ("/audit", "audit-row"), (f"/c/{ward.id}", "state")):
+        who.page.goto(path)
+        expect(who.get(ready).first).to_be_visible()
+        found += violations(who.page)
     who.context.close()
     assert found == []
 
