@@ -25,7 +25,7 @@ from media.signals import (
     ViewerQueue,
     wire,
 )
-from media.signals.errors import SIGNAL_UNEXPECTED
+from media.signals.errors import SIGNAL_CLOCK_JUMP, SIGNAL_UNEXPECTED
 from signaling.access import may_use_signals
 from signaling.errors import STREAM_BUSY
 from signaling.events import SignalEnded, SignalStarted
@@ -186,7 +186,10 @@ class Publisher(SignalSocket):
         if self._log is None or self.room is None:
             return
         # Viewers do not wait for the disk; only the acknowledgement does.
-        self.room.signals.publish(output.frame, output.data)
+        arrived_ns = round(self._clock.wall() * 1e9)
+        if self.room.signals.publish(output.frame, output.data, arrived_ns):
+            logger.warning("stream %s: the device's clock was set", self.stream_id)
+            self._do_soon([Mark(SIGNAL_CLOCK_JUMP.code)])
         sequence = output.frame.sequence
         written = self._log.submit(sequence, output.data)
         self._storing.add(written)
@@ -202,6 +205,9 @@ class Publisher(SignalSocket):
         else:
             assert isinstance(fault, LocalProtocolError)  # a log says nothing else
             outputs = self._session.store_failed(fault, now)
+        self._do_soon(outputs)
+
+    def _do_soon(self, outputs: list[Output]) -> None:
         if outputs:
             task = asyncio.ensure_future(self._do_all(outputs))
             self._storing.add(task)

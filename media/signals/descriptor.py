@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from media.errors import RemoteProtocolError
 from media.limits import SIGNAL_MAX_LABEL, SIGNAL_MAX_LEADS, SIGNAL_MAX_RATE_HZ
 from media.signals.errors import SIGNAL_MALFORMED, SIGNAL_TOO_LARGE
 
 MAX_SCALE = 1e6  # units per LSB; a scale beyond this is a mistake of units
 MAX_BASELINE = 65_536  # int16 samples cannot be centred further out
+INT16 = np.iinfo(np.int16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class Lead:
     :param name: what a person reads; empty means the code.
     :param scale: units per least significant bit (uV per LSB for an ECG).
     :param baseline: the sample value that means zero.
-    :param unit: UCUM-like unit of ``scale``.
+    :param unit: UCUM unit of ``scale``.
+    :param limits: lowest and highest sample that the device can give, when it says so; others are its fault.
     """
 
     code: str
@@ -34,15 +38,17 @@ class Lead:
     scale: float = 1.0
     baseline: int = 0
     unit: str = "uV"
+    limits: tuple[int, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return {
+        fields = {
             "code": self.code,
             "name": self.name or self.code,
             "scale": self.scale,
             "baseline": self.baseline,
             "unit": self.unit,
         }
+        return fields if self.limits is None else {**fields, "limits": list(self.limits)}
 
     @classmethod
     def from_json(cls, value: object) -> Lead:
@@ -54,6 +60,7 @@ class Lead:
             scale=_number(fields, "scale", -MAX_SCALE, MAX_SCALE),
             baseline=_integer(fields, "baseline", MAX_BASELINE),
             unit=_text(fields, "unit") or "uV",
+            limits=_limits(fields),
         )
 
 
@@ -65,6 +72,8 @@ class StreamDescriptor:
     :param kind: ``ecg`` or another signal the viewer knows.
     :param label: what a person reads; never holds personal data.
     :param sampling_rate_hz: of every lead, kept to the millihertz.
+    :param group: the same text in all streams that one device measures by one clock; empty for a stream
+        alone.
     """
 
     stream_id: str
@@ -72,6 +81,14 @@ class StreamDescriptor:
     label: str
     sampling_rate_hz: float
     leads: tuple[Lead, ...] = field(default=())
+    group: str = ""
+
+    @cached_property
+    def limits(self) -> tuple[tuple[int, int], ...] | None:
+        """Lowest and highest sample of each lead; None when the device told of no lead."""
+        if all(lead.limits is None for lead in self.leads):
+            return None
+        return tuple(lead.limits or (INT16.min, INT16.max) for lead in self.leads)
 
     @property
     def sampling_rate_mhz(self) -> int:
@@ -92,7 +109,7 @@ class StreamDescriptor:
         return zlib.crc32(text.encode())
 
     def as_json(self) -> dict[str, Any]:
-        return {
+        fields = {
             "streamId": self.stream_id,
             "kind": self.kind,
             "label": self.label,
@@ -100,6 +117,7 @@ class StreamDescriptor:
             "crc": self.crc,
             "leads": [lead.as_json() for lead in self.leads],
         }
+        return {**fields, "group": self.group} if self.group else fields
 
     @classmethod
     def from_json(cls, value: object) -> StreamDescriptor:
@@ -119,6 +137,7 @@ class StreamDescriptor:
             label=_text(fields, "label"),
             sampling_rate_hz=_number(fields, "samplingRateHz", 0.001, SIGNAL_MAX_RATE_HZ),
             leads=leads,
+            group=_text(fields, "group"),
         )
 
 
@@ -167,3 +186,16 @@ def _integer(fields: Mapping[str, object], key: str, bound: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > bound:
         raise _malformed(key)
     return value
+
+
+def _limits(fields: Mapping[str, object]) -> tuple[int, int] | None:
+    """Two samples, ascending, or nothing."""
+    value = fields.get("limits")
+    if value is None:
+        return None
+    if not isinstance(value, list) or [type(one) for one in value] != [int, int]:
+        raise _malformed("limits")
+    low, high = value
+    if not INT16.min <= low < high <= INT16.max:
+        raise _malformed("limits")
+    return low, high

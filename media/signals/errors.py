@@ -27,6 +27,18 @@ SIGNAL_WRONG_STREAM = ErrorCode(
     "数据帧不属于已声明的信号流。",
     "The frame belongs to another stream than the one announced.",
 )
+SIGNAL_OUT_OF_RANGE = ErrorCode(
+    "signal_out_of_range",
+    422,
+    "采样值超出设备声明的范围。",
+    "A sample lies outside the range that the device announced.",
+)
+SIGNAL_CLOCK_JUMP = ErrorCode(
+    "signal_clock_jump",
+    409,
+    "设备时钟发生跳变，时间已重新对齐。",
+    "The device's clock was set; its time was aligned anew.",
+)
 SIGNAL_WINDOW_EXCEEDED = ErrorCode(
     "signal_window_exceeded",
     429,

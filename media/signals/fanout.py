@@ -20,11 +20,15 @@ from media.limits import (
     SIGNAL_VIEWER_TEXTS,
 )
 from media.signals import wire
+from media.signals.clock import ClockLine, DeviceClock, FollowedClock
 from media.signals.descriptor import StreamDescriptor
 from media.signals.errors import SIGNAL_STREAM_LIMIT, SIGNAL_VIEWER_SLOW
 from media.signals.frames import FrameHeader
 
 Message = str | bytes
+
+CLOCK_TELL_NS = 5_000_000  # below 5 ms an eye sees no shift between two signals
+SAME_CLOCK = ClockLine(0, 0)  # what viewers assume until told
 
 
 class ViewerQueue:
@@ -81,10 +85,25 @@ class ViewerQueue:
 @dataclass
 class _LiveStream:
     descriptor: StreamDescriptor
+    clock: FollowedClock
+    told: ClockLine = SAME_CLOCK
     live: bool = True
     newest_ns: int = 0
     kept_bytes: int = 0
     recent: deque[tuple[int, bytes]] = field(default_factory=deque)
+
+    def begin_anew(self) -> None:
+        """The device's clock was set: times before and after cannot be compared."""
+        self.recent.clear()
+        self.kept_bytes = self.newest_ns = 0
+
+    def untold(self, device_ns: int) -> ClockLine | None:
+        """The clock's line, when it has moved from what viewers were told."""
+        line = self.clock.line
+        if line is None or abs(line.to_ours(device_ns) - self.told.to_ours(device_ns)) < CLOCK_TELL_NS:
+            return None
+        self.told = line
+        return line
 
     def keep(self, time_ns: int, data: bytes) -> None:
         self.recent.append((time_ns, data))
@@ -100,6 +119,7 @@ class SignalFanout:
     def __init__(self) -> None:
         self._streams: dict[str, _LiveStream] = {}
         self._viewers: set[ViewerQueue] = set()
+        self._clocks: dict[str, DeviceClock] = {}
 
     @property
     def viewers(self) -> int:
@@ -113,9 +133,9 @@ class SignalFanout:
         known = self._streams.get(descriptor.stream_id)
         if known is None:
             self._make_room()
-            self._streams[descriptor.stream_id] = _LiveStream(descriptor)
-        else:
-            known.live = True
+            clock = FollowedClock(self._clock_of(descriptor))
+            known = self._streams[descriptor.stream_id] = _LiveStream(descriptor, clock)
+        known.live = True
         self._tell(wire.stream(descriptor))
 
     def end_stream(self, stream_id: str) -> None:
@@ -126,24 +146,37 @@ class SignalFanout:
         known.live = False
         self._tell(wire.ended(stream_id))
 
-    def publish(self, frame: FrameHeader, data: bytes) -> None:
-        """Pass a frame on. One that is older than the live view reaches belongs to the record alone."""
+    def publish(self, frame: FrameHeader, data: bytes, arrived_ns: int) -> bool:
+        """Pass a frame on. One that is older than the live view reaches belongs to the record alone.
+
+        :param arrived_ns: our wall clock, ns since the Unix epoch.
+        :returns: whether the device's clock was set before it.
+        """
         known = self._streams.get(frame.stream_id)
         if known is None:
-            return
+            return False
+        jumped = known.clock.observe(frame, arrived_ns)
+        if jumped:
+            known.begin_anew()
         time_ns = frame.device_time_ns
         if time_ns < known.newest_ns - SIGNAL_LIVE_KEEP_S * 1e9:
-            return
+            return jumped
         known.newest_ns = max(known.newest_ns, time_ns)
         known.keep(time_ns, data)
+        line = known.untold(time_ns)
+        if line is not None:
+            self._tell(wire.clock(frame.stream_id, line, known.clock.jumps))
         for viewer in self._viewers:
             viewer.put(data)
+        return jumped
 
     def add_viewer(self, wake: Callable[[], None]) -> ViewerQueue:
         """A queue that begins with the list of streams and what each showed last."""
         viewer = ViewerQueue(wake)
         viewer.put(wire.streams((known.descriptor, known.live) for known in self._streams.values()))
-        for known in self._streams.values():
+        for stream_id, known in self._streams.items():
+            if known.told is not SAME_CLOCK:
+                viewer.put(wire.clock(stream_id, known.told, known.clock.jumps))
             for _, data in known.recent:
                 viewer.put(data)
         self._viewers.add(viewer)
@@ -152,6 +185,16 @@ class SignalFanout:
     def remove_viewer(self, viewer: ViewerQueue) -> None:
         """Idempotent."""
         self._viewers.discard(viewer)
+
+    def _clock_of(self, descriptor: StreamDescriptor) -> DeviceClock:
+        """One for each device that says so, otherwise one for each stream."""
+        clocks = self._clocks
+        if not descriptor.group:
+            return DeviceClock()
+        in_use = {known.descriptor.group for known in self._streams.values()}
+        for group in clocks.keys() - in_use:
+            del clocks[group]
+        return clocks.setdefault(descriptor.group, DeviceClock())
 
     def _make_room(self) -> None:
         """An ended stream yields its place to a new one; a live one never does."""

@@ -38,6 +38,7 @@ from media.signals.errors import (
     SIGNAL_CRC,
     SIGNAL_LEAD_SET_CHANGED,
     SIGNAL_MALFORMED,
+    SIGNAL_OUT_OF_RANGE,
     SIGNAL_RATE_CHANGED,
     SIGNAL_TOO_LARGE,
     SIGNAL_WRONG_STREAM,
@@ -71,6 +72,11 @@ class FrameHeader:
     samples_per_lead: int
     descriptor_crc: int
     payload_length: int
+
+    @property
+    def end_ns(self) -> int:
+        """Device time behind the last sample, ns."""
+        return self.device_time_ns + self.samples_per_lead * 10**12 // self.sampling_rate_mhz
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,11 +202,13 @@ def check_header(header: FrameHeader, descriptor: StreamDescriptor) -> None:
 def inspect(data: bytes, descriptor: StreamDescriptor) -> FrameHeader:
     """Make sure that `decode` will read a frame of a known stream, without the cost of its samples.
 
-    :raises RemoteProtocolError: any code of `read_header` and `check_header`.
+    :raises RemoteProtocolError: any code of `read_header` and `check_header`; ``signal_out_of_range``.
     """
     header = read_header(data)
     check_header(header, descriptor)
-    _payload(data, header)
+    payload = _payload(data, header)
+    if descriptor.limits is not None:
+        _check_limits(_samples(payload, header), descriptor)
     return header
 
 
@@ -211,11 +219,7 @@ def decode(data: bytes, descriptor: StreamDescriptor) -> Frame:
     """
     header = read_header(data)
     check_header(header, descriptor)
-    payload = _payload(data, header)
-    if header.flags & FLAG_DELTA:
-        samples = _sum_up(payload, header.samples_per_lead, header.leads)
-    else:
-        samples = np.frombuffer(payload, dtype="<i2").reshape(header.samples_per_lead, header.leads)
+    samples = _samples(_payload(data, header), header)
     return Frame(
         header.stream_id,
         header.sequence,
@@ -269,6 +273,21 @@ def _inflate(payload: memoryview, size: int) -> bytes:
     if len(raw) != size or not finished or not inflater.eof or inflater.unused_data:
         raise RemoteProtocolError(SIGNAL_MALFORMED, "payload size")
     return raw
+
+
+def _samples(payload: bytes | memoryview, header: FrameHeader) -> Samples:
+    if header.flags & FLAG_DELTA:
+        return _sum_up(payload, header.samples_per_lead, header.leads)
+    return np.frombuffer(payload, dtype="<i2").reshape(header.samples_per_lead, header.leads)
+
+
+def _check_limits(samples: Samples, descriptor: StreamDescriptor) -> None:
+    """:raises RemoteProtocolError: ``signal_out_of_range``, naming the first lead that is."""
+    lows, highs = np.array(descriptor.limits, dtype=np.int16).T
+    outside = ((samples < lows) | (samples > highs)).any(axis=0)
+    if outside.any():
+        lead = descriptor.leads[int(outside.argmax())]
+        raise RemoteProtocolError(SIGNAL_OUT_OF_RANGE, f"lead {lead.code}, limits {lead.limits}")
 
 
 def _sum_up(raw: bytes | memoryview, samples: int, leads: int) -> Samples:

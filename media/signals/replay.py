@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from media.signals import records
+from media.signals.clock import ClockLine, DeviceClock, FollowedClock
 from media.signals.commit import create_file
 from media.signals.descriptor import StreamDescriptor
 from media.signals.frames import FrameHeader, read_header
@@ -25,7 +27,8 @@ class StoredStream:
     :param start: time of the first sample on this server's clock, Unix seconds; 0 when empty.
     :param end: time behind the last sample, likewise.
     :param missing: sequence numbers that never came, (first, last).
-    :param marks: fault codes by which the stream broke off.
+    :param marks: fault codes by which the stream broke off, or its clock was set.
+    :param drift_ppm: how much faster this server's clock runs than the device's, as last seen.
     """
 
     descriptor: StreamDescriptor
@@ -35,6 +38,23 @@ class StoredStream:
     end: float
     missing: tuple[tuple[int, int], ...]
     marks: tuple[str, ...]
+    drift_ppm: float = 0.0
+
+
+@dataclass(slots=True)
+class Era:
+    """Frames between two settings of the device's clock.
+
+    :param first: their lowest sequence number.
+    :param line: from the device's clock to ours.
+    :param first_ns: earliest begin, device time.
+    :param last_ns: latest end, likewise.
+    """
+
+    first: int
+    line: ClockLine
+    first_ns: int
+    last_ns: int
 
 
 @dataclass
@@ -46,10 +66,9 @@ class StreamIndex:
     ledger: StreamLedger = field(default_factory=StreamLedger)
     offsets: dict[int, int] = field(default_factory=dict)
     samples: int = 0
-    first_ns: int | None = None
-    last_ns: int = 0
-    clock_offset_ns: int | None = None
     marks: list[str] = field(default_factory=list)
+    eras: list[Era] = field(default_factory=list)
+    _clock: FollowedClock = field(default_factory=lambda: FollowedClock(DeviceClock()))
 
     def add(self, found: records.Record) -> None:
         self.end = found.end
@@ -63,38 +82,46 @@ class StreamIndex:
         self.samples += header.samples_per_lead
         self._time(header, found.received_ns)
 
+    def to_ours(self, header: FrameHeader, device_ns: int) -> int:
+        """A frame's device time on this server's clock, ns."""
+        return self._era(header.sequence).line.to_ours(device_ns)
+
     def _time(self, header: FrameHeader, received_ns: int) -> None:
-        end_ns = frame_end_ns(header)
-        first = header.device_time_ns
-        self.first_ns = first if self.first_ns is None else min(first, self.first_ns)
-        self.last_ns = max(self.last_ns, end_ns)
-        offset = received_ns - end_ns
-        if self.clock_offset_ns is None or offset < self.clock_offset_ns:
-            self.clock_offset_ns = offset
+        jumped = self._clock.observe(header, received_ns)
+        begin, end = header.device_time_ns, header.end_ns
+        if jumped or not self.eras:
+            self.eras.append(Era(header.sequence, ClockLine(end, received_ns - end), begin, end))
+        # Before the first live frame, the backlog tells the offset, too late by what it waited.
+        newest = self.eras[-1]
+        newest.line = self._clock.line or min(
+            newest.line, ClockLine(end, received_ns - end), key=lambda line: line.offset_ns
+        )
+        era = self._era(header.sequence)
+        era.first_ns, era.last_ns = min(era.first_ns, begin), max(era.last_ns, end)
+
+    def _era(self, sequence: int) -> Era:
+        later = bisect_right(self.eras, sequence, key=lambda era: era.first)
+        return self.eras[max(0, later - 1)]
 
     def stored(self) -> StoredStream:
-        offset = self.clock_offset_ns or 0
         return StoredStream(
             self.descriptor,
             frames=len(self.ledger),
             samples=self.samples,
-            start=0.0 if self.first_ns is None else (self.first_ns + offset) / 1e9,
-            end=0.0 if self.first_ns is None else (self.last_ns + offset) / 1e9,
+            start=min((era.line.to_ours(era.first_ns) for era in self.eras), default=0) / 1e9,
+            end=max((era.line.to_ours(era.last_ns) for era in self.eras), default=0) / 1e9,
             missing=tuple(self.ledger.missing()),
             marks=tuple(self.marks),
+            drift_ppm=self.eras[-1].line.drift * 1e6 if self.eras else 0.0,
         )
 
-
-def frame_end_ns(header: FrameHeader) -> int:
-    """Device time behind the frame's last sample, ns."""
-    return header.device_time_ns + header.samples_per_lead * 10**12 // header.sampling_rate_mhz
-
-
-def overlaps(header: FrameHeader, low: float | None, high: float | None) -> bool:
-    """Whether a frame has samples in [low, high), ns of the device's clock; None is no bound."""
-    early = low is not None and frame_end_ns(header) <= low
-    late = high is not None and header.device_time_ns >= high
-    return not early and not late
+    def overlaps(self, header: FrameHeader, start: float | None, end: float | None) -> bool:
+        """Whether a frame has samples in [start, end), Unix seconds on this server's clock; None is no
+        bound.
+        """
+        early = start is not None and self.to_ours(header, header.end_ns) <= start * 1e9
+        late = end is not None and self.to_ours(header, header.device_time_ns) >= end * 1e9
+        return not early and not late
 
 
 def scan(path: Path) -> StreamIndex:

@@ -22,7 +22,7 @@ from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_LEAD_SET_CHANGED
 from media.signals.frames import Frame, decode, encode, read_header
 from media.signals.ledger import StreamLedger
-from media.signals.replay import StoredStream, StreamIndex, overlaps, replay, scan
+from media.signals.replay import StoredStream, StreamIndex, replay, scan
 
 logger = logging.getLogger(__name__)
 
@@ -160,8 +160,7 @@ class SignalStore:
     ) -> Iterator[Frame]:
         """Stored frames by sequence number; with bounds, those that overlap [start, end).
 
-        Blocks on the disk. Times are Unix seconds on this server's clock: device time is shifted by
-        the smallest difference seen between arrival and measurement.
+        Blocks on the disk. Times are Unix seconds on this server's clock (`media.signals.clock`).
 
         :raises LocalProtocolError: ``not_found``, ``store_damaged``.
         """
@@ -179,13 +178,10 @@ class SignalStore:
     def _frames(
         self, path: Path, index: StreamIndex, start: float | None, end: float | None
     ) -> Iterator[bytes]:
-        shift = index.clock_offset_ns or 0
-        low = None if start is None else start * 1e9 - shift
-        high = None if end is None else end * 1e9 - shift
         with path.open("rb") as file:
             for sequence in sorted(index.offsets):
                 found = records.read_record(file, index.offsets[sequence])
-                if found is not None and overlaps(read_header(found.body), low, high):
+                if found is not None and index.overlaps(read_header(found.body), start, end):
                     yield found.body
 
     def streams(self, owner: str) -> list[StoredStream]:

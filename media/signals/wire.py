@@ -7,6 +7,7 @@
     view      viewer -> server   watch {token}   acknowledge {id}
               server -> viewer   streams {streams}   stream {stream}   ended {streamId}
                                  analysis {...}   alarm {...}   refused {id, code, blame, message, detail}
+                                 clock {streamId, at, offset, driftPpm, jumps}
     both      server -> peer     error {code, blame, message: {zh, en}, detail}
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 from media.errors import Fault, RemoteProtocolError
 from media.limits import SIGNAL_MAX_TEXT_BYTES
 from media.signals.analysis.findings import Alarm, Analysis
+from media.signals.clock import ClockLine
 from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_MALFORMED, SIGNAL_TOO_LARGE
 
@@ -195,6 +197,20 @@ def alarm(found: Alarm) -> str:
 def refused(alarm_id: str, fault: Fault) -> str:
     """An acknowledgement was not taken; the socket stays."""
     return _text({"type": "refused", "id": alarm_id, **fault.as_json()})
+
+
+def clock(stream_id: str, line: ClockLine, jumps: int) -> str:
+    """How a viewer puts a stream on the session's clock; times are seconds."""
+    return _text(
+        {
+            "type": "clock",
+            "streamId": stream_id,
+            "at": line.anchor_ns / 1e9,
+            "offset": line.offset_ns / 1e9,
+            "driftPpm": round(line.drift * 1e6, 3),
+            "jumps": jumps,
+        }
+    )
 
 
 def _viewed(descriptor: StreamDescriptor, live: bool) -> dict[str, Any]:

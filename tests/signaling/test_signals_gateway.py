@@ -87,7 +87,10 @@ async def acknowledged(ws: ClientWebSocketResponse, sequence: int) -> None:
 
 
 async def binary(ws: ClientWebSocketResponse) -> bytes:
+    """The next frame; what is told of the device's clock is passed over."""
     message = await asyncio.wait_for(ws.receive(), TIMEOUT_S)
+    while message.type is WSMsgType.TEXT and message.data.startswith('{"type":"clock"'):
+        message = await asyncio.wait_for(ws.receive(), TIMEOUT_S)
     assert message.type is WSMsgType.BINARY, message
     data: bytes = message.data
     return data

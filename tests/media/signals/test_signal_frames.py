@@ -118,6 +118,23 @@ def test_what_was_not_announced_is_named() -> None:
         assert refused(data, descriptor) == code
 
 
+@pytest.mark.parametrize(("value", "fine"), [(0, True), (4095, True), (-1, False), (4096, False)])
+@pytest.mark.parametrize("flags", [0, FLAG_DELTA])
+def test_a_sample_beyond_what_the_device_can_give_is_named(value: int, fine: bool, flags: int) -> None:
+    leads = (Lead("I"), Lead("II", scale=1.5, baseline=2047, limits=(0, 4095)))
+    stream = StreamDescriptor(STREAM, "ecg", "", 250.0, leads)
+    assert StreamDescriptor.from_json(stream.as_json()).as_json() == stream.as_json()
+    samples = np.zeros((25, 2), dtype=np.int16)
+    samples[:, 0] = -30_000  # of a lead that announced nothing
+    samples[7, 1] = value
+    data = encode(Frame.of(stream, 0, 0, samples, flags))
+    if fine:
+        inspect(data, stream)
+        return
+    with pytest.raises(RemoteProtocolError, match=r"signal_out_of_range.*lead II"):
+        inspect(data, stream)
+
+
 def test_frame_larger_than_the_bound_is_not_read() -> None:
     assert refused(bytes(SIGNAL_MAX_FRAME_BYTES + 1)) == "signal_too_large"
     with pytest.raises(ValueError, match="larger"):
@@ -162,6 +179,11 @@ def test_backfill_mark_changes_one_bit() -> None:
         ("leads", [{"code": "I", "scale": "1"}]),
         ("leads", [{"code": "I", "scale": 1, "baseline": 1.5}]),
         ("leads", ["I"]),
+        *(
+            ("leads", [{"code": "I", "scale": 1, "limits": limits}])
+            for limits in ([0], [5, 5], [0, 40_000], [0, True], [0.0, 1], "01")
+        ),
+        ("group", 5),
         ("leads", [{"code": f"L{n}", "scale": 1} for n in range(65)]),
     ],
 )

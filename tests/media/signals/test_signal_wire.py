@@ -421,7 +421,8 @@ class View:
 def publish(fanout: SignalFanout, *sequences: int) -> None:
     for sequence in sequences:
         data = data_of(sequence)
-        fanout.publish(inspect(data, TWO), data)
+        header = inspect(data, TWO)
+        fanout.publish(header, data, header.end_ns)
 
 
 def test_a_late_viewer_gets_the_last_ten_seconds() -> None:
