@@ -4,7 +4,9 @@ import type { ViewOptions } from './sweep'
 
 export interface EcgHandle {
   set(options: ViewOptions): void
-  freeze(frozen: boolean): void
+  /** Shows the past that ends at a device time (Unix ms); `here`: what is drawn now; null: what comes. */
+  look(end: number | 'here' | null): void
+  choose(streamId: string): void
   stop(): void
 }
 
@@ -39,7 +41,8 @@ export function startEcg(canvas: HTMLCanvasElement, token: string, options: View
   document.addEventListener('visibilitychange', visible)
   return {
     set: (changed) => engine.post({ type: 'options', options: changed }),
-    freeze: (frozen) => engine.post({ type: 'freeze', frozen }),
+    look: (end) => engine.post({ type: 'look', end }),
+    choose: (streamId) => engine.post({ type: 'choose', streamId }),
     stop: () => {
       document.removeEventListener('visibilitychange', visible)
       engine.post({ type: 'stop' })

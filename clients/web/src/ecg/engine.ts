@@ -18,7 +18,11 @@ export interface EngineStart {
 export type EngineMessage =
   | EngineStart
   | { type: 'options'; options: ViewOptions }
-  | { type: 'freeze'; frozen: boolean }
+  /** see Monitor.look */
+  | { type: 'look'; end: number | 'here' | null }
+  | { type: 'choose'; streamId: string }
+  | { type: 'lane'; streamId: string; canvas: AnyCanvas | null; options: ViewOptions }
+  | { type: 'laneOptions'; streamId: string; options: ViewOptions }
   | { type: 'visible'; visible: boolean }
   | { type: 'stop' }
 
@@ -49,8 +53,18 @@ export class EcgEngine {
       case 'options':
         this.sweep?.set(message.options)
         break
-      case 'freeze':
-        this.monitor?.freeze(message.frozen)
+      case 'look':
+        this.monitor?.look(message.end)
+        this.report()
+        break
+      case 'choose':
+        this.monitor?.choose(message.streamId)
+        break
+      case 'lane':
+        this.lane(message.streamId, message.canvas, message.options)
+        break
+      case 'laneOptions':
+        this.monitor?.setLane(message.streamId, message.options)
         break
       case 'visible':
         this.visible = message.visible
@@ -83,6 +97,13 @@ export class EcgEngine {
     requestAnimationFrame(this.step)
     // Without pictures (a hidden page) the figures still go on.
     this.timer = setInterval(() => this.report(), STATUS_EVERY_MS)
+  }
+
+  private lane(streamId: string, canvas: AnyCanvas | null, options: ViewOptions): void {
+    const context = canvas?.getContext('2d', { alpha: false }) as Context2d | null | undefined
+    const sweep = canvas && context ? new Sweep(canvas, context, this.makeCanvas) : null
+    sweep?.set(options)
+    this.monitor?.lane(streamId, sweep)
   }
 
   private readonly step = (): void => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { layOut, leadOrder, pxPerLsb, type LayoutWishes } from './layout'
+import { layOut, layoutsFor, leadOrder, type LayoutWishes } from './layout'
 import { Monitor } from './monitor'
 import { Playout } from './playout'
 import { SignalRing } from './ring'
@@ -40,6 +40,32 @@ describe('SignalRing', () => {
     expect(ring.write(frame(30, { leads: 3 }))).toBeNull()
     expect(ring.write(frame(500, { timeMs: 1_000_000 }))).toBeNull()
     expect([ring.oldest, ring.has(199), ring.has(200)]).toEqual([200, false, true])
+  })
+})
+
+describe('SignalRing over a long time', () => {
+  const ended = 700
+  const ring = new SignalRing(streamInfo(), 60)
+  for (let sequence = 0; sequence < ended; sequence += 1) ring.write(frame(sequence, sequence === 100 ? { seam: true } : {}))
+
+  it('keeps what it was asked to, across its pieces, and no more', () => {
+    expect([ring.latest, ring.oldest]).toEqual([7000, 1000])
+    expect(ring.runs(0, 7000)).toEqual([{ start: 1000, end: 7000 }])
+    for (const index of [1000, 1999, 2000, 6999]) expect(ring.value(index, 3)).toBe((index << 16) >> 16)
+    expect(ring.seams(0, 7000)).toEqual([1000])
+    ring.keep(10)
+    expect([ring.oldest, ring.has(5999), ring.has(6000)]).toEqual([6000, false, true])
+    expect(ring.seams(0, 7000)).toEqual([])
+  })
+
+  it('goes on with a seam when the device\'s clock is set back or hours ahead', () => {
+    for (const jump of [-3_600_000, 100_000_000]) {
+      const set = new SignalRing(streamInfo(), 60)
+      set.write(frame(0))
+      expect(set.write(frame(1, { timeMs: 1_000_100 + jump }))).toEqual({ start: 10, end: 20 })
+      expect(set.write(frame(2, { timeMs: 1_000_200 + jump }))).toEqual({ start: 20, end: 30 })
+      expect([set.seams(0, 30), set.timeMs(20)]).toEqual([[10], 1_000_200 + jump])
+    }
   })
 })
 
@@ -119,14 +145,56 @@ describe('layOut', () => {
     expect(layOut({ ...wishes, height: 260, layout: '6x2' }, leads).scale).toBeCloseTo(260 / 6 / (13 * (96 / 25.4)), 3)
   })
 
+  it('rules the paper by this screen\'s own millimetre', () => {
+    const layout = layOut({ ...wishes, scale: 1.1 }, leads)
+    expect(layout.pxPerMm).toBeCloseTo((2 * 1.1 * 96) / 25.4, 6)
+    expect([layout.scale, layout.pxPerSecond / layout.pxPerMm, layout.pxPerMillivolt / layout.pxPerMm]).toEqual([1, 25, 10])
+  })
+
+  it('puts a rhythm strip of lead II below, four times as long', () => {
+    const layout = layOut({ ...wishes, height: 700, layout: '3x4r' }, leads)
+    const strip = layout.columns[4]!
+    expect(layout.cells.filter(({ column }) => column === 4).map(({ label }) => label)).toEqual(['II'])
+    expect(layout.cells.filter(({ column }) => column === 1).map(({ label }) => label)).toEqual(['aVR', 'aVL', 'aVF'])
+    expect([strip.left, strip.right, strip.bottom]).toEqual([layout.columns[0]!.left, layout.width, layout.height])
+    expect(strip.seconds).toBeGreaterThan(layout.seconds * 4)
+    expect(layout.columns.slice(0, 4).every(({ bottom }) => bottom === strip.top)).toBe(true)
+  })
+
+  it('stands 15 and 18 leads as limb, chest and further leads', () => {
+    const all = ['I', 'II', 'III', 'aVR', 'aVL', 'aVF', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6', 'V7', 'V8', 'V9', 'V3R', 'V4R', 'V5R']
+    for (const codes of [all, all.slice(0, 15)]) {
+      const layout = layOut({ ...wishes, layout: '6x3' }, codes.map((code) => ({ code })))
+      for (const column of [0, 1, 2]) {
+        expect(layout.cells.filter((cell) => cell.column === column).map(({ label }) => label)).toEqual(codes.slice(column * 6, column * 6 + 6))
+      }
+    }
+    expect(layoutsFor(18)).toContain('6x3')
+    expect(layoutsFor(12)).not.toContain('6x3')
+    expect(layoutsFor(1)).toEqual(['auto', '12x1'])
+    expect(layOut({ ...wishes, height: 330 }, all.map((code) => ({ code }))).name).toBe('6x3')
+  })
+
+  it('shows one lead alone, the first when the wanted one is not there', () => {
+    expect(layOut({ ...wishes, layout: 'single', lead: 'V2' }, leads).cells.map(({ label }) => label)).toEqual(['V2'])
+    expect(layOut({ ...wishes, layout: 'single', lead: 'V9' }, leads).cells.map(({ label }) => label)).toEqual(['I'])
+    expect(layOut({ ...wishes, layout: 'single' }, []).cells).toEqual([])
+  })
+
+  it('turns aVR round in the order of Cabrera', () => {
+    const cells = layOut({ ...wishes, layout: '12x1', order: 'cabrera' }, leads).cells
+    expect(cells.map(({ label }) => label).slice(0, 7)).toEqual(['aVL', 'I', '−aVR', 'II', 'aVF', 'III', 'V1'])
+    expect(cells[2]!.perUnit).toBe(-cells[1]!.perUnit)
+  })
+
   it('orders leads as doctors read them', () => {
     expect(leadOrder([{ code: 'V1' }, { code: 'SpO2' }, { code: 'II' }, { code: 'I' }])).toEqual([3, 2, 0, 1])
   })
 
   it('draws one millivolt ten millimetres high whatever the unit', () => {
     const layout = layOut(wishes, leads)
-    expect(pxPerLsb(layout, { code: 'I', scale: 1.25, baseline: 0, unit: 'uV' }) * 800).toBeCloseTo(10 * layout.pxPerMm, 6)
-    expect(pxPerLsb(layout, { code: 'I', scale: 0.01, baseline: 0, unit: 'mV' }) * 100).toBeCloseTo(10 * layout.pxPerMm, 6)
+    expect((layout.cells[0]?.perUnit ?? 0) * 1000).toBeCloseTo(10 * layout.pxPerMm, 6)
+    expect(layOut(wishes, [{ code: 'I', unit: 'mV' }]).cells[0]?.perUnit).toBeCloseTo(10 * layout.pxPerMm, 6)
   })
 })
 
@@ -189,15 +257,73 @@ describe('Monitor', () => {
   })
 
   it('stands still while frozen and goes on afterwards', () => {
-    const { monitor, sweep } = setUp()
+    const { monitor, sweep, drawn } = setUp()
     run(monitor, 0, 10)
     const head = sweep.head
-    monitor.freeze(true)
+    monitor.look('here')
+    const drawnBefore = drawn.length
     run(monitor, 11, 20)
-    expect(sweep.head).toBe(head)
-    monitor.freeze(false)
+    expect(drawn.length).toBe(drawnBefore)
+    expect(monitor.status(0).span?.pastMs).toBe(1_000_000 + (head ?? 0) * 10)
+    monitor.look(null)
     run(monitor, 21, 21)
     expect(sweep.head).toBeGreaterThan(200)
+  })
+
+  it('looks back over what is kept while live goes on, and not further', () => {
+    const { monitor, sweep, drawn } = setUp()
+    const now = run(monitor, 0, 300)
+    monitor.look('here')
+    monitor.look(1_010_000)
+    drawn.length = 0
+    run(monitor, 301, 310)
+    expect(drawn).toEqual([])
+    expect(sweep.head).toBeGreaterThan(3080)
+    expect(monitor.status(now).span).toMatchObject({ oldestMs: 1_000_000, pastMs: 1_010_000 })
+    const traced = () => drawn.filter(({ name }) => name === 'lineTo').length
+    monitor.look(0)
+    const page = monitor.status(now).span!.pastMs! - 1_000_000
+    expect(page).toBe(Math.floor(sweep.seconds * 100) * 10)
+    expect(traced()).toBeGreaterThan(12 * 100)
+    monitor.look(9_000_000)
+    expect(monitor.status(now).span).toMatchObject({ pastMs: monitor.status(now).span!.headMs })
+    monitor.look(null)
+    drawn.length = 0
+    run(monitor, 311, 312)
+    expect(traced()).toBeGreaterThan(0)
+  })
+
+  it('paints what comes late in a burst a few times only, and not at all what nobody sees', () => {
+    const { monitor, drawn } = setUp()
+    const gap = Array.from({ length: 20 }, (_unused, index) => 150 + index)
+    const now = run(monitor, 0, 200, [...gap, 5])
+    drawn.length = 0
+    const whole = () => drawn.filter(({ name, args }) => name === 'drawImage' && args.length === 3).length
+    monitor.frame(frame(5, { backfill: true }), now)
+    monitor.tick(now + 1)
+    expect(whole()).toBe(0)
+    for (const [index, sequence] of gap.entries()) {
+      monitor.frame(frame(sequence, { backfill: true }), now)
+      monitor.tick(now + 2 + index * 16)
+    }
+    expect(whole()).toBe(2)
+    monitor.tick(now + 800)
+    expect(whole()).toBe(3)
+  })
+
+  it('shows the ECG that is chosen, and knows all streams of the room', () => {
+    const { monitor } = setUp()
+    monitor.streamIs(streamInfo({ streamId: 'pleth', kind: 'pleth' }))
+    monitor.streamIs(streamInfo({ streamId: 'stream-2', label: 'second' }))
+    monitor.choose('stream-2')
+    const status = monitor.status(0)
+    expect(status.stream?.label).toBe('second')
+    expect(status.streams.map(({ streamId, kind }) => `${streamId} ${kind}`)).toEqual(['stream-1 ecg', 'pleth pleth', 'stream-2 ecg'])
+    for (let restart = 0; restart < 50; restart += 1) {
+      monitor.streamIs(streamInfo({ streamId: `again-${restart}` }))
+      monitor.streamEnded(`again-${restart}`)
+    }
+    expect(monitor.status(0).streams).toHaveLength(32)
   })
 
   it('takes in a frame that comes late by painting again', () => {

@@ -1,46 +1,49 @@
-/** One live ECG: frames in, moving picture and figures out. The clock is passed in; the thread it runs on does not matter. */
+/** The signals of a room: frames in, moving pictures and figures out. The clock is passed in; the thread it runs on does not matter. */
 import type { Frame } from './frame'
+import { Pane, type MonitorState, type PaneFigures, type Stream, type ViewSpan } from './pane'
 import { Playout } from './playout'
 import { SignalRing, type StreamInfo } from './ring'
-import type { Sweep } from './sweep'
+import type { Sweep, ViewOptions } from './sweep'
 
-/** Enough for a whole sheet at 25 mm/s on a wide screen and for what a cut leaves to be filled in. */
-export const RING_SECONDS = 40
-/** The history that a viewer gets at first is no measure of the line. */
-const HISTORY_MS = 1_000
-/** Without a frame for this long the trace stands still, and the page says so. */
-const STALLED_MS = 1_500
-const DELAYS_KEPT = 2_000
+/** How far one can look back. */
+export const PAST_SECONDS = 600
+/** Of an ECG that is not shown: a whole sheet at 25 mm/s on a wide screen, when someone chooses it. */
+const UNSEEN_SECONDS = 40
+/** 12 leads at 1 kHz take 15 MB in ten minutes; a stream that would take more than this is kept for a shorter time. */
+const MAX_STREAM_BYTES = 32_000_000
+/** The server has 16 running streams a room at most; each restart of a device is a new one. */
+const MAX_STREAMS = 32
 
-export type MonitorState = 'waiting' | 'live' | 'stalled' | 'ended'
+export interface StreamChoice {
+  streamId: string
+  kind: string
+  label: string
+  live: boolean
+}
 
-export interface EcgStatus {
+export interface EcgStatus extends PaneFigures {
   state: MonitorState
-  stream: { streamId: string; label: string; leads: number; rateHz: number } | null
-  samplesDrawn: number
-  lastSequence: number
-  gaps: number
-  /** device time -> drawn, ms, of the latest frames */
-  delays: number[]
+  /** the ECG that is shown */
+  stream: StreamInfo | null
+  streams: StreamChoice[]
+  span: ViewSpan | null
   /** frames that were refused as damaged */
   damaged: number
 }
 
+function keepable(info: StreamInfo, seconds: number): number {
+  return Math.min(seconds, MAX_STREAM_BYTES / (info.samplingRateHz * (2 * info.leads.length + 1)))
+}
+
 export class Monitor {
-  private readonly streams = new Map<string, { info: StreamInfo; ring: SignalRing; playout: Playout; live: boolean }>()
-  private shown: string | null = null
-  private queue: { sequence: number; start: number; timeMs: number; measured: boolean }[] = []
-  private firstFrameAt: number | null = null
-  private lastFrameAt = 0
-  private frozen = false
-  private late = false
-  private samplesDrawn = 0
-  private lastSequence = -1
-  private gaps = 0
-  private delays: number[] = []
+  private readonly streams = new Map<string, Stream>()
+  private readonly main: Pane
+  private readonly lanes = new Map<string, Pane>()
   damaged = 0
 
-  constructor(private readonly sweep: Sweep) {}
+  constructor(sweep: Sweep) {
+    this.main = new Pane(sweep)
+  }
 
   /** The streams of the room; the first live ECG is shown, and stays shown when others come. */
   streamsAre(infos: StreamInfo[]): void {
@@ -52,91 +55,81 @@ export class Monitor {
     const known = this.streams.get(info.streamId)
     const live = info.live ?? true
     if (known) known.live = live
-    else this.streams.set(info.streamId, { info, ring: new SignalRing(info, RING_SECONDS), playout: new Playout(), live })
-    const current = this.shown === null ? undefined : this.streams.get(this.shown)
-    if (!current || (!current.live && live)) this.select(info.streamId)
+    else this.streams.set(info.streamId, { info, ring: new SignalRing(info, keepable(info, UNSEEN_SECONDS)), playout: new Playout(), live })
+    this.forgetEnded()
+    const shown = this.main.stream
+    if (info.kind === 'ecg' && (!shown || (!shown.live && live))) this.choose(info.streamId)
+  }
+
+  private forgetEnded(): void {
+    for (const [id, stream] of this.streams) {
+      if (this.streams.size <= MAX_STREAMS) return
+      if (!stream.live && stream !== this.main.stream) this.streams.delete(id)
+    }
   }
 
   streamEnded(streamId: string): void {
     const stream = this.streams.get(streamId)
     if (!stream) return
     stream.live = false
-    const other = [...this.streams.values()].find(({ live }) => live)
-    if (streamId === this.shown && other) this.select(other.info.streamId)
+    const other = [...this.streams.values()].find(({ live, info }) => live && info.kind === 'ecg')
+    if (stream === this.main.stream && other) this.choose(other.info.streamId)
   }
 
-  private select(streamId: string): void {
+  /** Shows this ECG. */
+  choose(streamId: string): void {
     const stream = this.streams.get(streamId)
-    if (!stream || this.shown === streamId) return
-    this.shown = streamId
-    this.queue = []
-    this.firstFrameAt = null
-    this.sweep.show(stream.info, stream.ring)
+    if (!stream || stream === this.main.stream) return
+    const before = this.main.stream
+    before?.ring.keep(keepable(before.info, UNSEEN_SECONDS))
+    stream.ring.keep(keepable(stream.info, PAST_SECONDS))
+    this.main.show(stream)
+  }
+
+  /** A signal of another kind gets a picture of its own, or (null) loses it. */
+  lane(streamId: string, sweep: Sweep | null): void {
+    const stream = this.streams.get(streamId)
+    this.lanes.delete(streamId)
+    if (!sweep || !stream) return
+    const pane = new Pane(sweep)
+    stream.ring.keep(keepable(stream.info, PAST_SECONDS))
+    pane.show(stream)
+    this.lanes.set(streamId, pane)
+  }
+
+  setLane(streamId: string, options: ViewOptions): void {
+    this.lanes.get(streamId)?.set(options)
   }
 
   frame(frame: Frame, nowMs: number): void {
     const stream = this.streams.get(frame.streamId)
     const run = stream?.ring.write(frame)
     if (!stream || !run) return
-    const durationMs = (frame.count * 1000) / frame.rateHz
-    if (!frame.backfill) stream.playout.arrived(nowMs, stream.ring.timeMs(run.end), durationMs)
-    if (frame.streamId !== this.shown) return
-    this.firstFrameAt ??= nowMs
-    this.lastFrameAt = nowMs
-    if (this.sweep.head !== null && run.start < this.sweep.head) {
-      // Late: it belongs to what is already drawn. A burst of such frames is painted once.
-      this.late = true
-      return
-    }
-    const measured = !frame.backfill && nowMs - this.firstFrameAt >= HISTORY_MS
-    this.queue.push({ sequence: frame.sequence, start: run.start, timeMs: frame.timeMs, measured })
+    if (!frame.backfill) stream.playout.arrived(nowMs, stream.ring.timeMs(run.end), (frame.count * 1000) / frame.rateHz)
+    if (stream === this.main.stream) this.main.frame(frame, run, nowMs)
+    this.lanes.get(frame.streamId)?.frame(frame, run, nowMs)
   }
 
-  freeze(frozen: boolean): void {
-    this.frozen = frozen
+  /** Shows the past that ends at a device time; `here`: what is drawn now; null: what comes. */
+  look(end: number | 'here' | null): void {
+    const here = this.main.span()?.headMs ?? null
+    for (const pane of [this.main, ...this.lanes.values()]) pane.look(end === 'here' ? here : end)
   }
 
-  /** One picture. `hidden`: nobody can see it, so delays of this step are not counted. */
+  /** One picture. `hidden`: nobody can see it. */
   tick(nowMs: number, hidden = false): void {
-    const stream = this.shown === null ? undefined : this.streams.get(this.shown)
-    const due = stream?.playout.due(nowMs)
-    if (!stream || due === null || due === undefined || this.frozen) return
-    if (this.late) this.sweep.repaint()
-    this.late = false
-    const first = this.sweep.head === null
-    const progress = this.sweep.advance(stream.ring.indexAt(due))
-    this.samplesDrawn += progress.drawn
-    this.gaps += progress.gaps
-    const head = this.sweep.head ?? 0
-    let taken = 0
-    for (const entry of this.queue) {
-      if (entry.start >= head) break
-      taken += 1
-      this.lastSequence = entry.sequence
-      if (entry.measured && !hidden && !first) this.delays.push(nowMs - entry.timeMs)
-    }
-    this.queue.splice(0, taken)
-    if (this.delays.length > DELAYS_KEPT) this.delays.splice(0, this.delays.length - DELAYS_KEPT)
+    this.main.tick(nowMs, hidden)
+    for (const pane of this.lanes.values()) pane.tick(nowMs, hidden)
   }
 
   status(nowMs: number): EcgStatus {
-    const stream = this.shown === null ? undefined : this.streams.get(this.shown)
     return {
-      state: this.state(stream?.live, nowMs),
-      stream: stream
-        ? { streamId: stream.info.streamId, label: stream.info.label, leads: stream.info.leads.length, rateHz: stream.info.samplingRateHz }
-        : null,
-      samplesDrawn: this.samplesDrawn,
-      lastSequence: this.lastSequence,
-      gaps: this.gaps,
-      delays: [...this.delays],
+      ...this.main.figures(),
+      state: this.main.state(nowMs),
+      stream: this.main.stream?.info ?? null,
+      streams: [...this.streams.values()].map(({ info, live }) => ({ streamId: info.streamId, kind: info.kind, label: info.label, live })),
+      span: this.main.span(),
       damaged: this.damaged,
     }
-  }
-
-  private state(live: boolean | undefined, nowMs: number): MonitorState {
-    if (live === undefined || this.firstFrameAt === null) return 'waiting'
-    if (nowMs - this.lastFrameAt < STALLED_MS) return 'live'
-    return live ? 'stalled' : 'ended'
   }
 }

@@ -1,6 +1,6 @@
 /** Drawing, and only drawing: paper, traces, gaps. Works on a page's canvas and on one off the main thread alike. */
-import { pxPerLsb, type Layout } from './layout'
-import type { LeadInfo, SignalRing } from './ring'
+import type { Display } from './display'
+import type { Column, Layout } from './layout'
 
 export type Context2d = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D
 export type AnyCanvas = HTMLCanvasElement | OffscreenCanvas
@@ -37,8 +37,15 @@ function lines(context: Context2d, layout: Layout, everyMm: number, thickness: n
   for (let line = 0; line * step <= layout.height; line += 1) context.fillRect(0, Math.round(line * step), layout.width, thickness)
 }
 
+/** What the corner says; `band` names the filter. */
+export interface PaperWords {
+  speed: number
+  gain: number
+  band?: string
+}
+
 /** The still background: grid, lead names, calibration pulses, speed and gain. */
-export function paintPaper(context: Context2d, layout: Layout, style: Style, words: { speed: number; gain: number }): void {
+export function paintPaper(context: Context2d, layout: Layout, style: Style, words: PaperWords): void {
   context.fillStyle = style.paper
   context.fillRect(0, 0, layout.width, layout.height)
   if (layout.pxPerMm >= MINOR_MIN_PX) {
@@ -50,7 +57,8 @@ export function paintPaper(context: Context2d, layout: Layout, style: Style, wor
   const size = Math.round(Math.max(11, Math.min(15, layout.pxPerMm * 3.2)) * Math.max(1, layout.pxPerMm / 4.5))
   for (const cell of layout.cells) paintCell(context, layout, style, cell, size)
   const scale = layout.scale < 0.995 ? `  ×${layout.scale.toFixed(2)}` : ''
-  note(context, style, `${words.speed} mm/s  ${words.gain} mm/mV${scale}`, layout, Math.round(size * 0.9))
+  const text = `${words.speed} mm/s  ${words.gain} mm/mV${scale}${words.band ? `  ${words.band}` : ''}`
+  note(context, style, text, layout, Math.round(size * 0.9))
 }
 
 function paintCell(context: Context2d, layout: Layout, style: Style, cell: Layout['cells'][number], size: number): void {
@@ -61,7 +69,8 @@ function paintCell(context: Context2d, layout: Layout, style: Style, cell: Layou
   context.textAlign = 'left'
   context.fillStyle = style.label
   context.fillText(cell.label, column.left + 3, cell.top + 2)
-  if (cell.column === 0) paintPulse(context, layout, style, column.pulseLeft, cell.baseline)
+  // A rhythm strip begins at the left edge as the first column does.
+  if (column.pulseLeft === 0) paintPulse(context, layout, style, column.pulseLeft, cell.baseline)
 }
 
 /** 1 mV for 0.2 s, the mark by which a reader checks the gain. */
@@ -96,36 +105,57 @@ function stroke(context: Context2d, colour: string, layout: Layout): void {
   context.stroke()
 }
 
-/** Where a sample instant stands within its column. */
-export type PlaceX = (index: number, column: number) => number
+/** Where a sample instant stands. */
+export type PlaceX = (index: number) => number
 
-/** The traces of all leads over sample instants [start, end); breaks where samples are missing. */
+/** So many samples to a pixel that a line through each of them costs more than it shows. */
+const DENSE_PER_PX = 3
+
+/** The traces of one column's leads over sample instants [start, end), in values that `prepare` covered; breaks where samples are missing. */
 export function paintTraces(
-  context: Context2d, layout: Layout, style: Style, ring: SignalRing, leads: LeadInfo[], start: number, end: number, x: PlaceX,
+  context: Context2d, layout: Layout, style: Style, display: Display, column: number, start: number, end: number, x: PlaceX,
 ): void {
-  const runs = ring.runs(start, end)
-  for (const cell of layout.cells) {
-    const lead = leads[cell.lead]
-    if (!lead) continue
-    const perLsb = pxPerLsb(layout, lead)
+  const runs = display.ring.runs(start, end)
+  const dense = display.ring.rateHz / layout.pxPerSecond > DENSE_PER_PX
+  for (const { lead, baseline, perUnit, column: own } of layout.cells) {
+    if (own !== column || lead >= display.leads.length) continue
     context.beginPath()
     for (const run of runs) {
-      for (let index = run.start; index < run.end; index += 1) {
-        const y = cell.baseline - (ring.value(index, cell.lead) - lead.baseline) * perLsb
-        if (index === run.start) context.moveTo(x(index, cell.column), y)
-        else context.lineTo(x(index, cell.column), y)
-      }
+      const y = (index: number) => baseline - display.value(index, lead) * perUnit
+      context.moveTo(x(run.start), y(run.start))
+      if (dense) lineDensely(context, run.start + 1, run.end, x, y)
+      else for (let index = run.start + 1; index < run.end; index += 1) context.lineTo(x(index), y(index))
     }
     stroke(context, style.trace, layout)
   }
 }
 
-/** Missing instants, hatched over the whole height; with its length when that is known and fits. */
+/** Of all samples that fall on one pixel column the first, the highest, the lowest and the last: no spike is lost. */
+function lineDensely(context: Context2d, start: number, end: number, x: PlaceX, y: (index: number) => number): void {
+  for (let index = start; index < end;) {
+    const pixel = Math.floor(x(index))
+    let [least, most, last] = [y(index), y(index), y(index)]
+    const at = x(index)
+    context.lineTo(at, last)
+    for (index += 1; index < end && Math.floor(x(index)) === pixel; index += 1) {
+      last = y(index)
+      if (last < least) least = last
+      if (last > most) most = last
+    }
+    if (most > least) {
+      context.lineTo(at, least)
+      context.lineTo(at, most)
+      context.lineTo(at, last)
+    }
+  }
+}
+
+/** Missing instants, hatched over the column's height; with its length when that is known and fits. */
 export function paintGap(
-  context: Context2d, layout: Layout, style: Style, from: number, to: number, seconds: number | null, hatch: CanvasPattern | null,
+  context: Context2d, layout: Layout, style: Style, column: Column, from: number, to: number, seconds: number | null, hatch: CanvasPattern | null,
 ): void {
   context.fillStyle = hatch ?? style.gap
-  context.fillRect(from, 0, to - from, layout.height)
+  context.fillRect(from, column.top, to - from, column.bottom - column.top)
   const text = seconds === null ? '' : `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
   const size = Math.round(12 * Math.max(1, layout.pxPerMm / 4.5))
   context.font = `600 ${size}px ${FONT}`
@@ -133,22 +163,22 @@ export function paintGap(
   context.textAlign = 'center'
   const width = context.measureText(text).width
   if (!text || to - from < width + 6) return
-  const middle = (from + to) / 2
+  const [middle, centre] = [(from + to) / 2, (column.top + column.bottom) / 2]
   context.fillStyle = style.paper
-  context.fillRect(middle - width / 2 - 4, layout.height / 2 - size, width + 8, size * 2)
+  context.fillRect(middle - width / 2 - 4, centre - size, width + 8, size * 2)
   context.fillStyle = style.gapText
-  context.fillText(text, middle, layout.height / 2)
+  context.fillText(text, middle, centre)
 }
 
 /** A restart of the source (a looped file, a new electrode check): a dashed line, so that nobody reads across it. */
-export function paintSeam(context: Context2d, layout: Layout, style: Style, x: number): void {
+export function paintSeam(context: Context2d, style: Style, column: Column, x: number): void {
   context.save()
   context.setLineDash([4, 4])
   context.strokeStyle = style.label
   context.lineWidth = 1
   context.beginPath()
-  context.moveTo(x, 0)
-  context.lineTo(x, layout.height)
+  context.moveTo(x, column.top)
+  context.lineTo(x, column.bottom)
   context.stroke()
   context.restore()
 }

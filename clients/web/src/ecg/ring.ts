@@ -1,10 +1,13 @@
-/** The last seconds of one stream, each sample instant at its place in time, so that what is missing stays visible. */
+/** The last minutes of one stream, each sample instant at its place in time, so that what is missing stays visible. */
 import type { Frame } from './frame'
 
 /** Frames that follow each other in sequence are joined without a seam up to this much disagreement of the device's clock. */
 const CLOCK_TOLERANCE_S = 0.02
-/** Remembered places of frames; more than the ring holds, so a repetition is always recognised. */
-const REMEMBERED_FRAMES = 1024
+/** The next frame of an unbroken sequence cannot be from before the last, nor hours after it: then the clock was set. */
+const CLOCK_BACK_S = 1
+const CLOCK_AHEAD_S = 3_600
+/** Remembered places of frames: ten minutes and more, so a repetition is always recognised. */
+const REMEMBERED_FRAMES = 8192
 
 /** Leads and rate of a stream, as the device announced it. */
 export interface LeadInfo {
@@ -30,12 +33,23 @@ export interface Run {
   end: number
 }
 
+/** Ten seconds a piece: what grows and goes is a piece, never the whole. */
+const PIECE_SECONDS = 10
+
+interface Piece {
+  values: Int16Array
+  /** 1 where the instant is there */
+  there: Uint8Array
+}
+
 export class SignalRing {
   readonly rateHz: number
   readonly leads: number
-  readonly capacity: number
-  private readonly values: Int16Array
-  private readonly stamps: Float64Array
+  /** Sample instants that are kept. */
+  private capacity: number
+  private readonly pieceLength: number
+  private readonly pieces = new Map<number, Piece>()
+  private last: { number: number; piece: Piece | undefined } = { number: -1, piece: undefined }
   private readonly placed = new Map<number, number>()
   private originMs: number | null = null
   private expected = { sequence: -1, index: 0 }
@@ -49,8 +63,13 @@ export class SignalRing {
     this.rateHz = info.samplingRateHz
     this.leads = info.leads.length
     this.capacity = Math.ceil(seconds * this.rateHz)
-    this.values = new Int16Array(this.capacity * this.leads)
-    this.stamps = new Float64Array(this.capacity).fill(-1)
+    this.pieceLength = Math.max(1, Math.min(this.capacity, Math.ceil(PIECE_SECONDS * this.rateHz)))
+  }
+
+  /** Keeps more or less from now on; what is older goes at once. */
+  keep(seconds: number): void {
+    this.capacity = Math.ceil(seconds * this.rateHz)
+    this.forget()
   }
 
   /** Puts a frame at its place; gives the instants it fills, or null when it is a repetition, too old, or of another shape. */
@@ -59,19 +78,45 @@ export class SignalRing {
     this.originMs ??= frame.timeMs
     const start = this.place(frame)
     if (start < 0 || start < this.latest - this.capacity) return null
-    for (let index = 0; index < frame.count; index += 1) {
-      const slot = (start + index) % this.capacity
-      this.stamps[slot] = start + index
-      this.values.set(frame.samples.subarray(index * this.leads, (index + 1) * this.leads), slot * this.leads)
+    for (let done = 0; done < frame.count;) {
+      const number = Math.floor((start + done) / this.pieceLength)
+      const at = start + done - number * this.pieceLength
+      const take = Math.min(frame.count - done, this.pieceLength - at)
+      const piece = this.pieceFor(number)
+      piece.there.fill(1, at, at + take)
+      piece.values.set(frame.samples.subarray(done * this.leads, (done + take) * this.leads), at * this.leads)
+      done += take
     }
     this.remember(frame, start)
     return { start, end: start + frame.count }
   }
 
+  private pieceFor(number: number): Piece {
+    let piece = this.pieces.get(number)
+    if (!piece) {
+      piece = { values: new Int16Array(this.pieceLength * this.leads), there: new Uint8Array(this.pieceLength) }
+      this.pieces.set(number, piece)
+      this.last = { number, piece }
+    }
+    return piece
+  }
+
+  private pieceAt(index: number): Piece | undefined {
+    const number = Math.floor(index / this.pieceLength)
+    if (number !== this.last.number) this.last = { number, piece: this.pieces.get(number) }
+    return this.last.piece
+  }
+
   private place(frame: Frame): number {
     const byTime = Math.round(((frame.timeMs - (this.originMs ?? 0)) * this.rateHz) / 1000)
-    const follows = frame.sequence === this.expected.sequence
-    return follows && Math.abs(byTime - this.expected.index) <= CLOCK_TOLERANCE_S * this.rateHz ? this.expected.index : byTime
+    if (frame.sequence !== this.expected.sequence) return byTime
+    const off = (byTime - this.expected.index) / this.rateHz
+    if (Math.abs(off) <= CLOCK_TOLERANCE_S) return this.expected.index
+    if (off > -CLOCK_BACK_S && off < CLOCK_AHEAD_S) return byTime
+    // The device's clock was set: from here on its new time counts, and what was there moves along, with a seam between.
+    this.originMs = frame.timeMs - (this.expected.index * 1000) / this.rateHz
+    this.seamsAt.push(this.expected.index)
+    return this.expected.index
   }
 
   private remember(frame: Frame, start: number): void {
@@ -82,17 +127,27 @@ export class SignalRing {
       this.latest = end
       this.expected = { sequence: frame.sequence + 1, index: end }
     }
+    if (frame.seam) this.seamsAt.push(start)
+    this.forget()
+  }
+
+  private forget(): void {
     this.oldest = Math.max(0, this.latest - this.capacity)
-    if (frame.seam) this.seamsAt = [...this.seamsAt.filter((index) => index >= this.oldest), start]
+    if (this.seamsAt.some((index) => index < this.oldest)) this.seamsAt = this.seamsAt.filter((index) => index >= this.oldest)
+    for (const number of this.pieces.keys()) {
+      if ((number + 1) * this.pieceLength > this.oldest) continue
+      this.pieces.delete(number)
+      this.last = { number: -1, piece: undefined }
+    }
   }
 
   has(index: number): boolean {
-    return this.stamps[index % this.capacity] === index
+    return index >= this.oldest && this.pieceAt(index)?.there[index % this.pieceLength] === 1
   }
 
   /** Raw value; only meaningful where `has` says so. */
   value(index: number, lead: number): number {
-    return this.values[(index % this.capacity) * this.leads + lead] ?? 0
+    return this.pieceAt(index)?.values[(index % this.pieceLength) * this.leads + lead] ?? 0
   }
 
   /** Device time of a sample instant, Unix ms. */

@@ -1,28 +1,29 @@
 /**
  * The live picture: a pen that runs over each column from left to right and begins again, wiping what is ahead of it.
- * Nothing that was drawn moves, so nothing shivers, and each step costs only the new samples.
+ * Nothing that was drawn moves, so nothing shivers, and each step costs only the new samples. A page of the past is drawn in its place while
+ * someone looks back; the pen goes on unseen.
  */
-import { layOut, type Layout, type LayoutName, type LayoutWishes } from './layout'
-import { hatchPattern, paintGap, paintPaper, paintSeam, paintTraces, STYLES, type AnyCanvas, type Context2d, type Style, type StyleName } from './paint'
-import type { SignalRing, StreamInfo } from './ring'
+import { Display } from './display'
+import { bandText, type FilterChoice } from './filters'
+import { layOut, type Column, type Layout, type LayoutWishes } from './layout'
+import { hatchPattern, paintGap, paintPaper, paintSeam, paintTraces, STYLES, type AnyCanvas, type Context2d, type PlaceX, type StyleName } from './paint'
+import type { Run, SignalRing, StreamInfo } from './ring'
+import { paintSheet } from './sheet'
 
 /** Blank paper ahead of the pen. */
 const WIPE_MM = 5
 /** Redrawn behind the pen, so that the join of two strokes cannot be seen. */
 const OVERLAP_PX = 3
 
-export interface ViewOptions {
-  width: number
-  height: number
-  devicePixelRatio: number
-  speed: number
-  gain: number
-  layout: LayoutName
-  scale: number
+export interface ViewOptions extends LayoutWishes, FilterChoice {
   style: StyleName
+  /** what the paper says when nothing is filtered; the page knows the language */
+  unfiltered?: string
 }
 
-export const DEFAULT_OPTIONS: ViewOptions = { width: 600, height: 300, devicePixelRatio: 1, speed: 25, gain: 10, layout: 'auto', scale: 1, style: 'paper' }
+export const DEFAULT_OPTIONS: ViewOptions = {
+  width: 600, height: 300, devicePixelRatio: 1, speed: 25, gain: 10, layout: 'auto', scale: 1, style: 'paper', filter: 'off', mains: 0,
+}
 
 export interface Progress {
   drawn: number
@@ -34,9 +35,12 @@ export class Sweep {
   private paper: AnyCanvas | null = null
   private hatch: CanvasPattern | null = null
   private stream: { info: StreamInfo; ring: SignalRing } | null = null
+  private display: Display | null = null
   private options: ViewOptions = DEFAULT_OPTIONS
   /** One past the last instant drawn; null before anything is. */
   head: number | null = null
+  /** A page of the past that ends at this instant is shown instead of the pen. */
+  private past: number | null = null
   private openGap: number | null = null
 
   constructor(
@@ -48,128 +52,166 @@ export class Sweep {
   show(info: StreamInfo, ring: SignalRing): void {
     this.stream = { info, ring }
     this.head = null
+    this.past = null
+    this.display = new Display(ring, info.leads, this.options)
     this.arrange()
   }
 
   set(options: ViewOptions): void {
+    const refilter = options.filter !== this.options.filter || options.mains !== this.options.mains
     this.options = options
+    if (refilter && this.stream) this.display = new Display(this.stream.ring, this.stream.info.leads, options)
     this.arrange()
   }
 
-  private get style(): Style {
-    return STYLES[this.options.style]
+  /** Shows the page that ends at an instant, or (null) the pen again. */
+  look(end: number | null): void {
+    if (this.past === end) return
+    this.past = end
+    this.repaint()
+  }
+
+  /** What a page shows, seconds. */
+  get seconds(): number {
+    return this.layout?.seconds ?? 0
+  }
+
+  /** Instants before this are not to be seen: what came late there needs no painting. */
+  private get visibleFrom(): number {
+    const longest = Math.max(0, ...(this.layout?.columns.map(({ seconds }) => seconds) ?? []))
+    return Math.floor((this.past ?? this.head ?? 0) - longest * (this.stream?.ring.rateHz ?? 0))
+  }
+
+  /** A piece came late; tells whether it is to be seen, so that `refresh` is worth its cost. */
+  cameLate(run: Run): boolean {
+    if (run.end > this.visibleFrom) return true
+    this.display?.forget(run.end)
+    return false
+  }
+
+  refresh(): void {
+    this.display?.forget()
+    this.repaint()
   }
 
   private arrange(): void {
-    const wishes: LayoutWishes = this.options
-    const layout = layOut(wishes, this.stream?.info.leads ?? [])
+    const { options } = this
+    const leads = this.stream?.info.leads ?? []
+    const layout = layOut(options, leads)
     this.layout = layout
-    this.canvas.width = layout.width
-    this.canvas.height = layout.height
+    if (this.canvas.width !== layout.width) this.canvas.width = layout.width
+    if (this.canvas.height !== layout.height) this.canvas.height = layout.height
     const paper = this.makeCanvas(layout.width, layout.height)
     const pen = paper.getContext('2d') as Context2d | null
-    if (pen) paintPaper(pen, layout, this.style, this.options)
+    const band = this.stream ? bandText(options, this.stream.ring.rateHz) || options.unfiltered : undefined
+    if (pen) paintPaper(pen, layout, STYLES[options.style], { speed: options.speed, gain: options.gain, band })
     this.paper = paper
-    this.hatch = hatchPattern(this.context, this.style, this.makeCanvas)
+    this.hatch = hatchPattern(this.context, STYLES[options.style], this.makeCanvas)
     this.repaint()
   }
 
   /** Draws the whole visible past again: after a resize, a change of style, backfill, or a long pause. */
   repaint(): void {
-    if (!this.layout || !this.paper) return
-    this.context.drawImage(this.paper as CanvasImageSource, 0, 0)
-    if (!this.stream || this.head === null) return
-    const { ring } = this.stream
-    const visible = Math.floor((this.layout.seconds - WIPE_MM / this.options.speed) * ring.rateHz)
-    this.openGap = null
-    this.draw(Math.max(ring.oldest, this.head - visible, 0), this.head, false)
+    const { layout, paper, context, display, hatch } = this
+    if (!layout || !paper) return
+    if (!display || this.head === null) {
+      context.drawImage(paper as CanvasImageSource, 0, 0)
+    } else if (this.past !== null) {
+      paintSheet({ context, layout, style: STYLES[this.options.style], paper, hatch }, display, this.past)
+    } else {
+      context.drawImage(paper as CanvasImageSource, 0, 0)
+      this.openGap = null
+      const visible = (column: Column) => Math.floor((column.seconds - WIPE_MM / this.options.speed) * display.ring.rateHz)
+      layout.columns.forEach((column, number) => {
+        this.draw(number, column, Math.max(display.ring.oldest, (this.head ?? 0) - visible(column), 0), this.head ?? 0, false)
+      })
+    }
   }
 
   /** Moves the pen to `target` (a sample instant); tells how many instants were there and how many gaps it crossed. */
   advance(target: number): Progress {
-    const { layout, stream } = this
+    const { layout, display } = this
     const progress = { drawn: 0, gaps: 0 }
-    if (!layout || !stream) return progress
-    const to = Math.min(Math.floor(target), stream.ring.latest)
+    if (!layout || !display) return progress
+    const { ring } = display
+    const to = Math.min(Math.floor(target), ring.latest)
     if (this.head === null) {
       this.head = to
       this.repaint()
       return progress
     }
     if (to <= this.head) return progress
-    for (const run of stream.ring.runs(this.head, to)) progress.drawn += run.end - run.start
-    progress.gaps = stream.ring.runs(this.head, to, false).filter((run) => run.start > 0 && stream.ring.has(run.start - 1)).length
-    const from = this.head
+    const from = Math.max(this.head, ring.oldest)
+    for (const run of ring.runs(from, to)) progress.drawn += run.end - run.start
+    progress.gaps = ring.runs(from, to, false).filter((run) => run.start > 0 && ring.has(run.start - 1)).length
     this.head = to
-    if (to - from > layout.seconds * stream.ring.rateHz) this.repaint()
-    else this.draw(from, to, true)
+    if (this.past !== null) return progress
+    if (to - from > layout.seconds * ring.rateHz) this.repaint()
+    else this.step(from, to)
     return progress
   }
 
-  /** Draws [from, to), sweep by sweep. */
-  private draw(from: number, to: number, wipe: boolean): void {
-    if (!this.layout || !this.stream) return
-    const rate = this.stream.ring.rateHz
-    const length = this.layout.seconds * rate
-    let start = from
-    while (start < to) {
+  private step(from: number, to: number): void {
+    const opened = this.openGap
+    this.layout?.columns.forEach((column, number) => {
+      this.openGap = opened
+      this.draw(number, column, from, to, true)
+    })
+  }
+
+  /** Draws [from, to) of a column, sweep by sweep. */
+  private draw(number: number, column: Column, from: number, to: number, wipe: boolean): void {
+    if (!this.display) return
+    const length = column.seconds * this.display.ring.rateHz
+    for (let start = from; start < to;) {
       const sweep = Math.floor(start / length)
       const end = Math.min(to, Math.ceil((sweep + 1) * length))
-      this.drawPart(start, end, sweep * length, wipe)
+      this.drawPart(number, column, start, end, sweep * length, wipe)
       start = end
     }
   }
 
-  private drawPart(from: number, to: number, sweepStart: number, wipe: boolean): void {
-    const { layout, stream, context } = this
-    if (!layout || !stream) return
-    const perInstant = layout.pxPerSecond / stream.ring.rateHz
-    const x = (index: number, column: number) => (layout.columns[column]?.left ?? 0) + (index - sweepStart) * perInstant
-    const overlap = Math.max(Math.ceil(sweepStart), from - Math.ceil(OVERLAP_PX / perInstant))
-    layout.columns.forEach((column, number) => {
-      const left = Math.max(column.left, Math.floor(x(from, number)) - 1)
-      const right = Math.min(column.right, Math.ceil(x(to, number)) + Math.ceil(WIPE_MM * layout.pxPerMm))
-      if (wipe) this.wipe(left, right)
-    })
+  private drawPart(number: number, column: Column, from: number, to: number, sweepStart: number, wipe: boolean): void {
+    const { layout, display, context } = this
+    if (!layout || !display) return
+    const { ring } = display
+    const style = STYLES[this.options.style]
+    const perInstant = layout.pxPerSecond / ring.rateHz
+    const x: PlaceX = (index) => column.left + (index - sweepStart) * perInstant
+    const overlap = Math.max(Math.ceil(sweepStart), ring.oldest, from - Math.ceil(OVERLAP_PX / perInstant))
+    const left = Math.max(column.left, Math.floor(x(from)) - 1)
+    if (wipe) this.wipe(column, left, Math.min(column.right, Math.ceil(x(to)) + Math.ceil(WIPE_MM * layout.pxPerMm)))
     // Not clipped: the label of a gap that ends here stands in the middle of what was hatched before.
-    this.drawGaps(from, to, x)
+    this.drawGaps(column, from, to, x)
+    display.prepare(overlap, to)
     context.save()
     context.beginPath()
-    layout.columns.forEach((column, number) => {
-      const left = Math.max(column.left, Math.floor(x(from, number)) - 1)
-      context.rect(left, 0, column.right - left, layout.height)
-    })
+    context.rect(left, column.top, column.right - left, column.bottom - column.top)
     context.clip()
-    paintTraces(context, layout, this.style, stream.ring, stream.info.leads, Math.max(overlap, stream.ring.oldest), to, x)
-    for (const seam of stream.ring.seams(from, to)) {
-      layout.columns.forEach((_column, number) => paintSeam(context, layout, this.style, Math.round(x(seam, number)) + 0.5))
-    }
-    context.fillStyle = this.style.edge
-    if (wipe || to === this.head) layout.columns.forEach((_column, number) => context.fillRect(Math.ceil(x(to, number)) + 1, 0, 2, layout.height))
+    paintTraces(context, layout, style, display, number, overlap, to, x)
+    for (const seam of ring.seams(from, to)) paintSeam(context, style, column, Math.round(x(seam)) + 0.5)
+    context.fillStyle = style.edge
+    if (wipe || to === this.head) context.fillRect(Math.ceil(x(to)) + 1, column.top, 2, column.bottom - column.top)
     context.restore()
   }
 
-  private wipe(left: number, right: number): void {
-    if (!this.paper || !this.layout || right <= left) return
-    const { height } = this.layout
-    this.context.drawImage(this.paper as CanvasImageSource, left, 0, right - left, height, left, 0, right - left, height)
+  private wipe({ top, bottom }: Column, left: number, right: number): void {
+    if (!this.paper || right <= left) return
+    this.context.drawImage(this.paper as CanvasImageSource, left, top, right - left, bottom - top, left, top, right - left, bottom - top)
   }
 
-  private drawGaps(from: number, to: number, x: (index: number, column: number) => number): void {
-    const { layout, stream, context } = this
-    if (!layout || !stream) return
-    const { ring } = stream
-    const missing = ring.runs(from, to, false)
+  private drawGaps(column: Column, from: number, to: number, x: PlaceX): void {
+    const { layout, display, context } = this
+    if (!layout || !display) return
+    const { ring } = display
     // A gap that went on from the step before is closed by the first sample that is there.
     if (this.openGap !== null && ring.has(from)) this.openGap = null
-    for (const run of missing) {
+    for (const run of ring.runs(from, to, false)) {
       const start = run.start === from && this.openGap !== null ? this.openGap : run.start
       const closed = run.end < to || ring.has(run.end)
       this.openGap = closed ? null : start
       const seconds = closed ? (run.end - start) / ring.rateHz : null
-      layout.columns.forEach((column, number) => {
-        paintGap(context, layout, this.style, Math.max(column.left, x(start, number)), x(run.end, number), seconds, this.hatch)
-      })
+      paintGap(context, layout, STYLES[this.options.style], column, Math.max(column.left, x(start)), x(run.end), seconds, this.hatch)
     }
   }
 }

@@ -17,11 +17,19 @@ export const language = (): Language => (i18n.global.locale.value === 'en' ? 'en
 
 const catalogues: Record<Language, () => Promise<{ default: Texts }>> = { zh: () => import('./zh'), en: () => import('./en') }
 
+const loaded = new Set<Language>()
+
 /** A language's texts come when it is shown: nobody loads the other one. */
 export async function showLanguage(wanted: Language): Promise<void> {
-  if (!i18n.global.availableLocales.includes(wanted)) i18n.global.setLocaleMessage(wanted, (await catalogues[wanted]()).default)
+  if (!loaded.has(wanted)) i18n.global.mergeLocaleMessage(wanted, (await catalogues[wanted]()).default)
+  loaded.add(wanted)
   i18n.global.locale.value = wanted
   document.documentElement.lang = wanted === 'zh' ? 'zh-CN' : 'en'
+}
+
+/** Texts that come with a part of a page which nobody waits for; both languages, so that a change needs nothing more. */
+export function addTexts(feature: string, texts: Record<Language, Texts>): void {
+  for (const one of LANGUAGES) i18n.global.mergeLocaleMessage(one, { [feature]: texts[one] })
 }
 
 /** Shows a language and remembers the choice. */

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { merge, type Texts } from './merge'
 
 const files = {
-  zh: merge(import.meta.glob<Texts>('../*/locales/zh.json', { eager: true, import: 'default' })),
-  en: merge(import.meta.glob<Texts>('../*/locales/en.json', { eager: true, import: 'default' })),
+  zh: merge(import.meta.glob<Texts>('../*/{locales,words}/zh.json', { eager: true, import: 'default' })),
+  en: merge(import.meta.glob<Texts>('../*/{locales,words}/en.json', { eager: true, import: 'default' })),
 }
 
 function keys(texts: Texts, prefix = ''): string[] {

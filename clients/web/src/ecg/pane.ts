@@ -1,0 +1,137 @@
+/** One stream on one canvas: what is due is drawn, what was drawn is counted. */
+import type { Frame } from './frame'
+import type { Playout } from './playout'
+import type { Run, SignalRing, StreamInfo } from './ring'
+import type { Sweep, ViewOptions } from './sweep'
+
+/** The history that a viewer gets at first is no measure of the line. */
+const HISTORY_MS = 1_000
+/** Without a frame for this long the trace stands still, and the page says so. */
+const STALLED_MS = 1_500
+const DELAYS_KEPT = 2_000
+/** What comes late in a burst is painted so often at most: painting all again costs more than a step of the pen. */
+const LATE_EVERY_MS = 250
+
+export type MonitorState = 'waiting' | 'live' | 'stalled' | 'ended'
+
+/** A stream of the room, whether it is shown or not. */
+export interface Stream {
+  info: StreamInfo
+  ring: SignalRing
+  playout: Playout
+  live: boolean
+}
+
+/** Device times, Unix ms: what is kept, what was drawn last, and where the page of the past ends (null: the pen is shown). */
+export interface ViewSpan {
+  oldestMs: number
+  headMs: number
+  pastMs: number | null
+}
+
+export interface PaneFigures {
+  samplesDrawn: number
+  lastSequence: number
+  gaps: number
+  /** device time -> drawn, ms, of the latest frames */
+  delays: number[]
+}
+
+export class Pane {
+  stream: Stream | null = null
+  private queue: { sequence: number; start: number; timeMs: number; measured: boolean }[] = []
+  private firstFrameAt: number | null = null
+  private lastFrameAt = 0
+  private late = false
+  private latePaintedAt = 0
+  private pastMs: number | null = null
+  private readonly counted: PaneFigures = { samplesDrawn: 0, lastSequence: -1, gaps: 0, delays: [] }
+
+  constructor(private readonly sweep: Sweep) {}
+
+  set(options: ViewOptions): void {
+    this.sweep.set(options)
+  }
+
+  show(stream: Stream): void {
+    this.stream = stream
+    this.queue = []
+    this.firstFrameAt = null
+    this.pastMs = null
+    this.sweep.show(stream.info, stream.ring)
+  }
+
+  /** A frame of this pane's stream was put at `run`. */
+  frame(frame: Frame, run: Run, nowMs: number): void {
+    this.firstFrameAt ??= nowMs
+    this.lastFrameAt = nowMs
+    if (this.sweep.head !== null && run.start < this.sweep.head) {
+      // It belongs to what is already drawn.
+      this.late = this.sweep.cameLate(run) || this.late
+      return
+    }
+    const measured = !frame.backfill && nowMs - this.firstFrameAt >= HISTORY_MS
+    this.queue.push({ sequence: frame.sequence, start: run.start, timeMs: frame.timeMs, measured })
+  }
+
+  /** Shows the page that ends at a device time, as far as it is kept; null: the pen. */
+  look(endMs: number | null): void {
+    const { stream, sweep } = this
+    if (!stream || sweep.head === null || endMs === null) {
+      this.pastMs = null
+      sweep.look(null)
+      return
+    }
+    const { ring } = stream
+    const least = Math.min(sweep.head, Math.floor(ring.oldest + sweep.seconds * ring.rateHz))
+    const end = Math.min(sweep.head, Math.max(least, Math.round(ring.indexAt(endMs))))
+    this.pastMs = ring.timeMs(end)
+    sweep.look(end)
+  }
+
+  span(): ViewSpan | null {
+    const { stream, sweep } = this
+    if (!stream || sweep.head === null) return null
+    return { oldestMs: stream.ring.timeMs(stream.ring.oldest), headMs: stream.ring.timeMs(sweep.head), pastMs: this.pastMs }
+  }
+
+  /** One picture. `hidden`: nobody can see it, so delays of this step are not counted. */
+  tick(nowMs: number, hidden = false): void {
+    const due = this.stream?.playout.due(nowMs)
+    if (!this.stream || due === null || due === undefined) return
+    if (this.late && nowMs - this.latePaintedAt >= LATE_EVERY_MS) {
+      this.sweep.refresh()
+      this.late = false
+      this.latePaintedAt = nowMs
+    }
+    const first = this.sweep.head === null
+    const progress = this.sweep.advance(this.stream.ring.indexAt(due))
+    this.counted.samplesDrawn += progress.drawn
+    this.counted.gaps += progress.gaps
+    this.count(nowMs, !hidden && !first && this.pastMs === null)
+  }
+
+  private count(nowMs: number, seen: boolean): void {
+    const head = this.sweep.head ?? 0
+    const { delays } = this.counted
+    let taken = 0
+    for (const entry of this.queue) {
+      if (entry.start >= head) break
+      taken += 1
+      this.counted.lastSequence = entry.sequence
+      if (entry.measured && seen) delays.push(nowMs - entry.timeMs)
+    }
+    this.queue.splice(0, taken)
+    if (delays.length > DELAYS_KEPT) delays.splice(0, delays.length - DELAYS_KEPT)
+  }
+
+  figures(): PaneFigures {
+    return { ...this.counted, delays: [...this.counted.delays] }
+  }
+
+  state(nowMs: number): MonitorState {
+    if (!this.stream || this.firstFrameAt === null) return 'waiting'
+    if (nowMs - this.lastFrameAt < STALLED_MS) return 'live'
+    return this.stream.live ? 'stalled' : 'ended'
+  }
+}
