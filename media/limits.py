@@ -27,6 +27,11 @@ SIGNAL_COMMIT_BUSY_FILES = (
     16  # a round of so many files is a busy one: a few streams are made durable at once
 )
 SIGNAL_MAX_MARK_BYTES = 4096  # a mark in the record says a code and a time, no more
+SIGNAL_FILE_MAX_BYTES = 256 * 1024 * 1024  # a file is read as a whole; twice the values below
+SIGNAL_FILE_MAX_VALUES = 64 * 1024 * 1024  # samples of all leads together: 24 h of 3 leads at 250 Hz
+SIGNAL_FILE_MAX_HEADER_BYTES = 64 * 1024  # a WFDB header of 64 signals is about 6 kB
+SIGNAL_FILE_MAX_MEMBERS = 16  # files in a ZIP with one WFDB record: header, a few signal files, annotations
+SIGNAL_FILE_MAX_NOTES = 1_000_000  # beats of a week at 99 a minute
 
 # --- recording -------------------------------------------------------------------------------------
 RECORD_QUEUE_BYTES = 32 * 1024 * 1024  # waiting for the disk: 60 s of a 4 Mbit/s track

@@ -29,8 +29,8 @@ from clients.sdk.trust import Trust
 from media.clock import Clock, SystemClock
 from media.errors import LocalProtocolError, RemoteProtocolError
 from media.signals.descriptor import StreamDescriptor
-from media.signals.dicom import Waveform, read_waveform, sample_record
 from media.signals.errors import STORE_FULL
+from media.signals.formats import Waveform, read_file, sample_record
 from media.signals.frames import FLAG_DELTA, FLAG_SEAM, Frame, encode
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def load(file: Path | None) -> Waveform:
     :raises DeviceFault: there is none, or it is no ECG.
     """
     try:
-        return read_waveform((file or sample_record()).read_bytes())
+        return read_file(file or sample_record())[0]
     except FileNotFoundError:
         raise DeviceFault(faults.EXIT_USAGE, faults.FILE_MISSING, str(file)) from None
     except OSError as problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from media.signals.dicom import Waveform
+from media.signals.formats import Waveform
 from media.signals.frames import Samples
 
 FRAME_S = 0.1  # what the wire's frames hold: short enough for a live view, long enough to compress

@@ -66,6 +66,27 @@ SIGNAL_UNSUPPORTED = ErrorCode(
     "不支持此信号文件。",
     "This signal file cannot be read.",
 )
+SIGNAL_FILE_UNKNOWN = ErrorCode(
+    "signal_file_unknown",
+    415,
+    "无法识别此文件的格式；支持 DICOM 波形、EDF/EDF+、BDF/BDF+ 和 WFDB。",
+    "The file's format is not known; DICOM waveform, EDF/EDF+, BDF/BDF+ and WFDB are read.",
+)
+SIGNAL_FILE_BROKEN = ErrorCode(
+    "signal_file_broken",
+    422,
+    "文件已损坏、不完整或与其格式不符。",
+    "The file is damaged, incomplete, or not what it says it is.",
+)
+SIGNAL_FILE_TOO_LARGE = ErrorCode(
+    "signal_file_too_large", 413, "信号文件过大。", "The signal file is too large."
+)
+SIGNAL_FILE_RANGE = ErrorCode(
+    "signal_file_range",
+    422,
+    "文件中的样本超出 16 位范围，无法无损读取。",
+    "The file's samples do not fit 16 bits and could not be kept without loss.",
+)
 SIGNAL_VIEWER_SLOW = ErrorCode(
     "signal_viewer_slow", 429, "接收过慢，连接已断开。", "The viewer reads too slowly and was disconnected."
 )

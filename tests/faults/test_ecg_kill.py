@@ -27,8 +27,8 @@ from clients.device.outbox import Outbox
 from loadtest.server_process import ServerProcess
 from media.clock import SystemClock
 from media.signals import Frame, SignalStore, records
-from media.signals.dicom import read_waveform, sample_record
 from media.signals.export import runs
+from media.signals.formats import read_file, sample_record
 from media.signals.frames import read_header
 from server.keys import Keys
 from signaling.access import Identity, RoomGrant, mint_room_token
@@ -83,7 +83,7 @@ class Stream:
         self._outbox = directory / "outbox"
         self._record = directory / "record.dcm"
         write_record(self._record)
-        self.source = read_waveform(self._record.read_bytes()).samples
+        self.source = read_file(self._record)[0].samples
 
     @asynccontextmanager
     async def gateway(self, *more: str) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -110,7 +110,7 @@ class Stream:
         """Frames that a gateway measured which runs no more: its disk knows; looked at in a copy."""
         copy = self._outbox.with_name("copy")
         shutil.copytree(self._outbox / self._room, copy)
-        descriptor = read_waveform(self._record.read_bytes()).descriptor(str(uuid.uuid4()))
+        descriptor = read_file(self._record)[0].descriptor(str(uuid.uuid4()))
         outbox = Outbox.open(copy, descriptor, SystemClock())
         outbox.close()
         return outbox.last + 1

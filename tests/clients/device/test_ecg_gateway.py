@@ -14,8 +14,8 @@ import pytest
 from clients.device import ecg, faults
 from clients.device.ecg import EcgOptions
 from media.clock import CountedClock
-from media.signals.dicom import read_waveform, sample_record
 from media.signals.export import runs, to_array
+from media.signals.formats import read_file, sample_record
 from tests.clients.device.fake_clinic import ROOM, FakeClinic, peer_fault, room_token
 
 
@@ -62,7 +62,7 @@ def digest(samples: np.ndarray) -> str:
     return hashlib.sha256(samples.tobytes()).hexdigest()
 
 
-RECORD = read_waveform(sample_record().read_bytes()).samples
+RECORD = read_file(sample_record())[0].samples
 
 
 async def test_the_record_arrives_sample_for_sample(clinic: FakeClinic, tmp_path: Path) -> None:

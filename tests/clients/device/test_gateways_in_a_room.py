@@ -18,8 +18,8 @@ from clients.device.ultrasound import UltrasoundOptions
 from clients.sdk.media_source import OpusSource, Vp8Source, moving_picture, tone
 from clients.sdk.room import RoomSession
 from clients.sdk.signals import SignalViewer
-from media.signals.dicom import read_waveform, sample_record
 from media.signals.export import to_array
+from media.signals.formats import read_file, sample_record
 from tests.clients.device.fake_clinic import peer_fault
 from tests.clients.sdk.real_server import ROOM, RealServer, running_server
 
@@ -50,7 +50,7 @@ async def test_ecg_is_seen_and_kept(server: RealServer, tmp_path: Path) -> None:
         frames = [await viewer.next_frame() for _ in range(12)]
     await viewer.close()
     await ended(device)
-    record = read_waveform(sample_record().read_bytes()).samples
+    record = read_file(sample_record())[0].samples
     assert np.array_equal(to_array(frames), record[:1200])
     await server.gateway.close()  # viewers do not wait for the disk; this does
     (stream,) = server.rooms.signal_store.streams(ROOM)

@@ -18,8 +18,8 @@ from media.errors import LocalProtocolError, RemoteProtocolError
 from media.limits import SIGNAL_COMMIT_BUSY_FILES, SIGNAL_COMMIT_REST_S
 from media.signals.commit import AppendFile, CommitThread
 from media.signals.descriptor import Lead, StreamDescriptor
-from media.signals.dicom import read_waveform, sample_record
 from media.signals.export import runs, to_array
+from media.signals.formats import read_file, sample_record
 from media.signals.frames import FLAG_DELTA, FLAG_SEAM, Frame, encode
 from media.signals.store import SignalStore
 
@@ -293,7 +293,7 @@ async def test_damaged_header_is_said_and_never_overwritten(tmp_path: Path) -> N
 
 
 async def test_real_record_is_kept_sample_for_sample(store: SignalStore) -> None:
-    waveform = read_waveform(sample_record().read_bytes())
+    waveform = read_file(sample_record())[0]
     assert [lead.code for lead in waveform.leads][:6] == ["I", "II", "III", "aVR", "aVL", "aVF"]
     assert {lead.scale for lead in waveform.leads} == {1.25}
     assert (waveform.sampling_rate_hz, waveform.samples.shape) == (1000.0, (10_000, 12))
@@ -308,9 +308,3 @@ async def test_real_record_is_kept_sample_for_sample(store: SignalStore) -> None
     kept = to_array(store.read(OWNER, STREAM))
     assert hashlib.sha256(kept.tobytes()).digest() == hashlib.sha256(waveform.samples.tobytes()).digest()
     assert len(runs(store.read(OWNER, STREAM))) == 2
-
-
-def test_other_files_are_not_waveforms() -> None:
-    for data in (b"", b"not dicom", bytes(2000)):
-        with pytest.raises(RemoteProtocolError, match="signal_unsupported"):
-            read_waveform(data)
