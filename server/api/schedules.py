@@ -12,7 +12,8 @@ from server.api.references import PractitionerRef, practitioner_ref
 from server.api.routing import endpoint
 from server.archive.models import Organization, Practitioner
 from server.oncall.models import LayerRow, ScheduleRow
-from server.oncall.rota import Schedule, on_call
+from server.oncall.rota import Schedule
+from server.oncall.rota_line import on_call
 from server.oncall.schedules import load_schedules
 
 

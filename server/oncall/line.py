@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.archive.models import Practitioner
 from server.consults.models import Consultation, Offer
 from server.oncall.dispatch import Candidate
-from server.oncall.rota import on_call
+from server.oncall.rota_line import on_call
 from server.oncall.schedules import load_schedules
 
 

@@ -1,47 +1,70 @@
-"""Rotas: who is on call at an instant.
+"""Rotas: the words. Who takes turns, when, on which line of defence, and what people changed by hand.
 
-Sans-I/O. A `Rotation` hands over at a wall-clock time of a named zone. On a change of clocks a shift starts
-at the first and ends at the last occurrence of its wall time: two shifts may overlap, there is never a gap.
+Sans-I/O. The rules stand beside: `rota_time` (wall times), `rota_days` (weekdays and holidays), `rota_shifts`
+(whose turn), `rota_line` (who is on call), `rota_cover` (gaps, hand-overs), `rota_ask` (swaps and leave),
+`rota_check` (what is refused).
 
-* Wall time that occurs twice (clocks go back): the new shift starts at the first, the old one ends at the
-  second.
-* Wall time that does not occur (02:30 when clocks go forward): PEP 495 gives it two readings, one with the
-  offset before and one with the offset after; the earlier starts the new shift, the later ends the old.
-
-A rotation has no beginning: its start date only fixes whose turn it is; an earlier instant is covered too.
+A schedule has *lines* of defence (``level`` 1 is rung first, 2 stands behind) and each line has *layers*: the
+layer with the higher ``rank`` covers the lower ones while it has anybody.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
-# Pacific/Apia left out a whole day (2011-12-30); no change of clocks was ever larger.
-_LARGEST_JUMP = timedelta(hours=25)
+from server.oncall.rota_days import EVERY_DAY, NO_HOLIDAYS, DayCalendar, DayRule
 
 
 class Unit(StrEnum):
-    """What a shift is counted in."""
+    """What a shift is counted in. ``CUSTOM``: a list of slots that comes again every ``every`` days."""
 
     HOUR = "hour"
     DAY = "day"
     WEEK = "week"
+    MONTH = "month"
+    CUSTOM = "custom"
 
 
-_LENGTH = {Unit.HOUR: timedelta(hours=1), Unit.DAY: timedelta(days=1), Unit.WEEK: timedelta(weeks=1)}
+LENGTH = {
+    Unit.HOUR: timedelta(hours=1),
+    Unit.DAY: timedelta(days=1),
+    Unit.WEEK: timedelta(weeks=1),
+    Unit.CUSTOM: timedelta(days=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One shift of a custom list.
+
+    :param day: days after the cycle's first day.
+    :param starts: wall time.
+    :param minutes: length on the wall.
+    """
+
+    member: str
+    day: int
+    starts: time
+    minutes: int
+
+    def wall_start(self, cycle: datetime) -> datetime:
+        return datetime.combine(cycle.date() + timedelta(days=self.day), self.starts)
+
+    def wall_end(self, cycle: datetime) -> datetime:
+        return self.wall_start(cycle) + timedelta(minutes=self.minutes)
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Members take turns.
+    """Members take turns. A rotation has no beginning: its start only fixes whose turn it is.
 
-    :param members: practitioner ids in turn.
+    :param members: practitioner ids in turn; unused by a custom list, whose slots name theirs.
     :param start: the first member's turn begins on this date,
-    :param handover: at this wall time.
-    :param unit: with ``every``: the length of a shift.
+    :param handover: at this wall time. A monthly turn begins on this day of the month, or on its last day.
+    :param unit: with ``every``: the length of a shift, or of a custom list's cycle in days.
+    :param slots: a custom list's shifts.
     """
 
     members: tuple[str, ...]
@@ -49,6 +72,7 @@ class Rotation:
     handover: time
     unit: Unit = Unit.DAY
     every: int = 1
+    slots: tuple[Slot, ...] = ()
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -56,33 +80,98 @@ class Rotation:
 
     @property
     def length(self) -> timedelta:
-        """The length of a shift on the wall."""
-        return _LENGTH[self.unit] * self.every
+        """The length of a turn on the wall; of a monthly one, the shortest possible."""
+        return timedelta(days=28 * self.every) if self.unit is Unit.MONTH else LENGTH[self.unit] * self.every
 
-    def wall_start(self, turn: int) -> datetime:
-        """When turn ``turn`` (any integer) begins on the wall; naive."""
-        return datetime.combine(self.start, self.handover) + self.length * turn
-
-    def member(self, turn: int) -> str:
-        return self.members[turn % len(self.members)]
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Everybody who ever has a turn."""
+        if self.unit is Unit.CUSTOM:
+            return tuple(dict.fromkeys(slot.member for slot in self.slots))
+        return self.members
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One line of defence; level 1 is rung first."""
+    """One rotation on one line. It stands on the days of ``days`` alone.
+
+    :param rank: covers the layers of the same level with a lower rank.
+    """
 
     level: int
     rotation: Rotation
+    rank: int = 0
+    days: DayRule = EVERY_DAY
+
+
+class Change(StrEnum):
+    """What an override does to a line."""
+
+    ADD = "add"
+    REMOVE = "remove"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A change by hand, from ``starts`` up to but not including ``ends`` (Unix seconds).
+
+    :param who: who goes; None with REPLACE = the whole line.
+    :param by: who comes; None with REMOVE.
+    """
+
+    id: str
+    level: int
+    change: Change
+    starts: float
+    ends: float
+    who: str | None = None
+    by: str | None = None
+
+    def runs(self, at: float) -> bool:
+        return self.starts <= at < self.ends
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Somebody is away from all rotas, whatever else says so, from ``starts`` up to ``ends``."""
+
+    member: str
+    starts: float
+    ends: float
+
+    def runs(self, at: float) -> bool:
+        return self.starts <= at < self.ends
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The rota of one specialty. ``zone``: a name of the tz database."""
+    """The rota of one specialty.
+
+    :param zone: a name of the tz database.
+    :param overrides: in the order in which they were made: a later one changes what the earlier ones left.
+    :param gone: members whose account ended: they are never on call.
+    """
 
     id: str
     specialty: str
     zone: str
     layers: tuple[Layer, ...]
+    calendar: DayCalendar = NO_HOLIDAYS
+    overrides: tuple[Override, ...] = ()
+    leave: tuple[Leave, ...] = ()
+    gone: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The lines, the one rung first in front; a rota without layers still owes its first line."""
+        return tuple(sorted({layer.level for layer in self.layers})) or (1,)
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Everybody whom a layer or an override names."""
+        named = {one for layer in self.layers for one in layer.rotation.people}
+        return frozenset(named | {one.by for one in self.overrides if one.by is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,66 +192,3 @@ class OnCall:
 
     practitioners: tuple[str, ...]
     until: float | None
-
-
-def first_occurrence(wall: datetime, zone: ZoneInfo) -> float:
-    """The earliest reading of a naive wall time, Unix seconds."""
-    return min(_readings(wall, zone))
-
-
-def last_occurrence(wall: datetime, zone: ZoneInfo) -> float:
-    """The latest reading of a naive wall time, Unix seconds."""
-    return max(_readings(wall, zone))
-
-
-def _readings(wall: datetime, zone: ZoneInfo) -> tuple[float, float]:
-    return (
-        wall.replace(tzinfo=zone, fold=0).timestamp(),
-        wall.replace(tzinfo=zone, fold=1).timestamp(),
-    )
-
-
-def shift(rotation: Rotation, turn: int, zone: ZoneInfo) -> Shift:
-    """The shift of turn ``turn``."""
-    return Shift(
-        rotation.member(turn),
-        first_occurrence(rotation.wall_start(turn), zone),
-        last_occurrence(rotation.wall_start(turn + 1), zone),
-    )
-
-
-def shifts_at(rotation: Rotation, zone: ZoneInfo, at: float) -> list[Shift]:
-    """The shifts that run at ``at`` (Unix seconds), the newest first.
-
-    One, more while shifts overlap on a change of clocks; none only without members.
-    """
-    if not rotation.members:
-        return []
-    wall = datetime.fromtimestamp(at, UTC).astimezone(zone).replace(tzinfo=None)
-    turn = (wall - rotation.wall_start(0)) // rotation.length
-    reach = math.ceil(_LARGEST_JUMP / rotation.length)
-    near = (shift(rotation, turn + step, zone) for step in range(reach, -reach - 1, -1))
-    return [s for s in near if s.starts <= at < s.ends]
-
-
-def on_call(schedule: Schedule, at: float) -> OnCall:
-    """Who is on call at ``at``: layer by layer, nobody twice. Never empty when any layer has members."""
-    zone = ZoneInfo(schedule.zone)
-    order: list[str] = []
-    changes: list[float] = []
-    for layer in sorted(schedule.layers, key=lambda each: each.level):
-        for each in shifts_at(layer.rotation, zone, at):
-            if each.member not in order:
-                order.append(each.member)
-            changes.append(each.ends)
-        changes += _next_start(layer.rotation, zone, at)
-    return OnCall(tuple(order), min(changes, default=None))
-
-
-def _next_start(rotation: Rotation, zone: ZoneInfo, at: float) -> list[float]:
-    if not rotation.members:
-        return []
-    wall = datetime.fromtimestamp(at, UTC).astimezone(zone).replace(tzinfo=None)
-    turn = (wall - rotation.wall_start(0)) // rotation.length
-    starts = (first_occurrence(rotation.wall_start(turn + step), zone) for step in (0, 1, 2))
-    return [start for start in starts if start > at][:1]

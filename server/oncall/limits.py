@@ -1,0 +1,54 @@
+"""What an administrator, a doctor or a calendar program can make grow about rotas, and how far."""
+
+from __future__ import annotations
+
+LAYERS = 12
+"""Layers of a rota: three lines of four (nights, weekends, holidays, the rest)."""
+
+MEMBERS = 100
+"""Members of a rotation: the largest department of a province's hospital."""
+
+SLOTS = 400
+"""Shifts of a custom list: four weeks of a dozen posts."""
+
+TURN_DAYS = 366
+"""The longest turn or cycle, days: a year; beyond it nobody rotates."""
+
+OVERRIDE_DAYS = 92
+"""The longest override, days: a quarter; longer changes belong into the layers."""
+
+LEAVE_DAYS = 400
+"""The longest leave, days: a year's study leave and the days around it."""
+
+OVERRIDES_AHEAD = 500
+"""Running and coming overrides of one rota; the next is refused: a rota of exceptions is no rota."""
+
+ASKS_OPEN = 20
+"""Swaps and leaves that one person may have open; the next is refused until the desk has decided."""
+
+ASK_WAITS_S = 72 * 3600.0
+"""A swap or leave that nobody answers expires after three days, or when its first shift begins."""
+
+FEEDS_EACH = 1
+"""Calendar addresses of one person or rota: a new one ends the old."""
+
+COVERAGE_DAYS = 30
+"""Gaps are looked for so many days ahead (the ward plans by the month)."""
+
+CALENDAR_DAYS = 100
+"""The longest span that one reply tells: a quarter and its edges."""
+
+FEED_PAST_DAYS = 14
+"""A calendar feed begins so many days ago,"""
+
+FEED_AHEAD_DAYS = 60
+"""and reaches so far ahead."""
+
+HANDOVER_NOTICE_S = 30 * 60.0
+"""Those who hand over and take over are told so long before."""
+
+NOTICES_KEPT = 500
+"""Open and old notices of one rota that a reply may hold; older ones stay in the table."""
+
+REASON_LETTERS = 200
+"""Letters of a reason."""
