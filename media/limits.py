@@ -59,6 +59,7 @@ MAX_ADDRESSES_PER_TRANSPORT = 8  # of one peer at a time: Wi-Fi, mobile, VPN in 
 MAX_DATAGRAM = 2048  # bytes read: above any path MTU met here; what is longer is cut and fails its check
 MAX_DATAGRAMS_PER_WAKE = 64  # about 1 ms of work in one turn of the loop, so that nothing else waits longer
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # kernel buffer asked for each way: 100 ms at 300 Mbit/s
+OUTBOX_DATAGRAMS = 256  # leave together: a picture of 6 packets to 40 receivers; 1.5 ms of work, 600 kB
 ENGINE_PEERS = 2 * MAX_TRANSPORTS  # of the compiled plane: every transport, and as many recorders' taps
 ENGINE_UP_BYTES = 2 * 1024 * 1024  # waiting for Python: half a second of 30 Mbit/s to recorders and TCP peers
 

@@ -148,8 +148,8 @@ def _sent(subscription: PlainSubscription, sequence: int) -> tuple[MediaPacket, 
 def _resend(subscription: PlainSubscription, packet: MediaPacket, entry: rewrite.Sent, now: float) -> int:
     sequence, _, timestamp, picture_id, tl0, _ = entry
     egress = subscription.egress
-    send_time = rewrite.abs_send_time(now)
-    rewrite.write(packet, egress, sequence, timestamp, picture_id, tl0, send_time)
+    rewrite.write(packet, egress.ssrc, sequence, timestamp, picture_id, tl0)
+    rewrite.stamp(packet, rewrite.abs_send_time(now))
     if not subscription.numbered:
         rewrite.clear_number(packet)
     data = packet.data

@@ -48,6 +48,9 @@ class NumberMap:
             return self.newest_out
         if number < self._first:
             return None
+        drops = self._drops
+        if not drops or number > drops[-1]:
+            return number + self._delta  # nothing was left out since: a picture's second packet, mostly
         return self._map_late(number)
 
     def _map_late(self, number: int) -> int | None:

@@ -138,7 +138,8 @@ class PlainPath:
             if item.packet is None or item.layer is None:
                 again.resend(item.subscription, item.sequence, now)
             else:
-                plane.deliver(item.subscription, item.layer, item.packet, item.starts, send_time, now)
+                rewrite.stamp(item.packet, send_time)
+                plane.deliver(item.subscription, item.layer, item.packet, item.starts, now)
 
     def pad(self, subscriptions: Iterable[Subscription], least: int, now: float) -> int:
         return again.pad((one for one in subscriptions if isinstance(one, PlainSubscription)), least, now)

@@ -98,7 +98,7 @@ def _note_keyframe(layer: PlainLayer, ingress: Ingress, packet: MediaPacket) -> 
 
 def forward(layer: PlainLayer, packet: MediaPacket, now: float) -> None:
     """Give one packet to every subscription that is on this layer, or may begin with this packet."""
-    send_time = rewrite.abs_send_time(now)
+    rewrite.stamp(packet, rewrite.abs_send_time(now))
     # a key frame's late first packet is no start: what follows it has passed already
     starts = packet.keyframe and packet.sequence >= layer.reception.highest
     for subscription in layer.subscribers:
@@ -106,18 +106,13 @@ def forward(layer: PlainLayer, packet: MediaPacket, now: float) -> None:
             if starts or subscription.current is layer or subscription.held:
                 subscription.hold(Waiting(subscription, layer, packet, starts, -1, len(packet.data)), now)
             continue
-        deliver(subscription, layer, packet, starts, send_time, now)
+        deliver(subscription, layer, packet, starts, now)
 
 
 def deliver(
-    subscription: PlainSubscription,
-    layer: PlainLayer,
-    packet: MediaPacket,
-    starts: bool,
-    send_time: int,
-    now: float,
+    subscription: PlainSubscription, layer: PlainLayer, packet: MediaPacket, starts: bool, now: float
 ) -> None:
-    """Give one packet to one subscription; it gets its numbers here, however long it waited.
+    """Give one packet, stamped, to one subscription; it gets its numbers here, however long it waited.
 
     :param starts: the subscription may begin, or change its layer, with this packet.
     """
@@ -126,7 +121,7 @@ def deliver(
             return
         _switch(subscription, layer, packet, now)
     egress = subscription.egress
-    sequence = rewrite.rewrite(packet, egress, layer, send_time)
+    sequence = rewrite.rewrite(packet, egress, layer)
     if sequence < 0:
         return
     if not subscription.numbered:

@@ -291,23 +291,22 @@ def begin(egress: Egress, packet: MediaPacket, timestamp_delta: int) -> None:
     egress.temporal.restart()
 
 
-def rewrite(packet: MediaPacket, egress: Egress, layer: object, send_time: int) -> int:
+def rewrite(packet: MediaPacket, egress: Egress, layer: object) -> int:
     """Make ``packet.data`` the consumer's packet; the outgoing sequence number, or -1 to leave it out.
 
     :param layer: remembered with the numbers, to find the packet in that layer's history again.
-    :param send_time: 24-bit abs-send-time.
     """
     sequences = egress.sequences
     sequence = packet.sequence
+    picture_id = packet.picture_id
     is_newest = sequence > sequences.newest
     if is_newest and not egress.temporal.admits(packet):
         sequences.drop(sequence)
-        if packet.picture_id >= 0:
-            egress.pictures.drop(packet.picture_id)
+        if picture_id >= 0:
+            egress.pictures.drop(picture_id)
         return -1
-    picture_id = -1
-    if packet.picture_id >= 0:
-        mapped = egress.pictures.map(packet.picture_id)
+    if picture_id >= 0:
+        mapped = egress.pictures.map(picture_id)
         if mapped is None:
             return -1
         picture_id = mapped
@@ -316,43 +315,38 @@ def rewrite(packet: MediaPacket, egress: Egress, layer: object, send_time: int) 
         return -1
     out &= 0xFFFF
     timestamp = (packet.timestamp + egress.timestamp_delta) & 0xFFFFFFFF
-    tl0 = -1
-    if packet.tl0_picture_index >= 0:
-        tl0 = (packet.tl0_picture_index + egress.tl0_delta) & 0xFF
-    write(packet, egress, out, timestamp, picture_id, tl0, send_time)
+    tl0 = packet.tl0_picture_index
+    if tl0 >= 0:
+        tl0 = (tl0 + egress.tl0_delta) & 0xFF
+    write(packet, egress.ssrc, out, timestamp, picture_id, tl0)
     if is_newest:
         egress.last_timestamp = timestamp
         egress.last_sent_at = packet.received_at
         if tl0 >= 0:
             egress.tl0 = tl0
-    if egress.sent is not None:
-        egress.sent[out & _SENT_MASK] = (out, sequence, timestamp, picture_id, tl0, layer)
+    sent = egress.sent
+    if sent is not None:
+        sent[out & _SENT_MASK] = (out, sequence, timestamp, picture_id, tl0, layer)
     egress.packets += 1
     egress.octets += packet.payload_end - packet.payload_start
     return out
 
 
-def write(
-    packet: MediaPacket,
-    egress: Egress,
-    sequence: int,
-    timestamp: int,
-    picture_id: int,
-    tl0: int,
-    send_time: int,
-) -> None:
-    """Overwrite the fields that differ between consumers."""
+def write(packet: MediaPacket, ssrc: int, sequence: int, timestamp: int, picture_id: int, tl0: int) -> None:
+    """Overwrite the fields that differ between consumers; `stamp` writes the time, the same for all."""
     data = packet.data
-    _SEQ_TS_SSRC.pack_into(data, 2, sequence, timestamp, egress.ssrc)
+    _SEQ_TS_SSRC.pack_into(data, 2, sequence, timestamp, ssrc)
     if picture_id >= 0:
         vp8.write_picture_id(data, packet.picture_id_at, packet.picture_id_bits, picture_id)
     if tl0 >= 0:
         data[packet.tl0_picture_index_at] = tl0
+
+
+def stamp(packet: MediaPacket, send_time: int) -> None:
+    """Write when the packet leaves, a 24-bit abs-send-time, where it has a place for that."""
     at = packet.send_time_at
     if at >= 0:
-        data[at] = send_time >> 16
-        data[at + 1] = send_time >> 8 & 0xFF
-        data[at + 2] = send_time & 0xFF
+        packet.data[at : at + 3] = send_time.to_bytes(3, "big")
 
 
 def clear_number(packet: MediaPacket) -> None:

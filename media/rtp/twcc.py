@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, compress, groupby
 from struct import Struct
 
 from media.errors import RemoteProtocolError
@@ -66,30 +66,38 @@ def parse(body: memoryview) -> TransportFeedback:
     sender, media, base, count, word = _FIXED.unpack_from(body)
     if not 1 <= count <= TWCC_MAX_STATUSES:
         raise _broken("number of packets")
-    received, at = _read_statuses(body, count)
-    arrivals: list[tuple[int, int]] = []
-    time = 0
+    offsets, symbols, at = _read_statuses(body, count)
+    arrivals = tuple(zip(offsets, accumulate(_deltas(body, symbols, at)), strict=True))
+    return TransportFeedback(sender, media, base, count, word >> 8, word & 0xFF, arrivals)
+
+
+def _deltas(body: memoryview, symbols: Sequence[int], at: int) -> Sequence[int]:
     size = len(body)
-    for offset, symbol in received:
+    if _LARGE_DELTA not in symbols:
+        if at + len(symbols) > size:
+            raise _broken("deltas run over the end")
+        return body[at : at + len(symbols)]
+    deltas: list[int] = []
+    for symbol in symbols:
         if at + symbol > size:
             raise _broken("deltas run over the end")
-        time += body[at] if symbol == _SMALL else _LARGE.unpack_from(body, at)[0]
+        deltas.append(body[at] if symbol == _SMALL else _LARGE.unpack_from(body, at)[0])
         at += symbol
-        arrivals.append((offset, time))
-    return TransportFeedback(sender, media, base, count, word >> 8, word & 0xFF, tuple(arrivals))
+    return deltas
 
 
-def _read_statuses(body: memoryview, count: int) -> tuple[list[tuple[int, int]], int]:
-    """(offset, symbol) of everything received, and where the deltas begin.
+def _read_statuses(body: memoryview, count: int) -> tuple[list[int], list[int], int]:
+    """Offsets and symbols of everything received, and where the deltas begin.
 
     The work is bounded: what is received needs a byte of delta each, which is checked as it is read.
     """
     at = _FIXED.size
     room = len(body)
     offset = 0
-    received: list[tuple[int, int]] = []
+    offsets: list[int] = []
+    received: list[int] = []
     while offset < count:
-        if at + 2 > len(body):
+        if at + 2 > room:
             raise _broken("chunks run over the end")
         chunk: int = _CHUNK.unpack_from(body, at)[0]
         at += 2
@@ -99,11 +107,17 @@ def _read_statuses(body: memoryview, count: int) -> tuple[list[tuple[int, int]],
             continue
         if len(received) + len(symbols) > room + 14:
             raise _broken("deltas run over the end")
-        received += [(offset + index, symbol) for index, symbol in enumerate(symbols) if symbol]
-        offset += len(symbols)
-    if any(symbol == _RESERVED for _, symbol in received):
+        end = offset + len(symbols)
+        if 0 in symbols:
+            offsets += compress(range(offset, end), symbols)
+            received += filter(None, symbols)
+        else:
+            offsets += range(offset, end)
+            received += symbols
+        offset = end
+    if _RESERVED in received:
         raise _broken("reserved symbol")
-    return received, at
+    return offsets, received, at
 
 
 def _symbols(chunk: int, left: int) -> Sequence[int] | int:

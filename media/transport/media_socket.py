@@ -25,6 +25,7 @@ from media.transport.demux import DatagramKind, classify
 from media.transport.errors import NATIVE_UNAVAILABLE
 from media.transport.ice import IceLiteAgent, new_ice_parameters
 from media.transport.media_config import MediaSocketConfig, announced_addresses, bind_sockets
+from media.transport.outbox import Outbox
 from media.transport.parameters import IceCandidate
 from media.transport.peer import PeerTransport
 from media.transport.secure import TransportHandlers
@@ -66,6 +67,7 @@ class MediaSocket:
         self._loop = asyncio.get_running_loop()
         self._incoming = PacketBuffer()
         self._outgoing = PacketBuffer()
+        self._outbox: Outbox | None = None
         self._certificate = DtlsCertificate(clock.wall())
         self._tcp = TcpListener(tcp, clock, self._tcp_received, self._tcp_lost) if tcp else None
         self._candidates = self._announced_candidates()
@@ -157,6 +159,7 @@ class MediaSocket:
             send=self._send,
             registered=self._credentials_changed,
             released=self._release,
+            outbox=self._outbox,
         )
         self._transports[transport.id] = transport
         self._register(transport)
@@ -182,13 +185,28 @@ class MediaSocket:
     # receiving
 
     def _start_reading(self) -> None:
+        self._outbox = Outbox.open(self._udp, self._counts, self._loop.call_soon)
         self._loop.add_reader(self._udp, self._readable)
 
     def _stop_reading(self) -> None:
+        if self._outbox is not None:
+            self._outbox.close()
         self._loop.remove_reader(self._udp)
 
     def _readable(self) -> None:
         """Read what is there, up to the batch's bound; the loop calls again when more is left."""
+        outbox = self._outbox
+        if outbox is None:
+            self._read()
+            return
+        outbox.held = True
+        try:
+            self._read()
+        finally:
+            outbox.held = False
+            outbox.flush()
+
+    def _read(self) -> None:
         now = self._clock.monotonic()
         view = self._incoming.view[:MAX_DATAGRAM]
         for _ in range(MAX_DATAGRAMS_PER_WAKE):

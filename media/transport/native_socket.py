@@ -40,7 +40,7 @@ class NativePeerTransport(PeerTransport):
     def __init__(self, engine: Engine, **parts: Any) -> None:
         super().__init__(**parts)
         self._link: EnginePeer | None = engine.peer(self)
-        self._way: Way = (_native.WAY_NONE, "", 0)
+        self._told_way: Way = (_native.WAY_NONE, "", 0)
         self._carried = TransportCounters()  # by the engine, once it is no longer linked
 
     def attach(self, peer: RulePeer) -> None:
@@ -99,14 +99,6 @@ class NativePeerTransport(PeerTransport):
         super().tick(now)
         self._choose_way()
 
-    def address_lost(self, address: PeerAddress) -> None:
-        super().address_lost(address)
-        self._choose_way()
-
-    def _ice_changed(self) -> None:
-        self._choose_way()
-        super()._ice_changed()
-
     def _choose_way(self) -> None:
         """Media leaves from the engine, or through us: by TCP, and to a receiver with numbers of its own."""
         address = self._agent.selected
@@ -116,8 +108,8 @@ class NativePeerTransport(PeerTransport):
             way = (_native.WAY_UDP, *address)
         else:
             way = (_native.WAY_UP, "", 0)
-        if way != self._way and self._link is not None:
-            self._way = way
+        if way != self._told_way and self._link is not None:
+            self._told_way = way
             self._link.set_way(*way)
 
     def _use_keys(self, keys: SrtpKeys) -> None:

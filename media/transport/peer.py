@@ -12,9 +12,10 @@ from media.transport.certificate import DtlsCertificate
 from media.transport.data import sctp_parameters
 from media.transport.errors import NATIVE_UNAVAILABLE
 from media.transport.ice import IceLiteAgent, IceState
+from media.transport.outbox import Outbox, Way
 from media.transport.parameters import DtlsParameters, IceCandidate, IceParameters
 from media.transport.secure import SecureTransport, TransportHandlers
-from media.transport.srtp import PacketBuffer
+from media.transport.srtp import PacketBuffer, SrtpContext, SrtpKeys
 from media.transport.stun import PeerAddress, StunMessage
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class PeerTransport(SecureTransport):
     :param send: sends a datagram from the shared socket.
     :param released: told once with this transport when it is closed.
     :param registered: told with this transport when its set of ICE credentials changed.
+    :param outbox: where media for UDP waits to leave together; None: each packet leaves by ``send``.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class PeerTransport(SecureTransport):
         send: Callable[[bytes | memoryview, PeerAddress], bool],
         registered: Callable[[PeerTransport], None],
         released: Callable[[PeerTransport], None],
+        outbox: Outbox | None = None,
     ) -> None:
         super().__init__(certificate, outgoing, incoming, clock, handlers)
         self.id = secrets.token_urlsafe(12)
@@ -52,6 +55,8 @@ class PeerTransport(SecureTransport):
         self._send = send
         self._registered = registered
         self._released = released
+        self._outbox = outbox
+        self._way: Way | None = None
 
     @property
     def ice_parameters(self) -> IceParameters:
@@ -79,6 +84,10 @@ class PeerTransport(SecureTransport):
         """
         self._start_dtls(remote, is_client=remote.role == "server")
 
+    def send_rtp(self, packet: bytes | bytearray | memoryview) -> bool:
+        way = self._way
+        return way.send(packet) if way is not None else super().send_rtp(packet)
+
     def restart_ice(self) -> IceParameters:
         """New ICE credentials; media goes on until and while the peer moves over to them."""
         self._require_open()
@@ -96,6 +105,8 @@ class PeerTransport(SecureTransport):
 
     def close_now(self) -> None:
         """As `close`, for callers that cannot await."""
+        if self._outbox is not None:
+            self._outbox.flush()  # what was sent goes before the goodbye
         self._shut()
         self._released(self)
 
@@ -127,6 +138,7 @@ class PeerTransport(SecureTransport):
     def address_lost(self, address: PeerAddress) -> None:
         """The TCP connection of this address has ended."""
         self._agent.forget(address)
+        self._choose_way()
 
     def tick(self, now: float) -> None:
         """Let time pass; called about once a second."""
@@ -135,6 +147,33 @@ class PeerTransport(SecureTransport):
         if self._agent.state != before:
             self._ice_changed()
         self._check_deadline(now)
+
+    def _ice_changed(self) -> None:
+        self._choose_way()
+        super()._ice_changed()
+
+    def _use_keys(self, keys: SrtpKeys) -> None:
+        super()._use_keys(keys)
+        self._choose_way()
+
+    def _release(self) -> None:
+        super()._release()
+        self._way = None
+
+    def _choose_way(self) -> None:
+        """Media leaves by the outbox, unless it goes by TCP or to a receiver with numbers of its own."""
+        address, protect = self._agent.selected, self._protect
+        if (
+            self._outbox is None
+            or address is None
+            or len(address) != 2
+            or self._agent.state == "failed"
+            or not isinstance(protect, SrtpContext)
+            or self.renumber is not None
+        ):
+            self._way = None
+        elif self._way is None or self._way.address != address:
+            self._way = self._outbox.way(address, protect, self._counts)
 
     @property
     def _ice_state(self) -> IceState:

@@ -15,7 +15,7 @@ from pylibsrtp._binding import ffi, lib
 
 from media.limits import MAX_DATAGRAM
 
-_MAX_TRAILER = 4 + 16 + 128
+MAX_TRAILER = 4 + 16 + 128
 """Authentication tag, SRTCP index and MKI at their longest (libsrtp's SRTP_MAX_SRTCP_TRAILER_LEN)."""
 _REPLAY_WINDOW = 1024
 """Packets: 1 s of a 10 Mbit/s picture may come late or be sent again."""
@@ -59,15 +59,43 @@ class SrtpKeys:
         return cls(profile, client, server) if is_client else cls(profile, server, client)
 
 
-class PacketBuffer:
-    """Memory that libsrtp works on in place and a socket reads into or writes from; one thread's alone."""
+class Memory:
+    """Memory that libsrtp works on in place and a socket reads or writes. It must outlive its pointers.
 
-    __slots__ = ("length", "memory", "view")
+    :ivar address: where it begins. :ivar view: all of it.
+    """
+
+    __slots__ = ("_memory", "address", "view")
+
+    def __init__(self, size: int) -> None:
+        self._memory = ffi.new("char[]", size)
+        self.view = memoryview(ffi.buffer(self._memory))
+        self.address = int(ffi.cast("uintptr_t", self._memory))
+
+    def pointer(self, at: int) -> Any:
+        """For libsrtp: the memory from ``at`` on."""
+        return self._memory + at
+
+
+def new_length() -> Any:
+    """What libsrtp reads a packet's length from, and writes it to: item 0."""
+    return ffi.new("int *")
+
+
+protect_in_place: Callable[[Any, Any, Any], int] = lib.srtp_protect
+"""(`SrtpContext.handle`, pointer to a packet with `MAX_TRAILER` bytes of room, its length) -> 0 when done."""
+
+
+class PacketBuffer:
+    """Memory of one packet; one thread's alone."""
+
+    __slots__ = ("_owner", "length", "memory", "view")
 
     def __init__(self) -> None:
-        self.memory = ffi.new("char[]", MAX_DATAGRAM + _MAX_TRAILER)
-        self.view = memoryview(ffi.buffer(self.memory))
-        self.length = ffi.new("int *")
+        self._owner = Memory(MAX_DATAGRAM + MAX_TRAILER)
+        self.memory = self._owner.pointer(0)
+        self.view = self._owner.view
+        self.length = new_length()
 
 
 def new_session(profile: SrtpProfile, key: bytes, outbound: bool) -> Session:
@@ -91,12 +119,12 @@ class SrtpContext:
     :param buffer: where packets are worked on; may be shared by all contexts of a thread.
     """
 
-    __slots__ = ("_buffer", "_rtcp", "_rtp", "_session", "_srtp")
+    __slots__ = ("_buffer", "_rtcp", "_rtp", "_session", "handle")
 
     def __init__(self, profile: SrtpProfile, key: bytes, outbound: bool, buffer: PacketBuffer) -> None:
-        # libsrtp's memory is freed with the Session, so it is kept although only its handle is used.
+        # libsrtp's memory is freed with the Session, so it is kept although only the handle is used.
         self._session = new_session(profile, key, outbound)
-        self._srtp = self._session._srtp[0]
+        self.handle = self._session._srtp[0]
         self._rtp: Callable[[Any, Any, Any], int] = lib.srtp_protect if outbound else lib.srtp_unprotect
         self._rtcp: Callable[[Any, Any, Any], int] = (
             lib.srtp_protect_rtcp if outbound else lib.srtp_unprotect_rtcp
@@ -134,6 +162,6 @@ class SrtpContext:
     def _in_place(self, function: Callable[[Any, Any, Any], int], length: int) -> memoryview | None:
         buffer = self._buffer
         buffer.length[0] = length
-        if function(self._srtp, buffer.memory, buffer.length) != 0:
+        if function(self.handle, buffer.memory, buffer.length) != 0:
             return None
         return buffer.view[: buffer.length[0]]
