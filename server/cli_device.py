@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,7 +40,14 @@ def device_ecg(
     server: ServerOption,
     token: TokenOption = None,
     room_token: RoomTokenOption = None,
-    file: Annotated[Path | None, typer.Option(help="DICOM waveform; a real 12-lead record if none.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="A file, - (text messages on standard input), tcp://HOST:PORT, mqtt://HOST/TOPIC, lsl:NAME, "
+            "or synthetic:ecg,pleth?rate=72&noise=3; a real 12-lead record if none."
+        ),
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="The same as --source FILE.")] = None,
     loop: LoopOption = False,
     outbox: Annotated[Path, typer.Option(help="Directory for what the server has not confirmed.")] = Path(
         "outbox"
@@ -48,20 +56,11 @@ def device_ecg(
     ca: CaOption = None,
     insecure: InsecureOption = False,
 ) -> None:
-    """Send a 12-lead ECG; every sample is kept until the server has it."""
-    configure_logging(_QUIET)
+    """Send an ECG and other signals; every sample is kept until the server has it."""
     options = ecg.EcgOptions(
-        server=server,
-        device_token=token,
-        room_token=room_token,
-        file=file,
-        loop=loop,
-        outbox=outbox,
-        lang=lang,
-        ca=ca,
-        insecure=insecure,
+        server, token, room_token, file, loop, lang, ca, insecure, source=source, outbox=outbox
     )
-    sys.exit(run(ecg.run(options)))
+    _run_gateway(ecg.run(options))
 
 
 @device_app.command("ultrasound")
@@ -76,15 +75,13 @@ def device_ultrasound(
     insecure: InsecureOption = False,
 ) -> None:
     """Publish an ultrasound cine as a video track, by WHIP."""
-    configure_logging(_QUIET)
-    options = ultrasound.UltrasoundOptions(
-        server=server,
-        device_token=token,
-        room_token=room_token,
-        file=file,
-        loop=loop,
-        lang=lang,
-        ca=ca,
-        insecure=insecure,
+    _run_gateway(
+        ultrasound.run(
+            ultrasound.UltrasoundOptions(server, token, room_token, file, loop, lang, ca, insecure)
+        )
     )
-    sys.exit(run(ultrasound.run(options)))
+
+
+def _run_gateway(gateway: Coroutine[Any, Any, int]) -> None:
+    configure_logging(_QUIET)
+    sys.exit(run(gateway))

@@ -58,6 +58,16 @@ OUTBOX_FAILED = Text("设备缓存目录无法写入：", "The outbox cannot be 
 OUTBOX_FULL = Text(
     "设备缓存已满，此后的数据未保留。", "The outbox is full; what is measured now is not kept."
 )
+TOO_MANY_SIGNALS = Text("信号种类过多，最多：", "The source has too many signals; at most:")
+SIGNAL_CHANGED = Text(
+    "信号源的采样率或标度已改变，已开始新的信号流：",
+    "The source changed its rate or scale; a new stream began:",
+)
+SOURCE_LOST = Text("与信号源的连接中断，正在重连：", "The source is lost, connecting again:")
+SOURCE_UNKNOWN = Text("无法识别的信号源：", "There is no such source:")
+FILE_OR_SOURCE = Text("--file 与 --source 只能选一个。", "Give --file or --source, not both.")
+FEED_MALFORMED = Text("信号源的数据无法使用，未保留：", "The source's data cannot be used and is not kept:")
+EXTRA_MISSING = Text("缺少此信号源所需的组件：", "What this source needs is not installed:")
 STREAM_BROKEN = Text(
     "服务器缺少已确认的数据，此信号流不能继续。",
     "The server lost data it had confirmed; this stream cannot go on.",

@@ -47,7 +47,7 @@ class Outbox:
         self.descriptor = descriptor
         self.first = 0
         self.last = -1
-        self._directory = directory
+        self.directory = directory
         self._clock = clock
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -59,22 +59,32 @@ class Outbox:
     def open(
         cls, directory: Path, descriptor: StreamDescriptor, clock: Clock, max_bytes: int = MAX_BYTES
     ) -> Outbox:
-        """Go on with the stream that lies in ``directory`` if it measures the same, or begin ``descriptor``.
+        """Go on with the stream that lies in ``directory``, or begin ``descriptor`` when none does.
 
         The result's ``descriptor`` tells which of the two it is.
 
         :raises LocalProtocolError: ``store_failed``, ``store_full`` or ``store_damaged``.
+        :raises ValueError: what lies there measures something else; it must not be mixed.
         """
+        found = cls.resume(directory, clock, max_bytes)
+        if found is not None and found.descriptor.crc != descriptor.crc:
+            raise ValueError(f"another measurement lies in {directory}")
+        return found or cls(directory, descriptor, clock, max_bytes)
+
+    @classmethod
+    def resume(cls, directory: Path, clock: Clock, max_bytes: int = MAX_BYTES) -> Outbox | None:
+        """The stream that lies in ``directory``, if one does.
+
+        :raises LocalProtocolError: as `open`.
+        """
+        known = stream_in(directory)
+        if known is None:
+            return None
         try:
-            make_directory(directory)
-            paths = sorted(directory.glob(f"*{SUFFIX}"))
-            known = _known_stream(paths)
-            if known is not None and known.crc == descriptor.crc:
-                outbox = cls(directory, known, clock, max_bytes)
-                for path in paths:
-                    outbox._replay(path)
-                return outbox
-            return cls(directory, descriptor, clock, max_bytes)
+            outbox = cls(directory, known, clock, max_bytes)
+            for path in _segments(directory):
+                outbox._replay(path)
+            return outbox
         except OSError as problem:
             raise store_fault(problem) from problem
 
@@ -127,16 +137,14 @@ class Outbox:
         """Delete the outbox; for a stream that is over and wholly confirmed."""
         self.close()
         # The newest goes last: whoever is killed on the way still knows where the stream stands.
-        for path in sorted(self._directory.iterdir()):
+        for path in sorted(self.directory.iterdir()):
             path.unlink()
-        self._directory.rmdir()
+        self.directory.rmdir()
 
     def set_aside(self) -> None:
         """Keep what is here under another name, so that a new stream can begin in its place."""
         self.close()
-        self._directory.rename(
-            self._directory.with_name(f"{self._directory.name}-{self.descriptor.stream_id}")
-        )
+        self.directory.rename(self.directory.with_name(f"{self.directory.name}-{self.descriptor.stream_id}"))
 
     def close(self) -> None:
         """Idempotent."""
@@ -162,7 +170,7 @@ class Outbox:
                 return current.file
             current.file.close()
             current.file = None
-        path = self._directory / f"{sequence:020d}{SUFFIX}"
+        path = self.directory / f"{sequence:020d}{SUFFIX}"
         head = records.file_header(self.descriptor)
         create_file(path, head)
         file = AppendFile(path, len(head))
@@ -193,8 +201,21 @@ class Outbox:
         segment.path.unlink()
 
 
-def _known_stream(paths: list[Path]) -> StreamDescriptor | None:
-    if not paths:
-        return None
-    with paths[-1].open("rb") as file:
-        return records.read_file_header(file)
+def stream_in(directory: Path) -> StreamDescriptor | None:
+    """Which stream lies in ``directory``; the directory is made when there is none.
+
+    :raises LocalProtocolError: ``store_failed``, ``store_full`` or ``store_damaged``.
+    """
+    try:
+        make_directory(directory)
+        paths = _segments(directory)
+        if not paths:
+            return None
+        with paths[-1].open("rb") as file:
+            return records.read_file_header(file)
+    except OSError as problem:
+        raise store_fault(problem) from problem
+
+
+def _segments(directory: Path) -> list[Path]:
+    return sorted(directory.glob(f"*{SUFFIX}"))

@@ -18,6 +18,9 @@ from clients.sdk.trust import Trust
 
 logger = logging.getLogger(__name__)
 
+# What may wait while a session ends (10 s at most). The oldest goes: the server says the present assignment
+# again on each connection, and only the newest counts.
+CHANGES_MAX = 32
 
 _WAITING = {
     Reach.ONLINE: faults.WAITING,
@@ -59,7 +62,7 @@ class Supervisor:
         self._trust = trust
         self._start = start
         self._status = status
-        self._changes: asyncio.Queue[Change] = asyncio.Queue()
+        self._changes: asyncio.Queue[Change] = asyncio.Queue(CHANGES_MAX)
         self._assigned: Assignment | None = None
         self._session: Session | None = None
         self._task: asyncio.Task[None] | None = None
@@ -71,15 +74,18 @@ class Supervisor:
         """
         handling = asyncio.create_task(self._handle())
         try:
-            await watch_assignments(
-                self._server, self._token, self._trust, self._changes.put_nowait, self._reached
-            )
+            await watch_assignments(self._server, self._token, self._trust, self._note, self._reached)
         except RequestRefused as refusal:
             raise refused(refusal.code, refusal.zh, refusal.en) from refusal
         finally:
             handling.cancel()
             await asyncio.gather(handling, return_exceptions=True)
             await self._end()
+
+    def _note(self, change: Change) -> None:
+        if self._changes.full():
+            self._changes.get_nowait()
+        self._changes.put_nowait(change)
 
     async def _handle(self) -> None:
         while True:

@@ -6,23 +6,19 @@ import asyncio
 import contextlib
 import logging
 import random
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 from clients.device import faults
 from clients.device.assignment import Assignment
 from clients.device.cine import Cine, read_cine, sample_cine
-from clients.device.ecg import room_of_token
-from clients.device.faults import DeviceFault
 from clients.device.policy import Verdict, judge, reconnect_delay
+from clients.device.runner import GatewayOptions, load, serve_rooms
 from clients.device.status import StatusLine
-from clients.device.supervisor import Supervisor, refused, until_stopped
-from clients.device.trust import trust_of
+from clients.device.supervisor import refused, until_stopped
 from clients.sdk.errors import ConnectionLost, RequestRefused
 from clients.sdk.media_source import Vp8Source
 from clients.sdk.trust import Trust, is_untrusted
 from clients.sdk.whip import WhipPublisher
-from media.errors import RemoteProtocolError
 
 logger = logging.getLogger(__name__)
 
@@ -32,29 +28,13 @@ DEFAULT_WHIP_PATH = "/whip/ultrasound"
 
 
 @dataclass(frozen=True, slots=True)
-class UltrasoundOptions:
-    """What the command line says.
+class UltrasoundOptions(GatewayOptions):
+    """Those of every gateway, and:
 
-    :param server: base URL, ``http://host:port``.
-    :param device_token: the device's own; it then waits to be assigned to a room.
-    :param room_token: for one room, without waiting.
     :param whip_path: endpoint, relative to the server; the assignment's, when None.
-    :param file: a DICOM multi-frame object; the real cine in pydicom's wheel when None.
-    :param loop: begin anew at the end.
-    :param lang: ``zh`` or ``en``.
-    :param ca: PEM file of the one authority, or self-signed certificate, to trust; the machine's when None.
-    :param insecure: take any certificate.
     """
 
-    server: str
-    device_token: str | None = field(default=None, repr=False)
-    room_token: str | None = field(default=None, repr=False)
     whip_path: str | None = None
-    file: Path | None = None
-    loop: bool = False
-    lang: str = "zh"
-    ca: Path | None = None
-    insecure: bool = False
 
 
 async def run(options: UltrasoundOptions) -> int:
@@ -64,34 +44,12 @@ async def run(options: UltrasoundOptions) -> int:
 
 
 async def _run(options: UltrasoundOptions, status: StatusLine) -> None:
-    cine = load(options.file)
-    trust = trust_of(options.ca, options.insecure)
+    cine = load(options.file or sample_cine(), lambda file: read_cine(file.read_bytes()))
 
-    def session(assignment: Assignment) -> UltrasoundSession:
+    def session(assignment: Assignment, trust: Trust) -> UltrasoundSession:
         return UltrasoundSession(options, trust, assignment, cine, status)
 
-    if options.room_token is not None:
-        await session(room_of_token(options.room_token)).run()
-    elif options.device_token is not None:
-        await Supervisor(options.server, options.device_token, trust, session, status).run()
-    else:
-        raise DeviceFault(faults.EXIT_USAGE, faults.NO_TOKEN)
-
-
-def load(file: Path | None) -> Cine:
-    """The cine to publish.
-
-    :raises DeviceFault: there is none, or it holds no pictures.
-    """
-    try:
-        return read_cine((file or sample_cine()).read_bytes())
-    except FileNotFoundError:
-        raise DeviceFault(faults.EXIT_USAGE, faults.FILE_MISSING, str(file)) from None
-    except OSError as problem:
-        detail = f"{file}: {problem.strerror}"
-        raise DeviceFault(faults.EXIT_USAGE, faults.FILE_UNREADABLE, detail) from problem
-    except RemoteProtocolError as fault:
-        raise DeviceFault(faults.EXIT_USAGE, faults.FILE_UNREADABLE, f"{file} ({fault})") from fault
+    await serve_rooms(options, session, status)
 
 
 def bitrate_of(cine: Cine) -> int:

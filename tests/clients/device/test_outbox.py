@@ -89,9 +89,10 @@ def test_old_frames_are_read_from_the_disk(tmp_path: Path) -> None:
     assert outbox.read(199) == data_of(199)
 
 
-def test_another_measurement_is_another_stream(tmp_path: Path) -> None:
+def test_another_measurement_is_never_mixed_in(tmp_path: Path) -> None:
     filled(tmp_path, 1).close()
-    assert opened(tmp_path, leads=2).descriptor.stream_id == OTHER
+    with pytest.raises(ValueError, match="another measurement"):
+        opened(tmp_path, leads=2)
 
 
 def test_full_outbox_refuses_the_new_and_keeps_the_old(tmp_path: Path) -> None:

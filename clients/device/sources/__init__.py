@@ -1,0 +1,1 @@
+"""Where a gateway's samples come from: records, live feeds, a generator."""
