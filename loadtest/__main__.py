@@ -19,6 +19,7 @@ from loadtest.html_report import page
 from loadtest.impair import NotRootError
 from loadtest.network import enter_own_network
 from loadtest.network_cases import MEASURE_SECONDS, chosen
+from loadtest.qrs import run as run_qrs
 from loadtest.relay import cases as relay_cases
 from loadtest.relay import scenario as relay_scenario
 from loadtest.relay.janus_process import ensure_installed
@@ -146,6 +147,20 @@ def idle(
     report = Report("idle")
     wanted = scenario_file.read("quiet").scaled(count, hold)
     idle_scenario.run(report, wanted, plane, lambda line: typer.echo(line, err=True))
+    _finish(report, json)
+
+
+@app.command()
+def qrs(
+    json: Json = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of WFDB records with reference beats; without it made ECGs alone."),
+    ] = None,
+) -> None:
+    """Heart beats, rate and alarms of the ECG analysis: records with reference beats, made rhythms, noise."""
+    report = Report("qrs")
+    run_qrs(report, data, lambda line: typer.echo(line, err=True))
     _finish(report, json)
 
 
