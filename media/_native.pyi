@@ -237,9 +237,21 @@ class RulePeer:
     def state(self) -> tuple[int, int, int, int, int, float, int]:
         """(malformed, unrouted, overflowed, waiting, left out, when the first may leave, next number)."""
 
-    def acknowledge(
-        self, base: int, arrivals: Sequence[tuple[int, int]], reference: float
-    ) -> list[tuple[int, float, float, int]]: ...
+    def hear(self, packet: Buffer, now: float) -> bool:
+        """Take an RTCP packet if it is transport-wide feedback and nothing else."""
+
+    def heard(
+        self,
+    ) -> list[
+        tuple[float, bool, int, int, int, list[tuple[int, float, float, int]], list[tuple[float, int]]]
+    ]:
+        """What the receiver said, taken out: `media.relay.hearing.Heard` with a number for the signal."""
+
+    def be_calm(self, until: float, delay: float) -> None: ...
+    def probing(self, first: int, last: int) -> None:
+        """Numbers of the probe that is under way; first -1: none is."""
+
+    def forget_delays(self) -> None: ...
     def set_feedback(self, extension_id: int, stamps: bool) -> None: ...
     def feedback_due(self) -> float: ...
     def feedback(self) -> tuple[int, int, list[int], list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -10,8 +11,14 @@ import uvloop
 
 T = TypeVar("T")
 
+_COLLECT_AFTER = (20_000, 20, 20)
+"""Garbage collection by generations. Nearly all that a server of rooms makes goes by its reference count;
+looking for cycles as often as a script does took an eighth of its time with 150 rooms."""
+
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` on uvloop."""
+    """Run ``work`` on uvloop. What was imported stays, and is not looked through for garbage again."""
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)

@@ -63,6 +63,10 @@ RULE_LIMITS: dict[str, float] = {
     "feedback_s": limits.TRANSPORT_FEEDBACK_S,
     "levels": limits.SPEAKER_LEVELS,
     "consumers": limits.MAX_CONSUMERS_PER_PRODUCER,
+    "twcc_statuses": limits.TWCC_MAX_STATUSES,
+    "silence_s": limits.ESTIMATE_SILENCE_S,
+    "heard_feedbacks": limits.HEARD_FEEDBACKS,
+    "heard_packets": limits.HEARD_PACKETS,
 }
 """The compiled rule's bounds, by their names in ``media/native/rule.h``."""
 

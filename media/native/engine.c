@@ -115,9 +115,10 @@ void engine_receive(struct engine *engine, struct engine_peer *peer, enum datagr
         return;
     }
     peer->heard_ns = at_ns;
+    double now = (double)at_ns * 1e-9;
     if (is_rtp && peer->rule_peer != NULL)
-        rule_receive(engine->rule, peer->rule_peer, bytes, length, (double)at_ns * 1e-9);
-    else
+        rule_receive(engine->rule, peer->rule_peer, bytes, length, now);
+    else if (is_rtp || peer->rule_peer == NULL || !rule_hear(peer->rule_peer, bytes, length, now))
         tell_python(engine, peer, is_rtp ? UP_RTP : UP_RTCP, bytes, length, NULL, at_ns);
 }
 

@@ -127,6 +127,7 @@ void rule_peer_free(struct rule_peer *peer) {
     rule_upstream_free(peer);
     free(peer->routes);
     free(peer->sent);
+    rule_hearing_free(peer);
     free(peer);
 }
 

@@ -65,6 +65,10 @@ struct rule_limits {
     int feedback_packets;     /* TRANSPORT_FEEDBACK_PACKETS: so many are told at once */
     double feedback_s;        /* TRANSPORT_FEEDBACK_S */
     int levels;               /* SPEAKER_LEVELS: of one microphone, not yet fetched */
+    int twcc_statuses;        /* TWCC_MAX_STATUSES */
+    double silence_s;         /* ESTIMATE_SILENCE_S */
+    int heard_feedbacks;      /* HEARD_FEEDBACKS: gathered before Python looks */
+    int heard_packets;        /* HEARD_PACKETS: told of one by one, if Python is late */
     int consumers;            /* MAX_CONSUMERS: subscriptions of one layer */
 };
 
@@ -91,6 +95,7 @@ enum rule_event_kind {
     RULE_SWITCHED = 64,      /* subscription: another layer is forwarded from now on */
     RULE_STARVED = 128,      /* subscription: frames were left out, a key frame is needed */
     RULE_LEVELS = 256,       /* producer: audio levels were heard (`rule_levels_take`) */
+    RULE_HEARD = 512,        /* peer: the receiver says something that is to be looked at (`rule_heard_take`) */
 };
 
 struct rule_event {
@@ -110,6 +115,9 @@ void rule_peer_set_out(struct rule_peer *peer, void *out);
 
 /* Take one unprotected RTP packet of `peer`; it is copied where it is needed any longer. */
 void rule_receive(struct rule *rule, struct rule_peer *peer, const uint8_t *packet, size_t size, double now);
+/* Take one unprotected RTCP packet of `peer` if it is transport-wide feedback and nothing else; false = it is not, or
+ * cannot be read: Python's. */
+bool rule_hear(struct rule_peer *peer, const uint8_t *rtcp, size_t size, double now);
 /* Send what waited for the pace of any peer and may leave; call at `rule_due`. */
 void rule_run(struct rule *rule, double now);
 /* The same of one peer. */

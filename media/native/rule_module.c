@@ -69,6 +69,7 @@ static const struct {
     REAL(freeze_s), INTEGER(estimate_sent), REAL(pace_factor), REAL(pace_long_factor), REAL(pace_burst_s),
     REAL(pace_long_s), REAL(pace_queue_s), INTEGER(pace_queue_bytes), INTEGER(pace_queue_packets), INTEGER(arrivals),
     INTEGER(feedback_packets), REAL(feedback_s), INTEGER(levels), INTEGER(consumers),
+    INTEGER(twcc_statuses), REAL(silence_s), INTEGER(heard_feedbacks), INTEGER(heard_packets),
 };
 
 static bool read_limit(PyObject *mapping, const char *name, double *value) {
@@ -219,7 +220,8 @@ int add_rule_types(PyObject *module) {
         int kind;
     } kinds[] = {{"STUCK", RULE_STUCK},           {"FEEDBACK_DUE", RULE_FEEDBACK_DUE}, {"HELD", RULE_HELD},
                  {"GAP", RULE_GAP},               {"KEY_WANTED", RULE_KEY_WANTED},     {"KEY_CAME", RULE_KEY_CAME},
-                 {"SWITCHED", RULE_SWITCHED},     {"STARVED", RULE_STARVED},           {"LEVELS", RULE_LEVELS}};
+                 {"SWITCHED", RULE_SWITCHED},     {"STARVED", RULE_STARVED},           {"LEVELS", RULE_LEVELS},
+                 {"HEARD", RULE_HEARD}};
     for (size_t index = 0; index < sizeof kinds / sizeof *kinds; index++)
         if (PyModule_AddIntConstant(module, kinds[index].name, kinds[index].kind) < 0)
             return -1;

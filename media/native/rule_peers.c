@@ -183,45 +183,107 @@ static PyObject *peer_state(PyObject *object, PyObject *nothing) {
                                      (long long)peer->number));
 }
 
-/* acknowledge(base, [(offset, ticks)], reference) -> [(number, sent at, arrived at, size)]: estimate.SentLog. */
-static PyObject *acknowledge_one(struct rule_peer *peer, PyObject *item, long long base, double reference,
-                                 PyObject *found) {
-    long long offset, ticks;
-    int mask = peer->rule->limits.estimate_sent - 1;
-    if (!PyArg_ParseTuple(item, "LL", &offset, &ticks))
-        return NULL;
-    struct rule_sent_number *entry = &peer->sent[(base + offset) & mask];
-    long long newest = peer->number - 1, number = newest - ((newest - (base + offset)) & mask);
-    if (entry->size < 0 || (number - (base + offset)) & 0xFFFF)
-        return found;
-    PyObject *one =
-        Py_BuildValue("Lddi", number, entry->at, reference + (double)ticks * 0.00025, (int)entry->size);
-    entry->size = -1;
-    if (!one || PyList_Append(found, one) < 0)
-        found = NULL;
-    Py_XDECREF(one);
-    return found;
-}
-
-static PyObject *peer_acknowledge(PyObject *object, PyObject *arguments) {
-    long long base;
-    PyObject *arrivals, *found;
-    double reference;
-    if (!PyArg_ParseTuple(arguments, "LOd", &base, &arrivals, &reference) ||
-        !(arrivals = PySequence_Fast(arrivals, "arrivals")))
+/* hear(packet, now) -> whether it was transport-wide feedback alone, and was taken. */
+static PyObject *peer_hear(PyObject *object, PyObject *arguments) {
+    Py_buffer packet;
+    double now;
+    if (!PyArg_ParseTuple(arguments, "y*d", &packet, &now))
         return NULL;
     struct peer_object *self = open_peer(object);
-    if (!self || !(found = PyList_New(0))) {
-        Py_DECREF(arrivals);
-        return self ? leave(self, NULL) : NULL;
+    PyObject *result = NULL;
+    if (self) {
+        bool taken = rule_hear(self->peer, packet.buf, (size_t)packet.len, now);
+        result = leave(self, Py_NewRef(taken ? Py_True : Py_False));
     }
-    PyObject *result = found;
-    for (Py_ssize_t index = 0; result && self->peer->sent && index < PySequence_Fast_GET_SIZE(arrivals); index++)
-        result = acknowledge_one(self->peer, PySequence_Fast_GET_ITEM(arrivals, index), base, reference, found);
-    Py_DECREF(arrivals);
-    if (!result)
-        Py_DECREF(found);
-    return leave(self, result);
+    PyBuffer_Release(&packet);
+    return result;
+}
+
+static PyObject *told_list(const struct rule_told *told, int count) {
+    PyObject *list = PyList_New(count);
+    for (int index = 0; list && index < count; index++) {
+        const struct rule_told *one = &told[index];
+        PyObject *item = Py_BuildValue("Lddi", (long long)one->number, one->sent_at, one->arrived_at, (int)one->size);
+        if (item)
+            PyList_SET_ITEM(list, index, item);
+        else
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+static PyObject *rate_list(const struct rule_rate *rates, int count) {
+    PyObject *list = PyList_New(count);
+    for (int index = 0; list && index < count; index++) {
+        PyObject *item = Py_BuildValue("dL", rates[index].at, (long long)rates[index].size);
+        if (item)
+            PyList_SET_ITEM(list, index, item);
+        else
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+/* heard() -> [(at, silent, expected, arrived, signal, packets, rates)]: taken out. */
+static PyObject *peer_heard(PyObject *object, PyObject *nothing) {
+    (void)nothing;
+    struct peer_object *self = open_peer(object);
+    if (!self)
+        return NULL;
+    struct rule_heard_all all;
+    rule_heard_take(self->peer, &all);
+    if (!leave(self, Py_None)) {
+        free(all.told);
+        return NULL;
+    }
+    PyObject *list = PyList_New(all.count);
+    for (int index = 0, told = 0, rates = 0; list && index < all.count; index++) {
+        const struct rule_heard *one = &all.records[index];
+        PyObject *item = Py_BuildValue("dOLLiNN", one->at, one->silent ? Py_True : Py_False, (long long)one->expected,
+                                       (long long)one->arrived, (int)one->signal, told_list(all.told + told, one->told),
+                                       rate_list(all.rates + rates, one->rates));
+        if (item)
+            PyList_SET_ITEM(list, index, item);
+        else
+            Py_CLEAR(list);
+        told += one->told;
+        rates += one->rates;
+    }
+    free(all.told);
+    return list;
+}
+
+/* be_calm(until, delay) */
+static PyObject *peer_be_calm(PyObject *object, PyObject *arguments) {
+    double until, delay;
+    if (!PyArg_ParseTuple(arguments, "dd", &until, &delay))
+        return NULL;
+    struct peer_object *self = open_peer(object);
+    if (!self)
+        return NULL;
+    rule_be_calm(self->peer, until, delay);
+    return leave_none(self);
+}
+
+/* probing(first, last): of a probe that is under way; first -1 = of none. */
+static PyObject *peer_probing(PyObject *object, PyObject *arguments) {
+    long long first, last;
+    if (!PyArg_ParseTuple(arguments, "LL", &first, &last))
+        return NULL;
+    struct peer_object *self = open_peer(object);
+    if (!self)
+        return NULL;
+    rule_probing(self->peer, first >= 0, first, last);
+    return leave_none(self);
+}
+
+static PyObject *peer_forget_delays(PyObject *object, PyObject *nothing) {
+    (void)nothing;
+    struct peer_object *self = open_peer(object);
+    if (!self)
+        return NULL;
+    rule_forget_delays(self->peer);
+    return leave_none(self);
 }
 
 /* -- upstream --------------------------------------------------------------------------------------------- */
@@ -304,7 +366,11 @@ static PyMethodDef peer_methods[] = {
     {"set_target", peer_set_target, METH_O, NULL},
     {"say_twice", peer_say_twice, METH_O, NULL},
     {"state", peer_state, METH_NOARGS, NULL},
-    {"acknowledge", peer_acknowledge, METH_VARARGS, NULL},
+    {"hear", peer_hear, METH_VARARGS, NULL},
+    {"heard", peer_heard, METH_NOARGS, NULL},
+    {"be_calm", peer_be_calm, METH_VARARGS, NULL},
+    {"probing", peer_probing, METH_VARARGS, NULL},
+    {"forget_delays", peer_forget_delays, METH_NOARGS, NULL},
     {"set_feedback", peer_set_feedback, METH_VARARGS, NULL},
     {"feedback_due", peer_feedback_due, METH_NOARGS, NULL},
     {"feedback", peer_feedback, METH_NOARGS, NULL},

@@ -153,7 +153,7 @@ static PyObject *producer_set_paused(PyObject *object, PyObject *value) {
     return leave_none(self);
 }
 
-/* levels() -> [(level, at)]: taken out. */
+/* levels() -> [(level, at)]: taken out. Where there were none, the next one is told of again. */
 static PyObject *producer_levels(PyObject *object, PyObject *nothing) {
     (void)nothing;
     struct producer_object *self = open_producer(object);
@@ -166,6 +166,7 @@ static PyObject *producer_levels(PyObject *object, PyObject *nothing) {
         struct rule_level *one = &producer->levels[(producer->level_start + index) % most];
         PyList_SET_ITEM(list, index, Py_BuildValue("id", one->level, one->at));
     }
+    producer->levels_told = producer->level_count > 0;
     producer->level_count = 0;
     return leave(self, list);
 }

@@ -7,6 +7,7 @@
  *   rule_layer.c      layer                                       rule_rewrite.c    rewrite.rewrite, layers
  *   rule_plane.c      plane (in and across)                       rule_rtx.c        plane (again), rtx, history (budget)
  *   rule_pacer.c      pacer, downstream.Path                      rule_upstream.c   upstream, media/rtp/arrivals
+ *   rule_hearing.c    hearing, rtp.twcc (reading)                 rule_gradient.c  gradient
  *   rule.c            the objects themselves, events */
 #ifndef RULE_TABLES_H
 #define RULE_TABLES_H
@@ -155,6 +156,7 @@ struct rule_producer {
     struct rule_layer layers[RULE_LAYERS];
     struct rule_level *levels; /* ring; the newest stay */
     int level_start, level_count;
+    bool levels_told; /* Python knows that there are some, and comes for them until there are none */
 };
 
 struct rule_sent { /* the numbers of one sent packet */
@@ -267,6 +269,65 @@ struct rule_sent_number { /* of the newest number that falls on this place of th
     int32_t size; /* -1 = empty, or told of */
 };
 
+/* -- what a receiver says (rule_hearing.c, rule_gradient.c) ---------------------------------------------- */
+
+enum rule_signal { RULE_NORMAL, RULE_OVERUSE, RULE_UNDERUSE };
+#define RULE_GRADIENT_POINTS 20
+struct rule_group {
+    double first_sent, last_sent, first_arrived, last_arrived;
+};
+struct rule_point {
+    double at, delay; /* milliseconds */
+};
+struct rule_gradient { /* gradient.DelayGradient */
+    double threshold, threshold_at, accumulated, smoothed, slope, over_ms;
+    struct rule_group group, previous;
+    struct rule_point points[RULE_GRADIENT_POINTS];
+    int start, count, deltas, over_count;
+    bool grouped, previous_known, threshold_known;
+    enum rule_signal signal;
+};
+void rule_gradient_init(struct rule_gradient *gradient);
+void rule_gradient_reset(struct rule_gradient *gradient);
+void rule_gradient_packet(struct rule_gradient *gradient, double sent_at, double arrived_at);
+
+#define RULE_HEARD_RECORDS 16
+#define RULE_HEARD_RATES 64
+struct rule_told { /* one packet that arrived (hearing.Acknowledged) */
+    int64_t number;
+    double sent_at, arrived_at;
+    int32_t size;
+};
+struct rule_rate {
+    double at;
+    int64_t size;
+};
+struct rule_heard { /* hearing.Heard; its packets and rates stand in the order of the records */
+    double at;
+    int64_t expected, arrived;
+    int told, rates, feedbacks;
+    bool silent, calm;
+    enum rule_signal signal;
+};
+struct rule_heard_all {
+    int count;
+    struct rule_heard records[RULE_HEARD_RECORDS];
+    struct rule_rate rates[RULE_HEARD_RATES];
+    struct rule_told *told;
+};
+struct rule_hearing { /* hearing.PlainHearing */
+    struct rule_unwrapper numbers, references;
+    struct rule_gradient gradient;
+    bool heard, spoken, probing;
+    double heard_at, calm_until, calm_delay;
+    int64_t end; /* number after the newest one spoken of */
+    int64_t probe_first, probe_last;
+    int count, rate_count, told_count, told_room;
+    struct rule_heard records[RULE_HEARD_RECORDS];
+    struct rule_rate rates[RULE_HEARD_RATES];
+    struct rule_told *told;
+};
+
 struct rule_peer {
     struct rule_news news;
     struct rule *rule;
@@ -286,6 +347,7 @@ struct rule_peer {
     bool voices_twice;
     int64_t number; /* the next packet's, unwrapped */
     struct rule_sent_number *sent;
+    struct rule_hearing *hearing; /* NULL until something was told of it */
     /* the way in: what the publisher is told */
     int feedback_id;      /* of the extension that is read in each packet, 0 = none */
     bool feedback_stamps; /* abs-send-time instead of numbers */
@@ -377,6 +439,12 @@ uint8_t *rule_reserve(struct rule_peer *peer, size_t size);
 bool rule_commit(struct rule_peer *peer, uint8_t *room, size_t size, int number_at, double now);
 /* Send once more, byte for byte, what was committed before; when it arrives tells nothing more of the line's delay. */
 bool rule_repeat(struct rule_peer *peer, const uint8_t *packet, size_t size, int number_at, double now);
+
+void rule_heard_take(struct rule_peer *peer, struct rule_heard_all *all);
+void rule_be_calm(struct rule_peer *peer, double until, double delay);
+void rule_probing(struct rule_peer *peer, bool probing, int64_t first, int64_t last);
+void rule_forget_delays(struct rule_peer *peer);
+void rule_hearing_free(struct rule_peer *peer);
 
 /* False = malformed. */
 bool rule_note_arrival(struct rule_peer *peer, const uint8_t *data, size_t size, const struct rule_header *header,

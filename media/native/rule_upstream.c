@@ -165,6 +165,8 @@ void rule_note_level(struct rule_producer *producer, const uint8_t *data, const 
     }
     int place = (producer->level_start + producer->level_count++) % most;
     producer->levels[place] = (struct rule_level){now, (uint8_t)(127 - (data[at] & 0x7F))};
-    if (producer->level_count == 1)
+    if (!producer->levels_told) {
+        producer->levels_told = true;
         rule_tell(producer->peer->rule, RULE_OF_PRODUCERS, &producer->news, RULE_LEVELS);
+    }
 }

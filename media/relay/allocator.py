@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Protocol
 
-from media.limits import KEY_FRAME_GAP_MAX_S
+from media.limits import ALLOCATION_EASE, ALLOCATION_EASE_S, KEY_FRAME_GAP_MAX_S
 from media.relay.allocation import Allocation, Decision, Demand, Rank, Step, allocate
 from media.relay.consumer import Consumer
 from media.relay.ladder import LayerRate, ladder
@@ -44,6 +45,8 @@ class Allocator:
         self._consumers = consumers
         self._room = room
         self._allocation = Allocation()
+        self._priced_at = -inf
+        self._changed_at = -inf  # when there was another roster
 
     @property
     def needed(self) -> bool:
@@ -66,12 +69,32 @@ class Allocator:
         if available is None and not self.is_reducing:
             self._allocation = Allocation()
             return
+        if available is not None and self._is_at_ease(available, now):
+            for one in self._consumers.values():
+                self._prices.read(one.producer, now)
+            return
+        self._priced_at = now
         demands = list(self._demands(now))
+        roster = self._allocation.roster
         self._allocation = allocate(available, demands, self._allocation, now)
+        if self._allocation.roster != roster:
+            self._changed_at = now
         for decision in self._allocation.decisions:
             consumer = self._consumers.get(decision.key)
             if consumer is not None and consumer.allot(decision):
                 self._room.consumer_reduced(consumer, decision)
+
+    def _is_at_ease(self, available: int, now: float) -> bool:
+        """Everybody is served in full, as was decided, and there is room to spare.
+
+        Prices of a track that is new are guesses: with it nobody is at ease.
+        """
+        before = self._allocation
+        if now - self._priced_at >= ALLOCATION_EASE_S or now - self._changed_at < 2 * ALLOCATION_EASE_S:
+            return False
+        if available < ALLOCATION_EASE * before.wanted_bps or self.is_reducing:
+            return False
+        return before.roster == {(one.id, self._rank(one)) for one in self._consumers.values() if one.wanted}
 
     def _demands(self, now: float) -> Iterable[Demand]:
         for consumer in self._consumers.values():
@@ -95,6 +118,19 @@ class Prices:
     def __init__(self) -> None:
         self._at = -1.0
         self._ladders: dict[tuple[str, int, int], tuple[Step, ...]] = {}
+        self._read_at = -1.0
+        self._read: set[str] = set()
+
+    def read(self, producer: Producer, now: float) -> None:
+        """Keep the rates of a camera's layers going, where nobody asks for a price."""
+        if now != self._read_at:
+            self._read_at = now
+            self._read.clear()
+        if producer.kind == "video" and producer.id not in self._read:
+            self._read.add(producer.id)
+            for layer in producer.layers:
+                if layer.alive:
+                    layer.meter.read(layer.reception.counts.octets, now)
 
     def steps(self, consumer: Consumer, now: float) -> tuple[Step, ...]:
         """The ways to send this consumer its track within its own wishes; empty while nothing comes."""

@@ -9,17 +9,18 @@ from typing import Any
 from media.limits import (
     DOWNSTREAM_SILENT_S,
     ESTIMATE_SENT_PACKETS,
+    HEARD_CALM_S,
     TIMER_SLOT_S,
     VOICE_TWICE_LEAST_BPS,
     VOICE_TWICE_LOSS,
     VOICE_TWICE_S,
 )
 from media.relay.estimate import BandwidthEstimator
+from media.relay.hearing import Heard
 from media.relay.layer import Layer
 from media.relay.path import Path
 from media.relay.probe import Prober
 from media.relay.subscription import Subscription, SubscriptionValues
-from media.rtp.twcc import TransportFeedback
 
 
 class Downstream:
@@ -38,7 +39,7 @@ class Downstream:
         cut_over: Callable[[], None],
     ) -> None:
         self.path = path
-        self.estimator = BandwidthEstimator(path.sent)
+        self.estimator = BandwidthEstimator(path.hearing)
         self.prober = Prober()
         self.padding_bytes = 0
         self._wake = wake
@@ -48,6 +49,7 @@ class Downstream:
         self._silent_due = inf  # when nothing was told for so long that nothing may be sent any more
         self._aim = (0.0, 0.0)  # wanted and beside, as last told
         self._twice_until = -inf
+        self._calm = False  # feedback that is no news is gathered
 
     @property
     def due(self) -> float:
@@ -79,33 +81,52 @@ class Downstream:
 
     # -- feedback ------------------------------------------------------------------------------------------
 
-    def feedback_received(
-        self, feedback: TransportFeedback, wanted_bps: float, now: float, beside_bps: float = 0
-    ) -> None:
-        """What the receiver says came, and when.
+    def heard(self, wanted_bps: float, beside_bps: float = 0) -> None:
+        """The receiver said something (`Path.hearing`).
 
         :param wanted_bps: what would be sent were there room.
         :param beside_bps: what goes to the receiver by TCP. Congestion shows what is left beside it, a probe
             is too short to.
         """
-        estimator = self.estimator
-        estimator.beside_bps = beside_bps
+        self.estimator.beside_bps = beside_bps
         self._aim = wanted_bps, beside_bps
+        for heard in self.path.hearing.take():
+            self._learn(heard, wanted_bps, beside_bps)
+
+    def _learn(self, heard: Heard, wanted_bps: float, beside_bps: float) -> None:
+        estimator, now = self.estimator, heard.at
         self._silent_due = now + DOWNSTREAM_SILENT_S
-        acknowledged = estimator.on_feedback(feedback, now)
+        estimator.heard(heard)
         if estimator.cut_ended_at == now:
             self._cut_over()
-        found = self.prober.heard(acknowledged, estimator.target_bps(now) + beside_bps, now)
+        found = self.prober.heard(heard.packets, estimator.target_bps(now) + beside_bps, now)
         if found is not None and not estimator.overusing:
             estimator.probed(found - beside_bps, now)
         if not self.prober.pending:
-            estimator.probing = None
+            estimator.probing(None)
         target = estimator.target_bps(now)
         if estimator.settled(now):
             self.path.set_target(estimator.pace_bps(now))
         self._judge_voices(target, now)
         if not self.path.waiting and estimator.at_rest(now):
             self._begin_probe(target + beside_bps, wanted_bps, now)
+        self._be_calm(target + beside_bps, wanted_bps, now)
+
+    def _be_calm(self, carried: float, wanted_bps: float, now: float) -> None:
+        """Where the line has room to spare and shows no sign of anything, look at it less often."""
+        estimator = self.estimator
+        delay = estimator.calm_delay_s
+        at_ease = estimator.settled(now) and estimator.at_rest(now) and not self.path.waiting
+        if delay is not None and at_ease and self.prober.is_content(carried, wanted_bps):
+            self._calm = True
+            self.path.hearing.be_calm(now + HEARD_CALM_S, delay)
+        else:
+            self._be_watchful()
+
+    def _be_watchful(self) -> None:
+        if self._calm:
+            self._calm = False
+            self.path.hearing.be_calm(-inf, 0.0)
 
     def _judge_voices(self, target: float, now: float) -> None:
         """Voices go twice where the line loses packets, unless it does so for want of room."""
@@ -126,7 +147,8 @@ class Downstream:
     def _begin_probe(self, carried: float, wanted_bps: float, now: float) -> None:
         number = self.path.number
         if self.prober.begin(carried, wanted_bps, number, now):
-            self.estimator.probing = (number, number + ESTIMATE_SENT_PACKETS)
+            self.estimator.probing((number, number + ESTIMATE_SENT_PACKETS))
+            self._be_watchful()
             self._probe(now)
             self._wake(self.due)
 
@@ -141,7 +163,7 @@ class Downstream:
             prober.give_up(now)
         self._probe_due = now + TIMER_SLOT_S if prober.sending else inf
         if not prober.sending:
-            self.estimator.probing = (prober.first, prober.last) if prober.pending else None
+            self.estimator.probing((prober.first, prober.last) if prober.pending else None)
 
     def stats(self, now: float) -> dict[str, Any]:
         """What a report shows of the path; rates in bits per second, times in seconds."""

@@ -8,23 +8,20 @@ requirements of RFC 8836 and has the place that NADA has in RFC 8698. No I/O; ``
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from math import inf
-from typing import Literal, Protocol
+from typing import Literal
 
 from media.limits import (
     ESTIMATE_MAX_BPS,
     ESTIMATE_MIN_BPS,
-    ESTIMATE_SENT_PACKETS,
     ESTIMATE_SETTLE_S,
-    ESTIMATE_SILENCE_S,
     ESTIMATE_START_BPS,
 )
-from media.relay.gradient import DelayGradient
+from media.relay.gradient import Signal
+from media.relay.hearing import Heard, Hearing, PlainHearing
 from media.relay.line_queue import LineQueue
 from media.relay.loss import LossControl
-from media.rtp.numbers import Unwrapper
-from media.rtp.twcc import REFERENCE_BITS, REFERENCE_S, TICK_S, TransportFeedback
+from media.rtp.twcc import TICK_S
 
 _BACKOFF = 0.85  # of what arrived, on overuse
 _GROWTH = 1.08  # a second, while the capacity is not known
@@ -43,72 +40,16 @@ _LEAST_BACKOFF = 0.6  # of the target, while the line was not seen to be full: l
 _NARROWER = 1.25  # times what comes now came before: the line has changed, and the past says nothing
 _DRAIN_SHARE = 0.4
 _DRAIN_S = 1.0  # after a decrease, at most
-_SENT_MASK = ESTIMATE_SENT_PACKETS - 1
 
 State = Literal["hold", "increase", "decrease"]
-
-
-Acknowledged = tuple[int, float, float, int]
-"""One packet that arrived: its number, when it was sent and when it arrived (seconds, each on its own side's
-clock), its bytes. A plain tuple, as there is one for every packet."""
-
-
-class Sent(Protocol):
-    """What left with which transport-wide number, until the receiver tells of it."""
-
-    def acknowledge(
-        self, base: int, arrivals: Sequence[tuple[int, int]], reference: float
-    ) -> list[Acknowledged]:
-        """Take out what arrived.
-
-        :param base: number (its low 16 bits count) that the offsets of ``arrivals`` are added to.
-        :param arrivals: (offset, ticks of 250 us after ``reference``, which is in seconds).
-        """
-
-
-class SentLog:
-    """Of one transport; a ring of `ESTIMATE_SENT_PACKETS`."""
-
-    __slots__ = ("_ring",)
-
-    def __init__(self) -> None:
-        self._ring: list[tuple[int, float, int] | None] = [None] * ESTIMATE_SENT_PACKETS
-
-    def note(self, number: int, size: int, now: float) -> None:
-        """A packet of ``size`` bytes left with this unwrapped number."""
-        self._ring[number & _SENT_MASK] = (number, now, size)
-
-    def doubt(self, number: int) -> None:
-        """It goes again (its low 16 bits count): when it arrives tells nothing. Of no bytes."""
-        entry = self._ring[number & _SENT_MASK]
-        if entry is not None and (entry[0] - number) & 0xFFFF == 0:
-            self._ring[number & _SENT_MASK] = (entry[0], entry[1], 0)
-
-    def sent_at(self, number: int) -> float | None:
-        """When it left; None when it is not known any more, or was told of."""
-        entry = self._ring[number & _SENT_MASK]
-        return entry[1] if entry is not None and entry[0] == number else None
-
-    def acknowledge(
-        self, base: int, arrivals: Sequence[tuple[int, int]], reference: float
-    ) -> list[Acknowledged]:
-        ring = self._ring
-        found: list[Acknowledged] = []
-        for offset, ticks in arrivals:
-            number = base + offset
-            entry = ring[number & _SENT_MASK]
-            if entry is not None and (entry[0] - number) & 0xFFFF == 0:
-                ring[number & _SENT_MASK] = None
-                found.append((entry[0], entry[1], reference + ticks * TICK_S, entry[2]))
-        return found
 
 
 class BandwidthEstimator:
     """Estimate of one transport's outgoing path.
 
-    `on_feedback` for what the receiver says, `target_bps` at any time.
+    `heard` for what the receiver says, `target_bps` at any time.
 
-    :param sent: what left with which number.
+    :param hearing: whose words it is told; asked to forget delays where the way is another one.
     """
 
     __slots__ = (
@@ -119,38 +60,30 @@ class BandwidthEstimator:
         "_congested_at",
         "_decreased_at",
         "_doubted",
-        "_expected",
-        "_feedback_at",
         "_first_feedback_at",
-        "_gradient",
+        "_hearing",
         "_loss",
-        "_numbers",
+        "_probing",
         "_queue",
         "_queued_at",
         "_rates",
-        "_references",
-        "_sent",
+        "_signal",
         "_target",
         "beside_bps",
         "cut_ended_at",
-        "probing",
         "rtt_s",
         "state",
     )
 
-    def __init__(self, sent: Sent | None = None, start_bps: int = ESTIMATE_START_BPS) -> None:
-        self._sent = SentLog() if sent is None else sent
+    def __init__(self, hearing: Hearing | None = None, start_bps: int = ESTIMATE_START_BPS) -> None:
+        self._hearing = PlainHearing() if hearing is None else hearing
+        self._signal: Signal = "normal"  # of the delay gradient
         self._target = float(start_bps)
-        self._gradient = DelayGradient()
         self._loss = LossControl()
         self._queue = LineQueue()
         self._doubted = False  # the gradient saw overuse, and nothing else does yet
-        self._numbers = Unwrapper(16)
-        self._references = Unwrapper(REFERENCE_BITS)
-        self._expected: int | None = None  # number after the newest one spoken of
         self._rates: deque[tuple[float, int]] = deque()  # (last arrival, bytes) of each feedback
-        self._feedback_at: float | None = None
-        self._first_feedback_at = 0.0
+        self._first_feedback_at: float | None = None
         self._at: float | None = None  # of the last change
         self._decreased_at = 0.0
         self._queued_at = -inf
@@ -159,7 +92,7 @@ class BandwidthEstimator:
         self._before_cut = 0.0
         self._capacity: float | None = None  # of the line, learned on overuse; bits per second
         self._capacity_spread = 0.0
-        self.probing: tuple[int, int] | None = None  # numbers of a probe: a bump in delay that we made
+        self._probing = False
         self.beside_bps = 0.0  # what goes to the receiver beside what is estimated here
         self.rtt_s = 0.2
         self.state: State = "hold"
@@ -167,11 +100,12 @@ class BandwidthEstimator:
     @property
     def told(self) -> bool:
         """Whether the receiver has ever said anything: before that the target is a guess."""
-        return self._feedback_at is not None
+        return self._first_feedback_at is not None
 
     def settled(self, now: float) -> bool:
         """Whether the target is to be kept to: enough was heard, or the line was seen to be full."""
-        return self.told and (now - self._first_feedback_at >= ESTIMATE_SETTLE_S or self._decreased_at > 0)
+        first = self._first_feedback_at
+        return first is not None and (now - first >= ESTIMATE_SETTLE_S or self._decreased_at > 0)
 
     @property
     def loss_fraction(self) -> float:
@@ -189,7 +123,7 @@ class BandwidthEstimator:
 
     @property
     def overusing(self) -> bool:
-        return self._gradient.signal == "overuse"
+        return self._signal == "overuse"
 
     def queued(self, now: float) -> bool:
         """Whether packets queued on the line of late: what is lost then is lost for want of room."""
@@ -234,38 +168,33 @@ class BandwidthEstimator:
             return round(max(self._target, self._before_cut))
         return round(self._target)
 
-    def on_feedback(self, feedback: TransportFeedback, now: float) -> list[Acknowledged]:
-        """Learn from one feedback; returns the packets that it newly says arrived."""
-        silent = self._hear(now)
-        base = self._numbers.unwrap(feedback.base_sequence)
-        acknowledged = self._acknowledge(feedback, base)
-        end = base + feedback.status_count
-        expected = 0 if self._expected is None else max(0, end - self._expected)
-        self._expected = end if self._expected is None else max(end, self._expected)
-        if silent:
-            self._after_silence(expected, len(acknowledged), now)
+    def heard(self, heard: Heard) -> None:
+        """Learn from what the receiver says, or from what was seen to arrive."""
+        now = heard.at
+        if self._first_feedback_at is None:
+            self._first_feedback_at = now
+        self._signal = heard.signal
+        if heard.silent:
+            self._after_silence(heard.expected, heard.arrived, now)
         else:
-            self._loss.count(expected, expected - len(acknowledged) if expected else 0, now)
-        if acknowledged:
-            self.rtt_s += 0.125 * (max(0.0, now - acknowledged[-1][1]) - self.rtt_s)
-            self._measure(acknowledged)
-        self._control(now)
-        return acknowledged
-
-    def on_arrivals(self, arrived: list[Acknowledged], now: float) -> None:
-        """Learn on the receiving side, where arrivals are seen and losses are the sender's business."""
-        if self._hear(now):
-            self._after_silence(0, 0, now)
-        self._measure(arrived)
+            self._loss.count(heard.expected, heard.expected - heard.arrived if heard.expected else 0, now)
+        if heard.arrived and heard.packets:
+            self.rtt_s += 0.125 * (max(0.0, now - heard.packets[-1][1]) - self.rtt_s)
+        self._measure(heard)
         self._control(now)
 
-    def _hear(self, now: float) -> bool:
-        """Something is known again; True when nothing was for long."""
-        if self._feedback_at is None:
-            self._first_feedback_at = self._feedback_at = now
-        silent = now - self._feedback_at > ESTIMATE_SILENCE_S
-        self._feedback_at = now
-        return silent
+    @property
+    def calm_delay_s(self) -> float | None:
+        """Packets that took no longer have not waited; None while the line is to be watched closely."""
+        queue = self._queue
+        watched = queue.stands or queue.fills or self._probing or self._doubted or self._loss.fraction > 0
+        return None if watched or self._signal != "normal" else queue.calm_delay_s
+
+    def probing(self, numbers: tuple[int, int] | None) -> None:
+        """A probe with these numbers is under way: a bump in delay that we made; None: none is any more."""
+        if numbers is not None or self._probing:
+            self._probing = numbers is not None
+            self._hearing.probing(numbers)
 
     def probed(self, bps: float, now: float) -> None:
         """A probe showed that so much goes through."""
@@ -273,32 +202,19 @@ class BandwidthEstimator:
             self._capacity = None
             self._set(bps, now)
 
-    def _acknowledge(self, feedback: TransportFeedback, base: int) -> list[Acknowledged]:
-        reference = self._references.unwrap(feedback.reference_time) * REFERENCE_S
-        return self._sent.acknowledge(base, feedback.arrivals, reference)
-
-    def _measure(self, acknowledged: list[Acknowledged]) -> None:
-        gradient = self._gradient
-        size = sum([one[3] for one in acknowledged])
-        acknowledged = [one for one in acknowledged if one[3]]
-        if not acknowledged:
+    def _measure(self, heard: Heard) -> None:
+        timed = [one for one in heard.packets if one[3]]
+        if not timed:
             return
-        if self.probing is None:
-            gradient.packets(acknowledged)
-        else:
-            first, last = self.probing
-            gradient.packets([one for one in acknowledged if not first <= one[0] <= last])
         if self._queue_counts:
-            self._queue.heard(acknowledged)
-        newest = acknowledged[-1][2]
+            self._queue.heard(timed)
         rates = self._rates
-        rates.append((newest, size))
-        while rates[0][0] < newest - _RATE_WINDOW_S:
+        rates.extend(heard.rates)
+        while rates and rates[0][0] < rates[-1][0] - _RATE_WINDOW_S:
             rates.popleft()
 
     def _after_silence(self, expected: int, arrived: int, now: float) -> None:
         """Nothing was heard for a while. If much was lost meanwhile the line may be another one now."""
-        self._gradient.reset()
         self._queue.reset()
         self._loss.reset()
         self._rates.clear()
@@ -313,14 +229,14 @@ class BandwidthEstimator:
     def _control(self, now: float) -> None:
         arriving = self.arriving_bps
         lowered = self._loss.lower(self._target, arriving, self.rtt_s, self.queued(now), now)
-        if self._gradient.signal == "overuse" or (self._queue.stands and self._queue_counts):
+        if self._signal == "overuse" or (self._queue.stands and self._queue_counts):
             self._queued_at = now
         if self._queue.drains and self._queue_counts:
             self.state = "hold"  # what was done about it works
             self._at = now
-        elif self._gradient.signal == "overuse" or self._is_full(now):
+        elif self._signal == "overuse" or self._is_full(now):
             self._congested(now)
-        elif self._gradient.signal == "underuse" or (self._queue.stands and self._queue_counts):
+        elif self._signal == "underuse" or (self._queue.stands and self._queue_counts):
             self.state = "hold"  # the queue drains; let it
             self._at = now
         else:
@@ -342,7 +258,7 @@ class BandwidthEstimator:
 
     @property
     def _queue_counts(self) -> bool:
-        return self.probing is None  # which fills it by itself
+        return not self._probing  # a probe fills it by itself
 
     def _congested(self, now: float) -> None:
         """The delay grows. What the full line carries is the answer; where that is unknown, wait once for it.
@@ -352,7 +268,8 @@ class BandwidthEstimator:
         full = self._queue.full_bps(self.beside_bps)
         if self._queue.moved and not self._loss.holds(queued=True):
             self._queue.reset()
-            self._gradient.reset()
+            self._hearing.forget_delays()
+            self._signal = "normal"
             self.state = "hold"
         elif full is None and (self._queue.fills or self._queue.stepped or not self._doubted):
             self._doubted = True

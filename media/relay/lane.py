@@ -51,6 +51,9 @@ class Lane(Protocol):
 
     def remove(self, producer: Producer) -> None: ...
     def pause_changed(self, producer: Producer) -> None: ...
+    def hear_levels(self) -> None:
+        """It is about to be judged who speaks: tell of all levels that came."""
+
     def route(self, ssrc: int) -> Route | None:
         """Whose packets have this SSRC."""
 
@@ -60,6 +63,9 @@ class Lane(Protocol):
         The compiled plane's packets do not come this way, but for those of TCP.
         """
 
+    def rtcp_received(self, packet: bytes, now: float) -> bool:
+        """Whether the plane took it: transport-wide feedback alone, of which `Path.hearing` then tells."""
+
     def close(self) -> None:
         """Everything on it is closed. Idempotent."""
 
@@ -67,10 +73,11 @@ class Lane(Protocol):
 class Tables(Protocol):
     """A plane, as a router uses it."""
 
-    def lane(self, wire: Wire, wake: Callable[[float], None]) -> Lane:
+    def lane(self, wire: Wire, wake: Callable[[float], None], heard: Callable[[], None]) -> Lane:
         """One transport's.
 
         :param wake: is told when something of it is due earlier than thought.
+        :param heard: is called when the plane took feedback that is to be looked at (`Path.hearing`).
         """
 
     def tap(self, sink: PacketSink) -> Outlet:
@@ -104,6 +111,9 @@ class PlainLane:
     def pause_changed(self, producer: Producer) -> None:
         """`Producer.receive` looks for itself."""
 
+    def hear_levels(self) -> None:
+        """Each was told as it came."""
+
     def route(self, ssrc: int) -> Route | None:
         return self._demux.get(ssrc)
 
@@ -127,6 +137,9 @@ class PlainLane:
             return
         route.producer.receive(route.layer, route.is_rtx, packet, header, now)
 
+    def rtcp_received(self, packet: bytes, now: float) -> bool:
+        return False
+
     def close(self) -> None:
         """Nothing is held outside of it."""
 
@@ -134,7 +147,7 @@ class PlainLane:
 class PlainTables:
     """The plain plane: correct everywhere, and the reference of every other."""
 
-    def lane(self, wire: Wire, wake: Callable[[float], None]) -> Lane:
+    def lane(self, wire: Wire, wake: Callable[[float], None], heard: Callable[[], None]) -> Lane:
         return PlainLane(wire.send_rtp, wake)
 
     def tap(self, sink: PacketSink) -> Outlet:

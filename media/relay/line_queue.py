@@ -105,6 +105,11 @@ class LineQueue:
         return max(_LEAST_SHARE * came, came - beside_bps * (1 - min(max(share, 0.0), 1.0)))
 
     @property
+    def calm_delay_s(self) -> float:
+        """Of a packet that found the queue as good as empty, on the two clocks; less than that `fills`."""
+        return min(self._least, self._least_before) + _FULL_S / 2
+
+    @property
     def stands(self) -> bool:
         """There is a queue."""
         return self.waiting_s >= _FULL_S

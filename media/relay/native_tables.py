@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from media.errors import RemoteProtocolError
 from media.native import RULE_LIMITS
 from media.relay.demux import Demultiplexer, Route
-from media.relay.estimate import Acknowledged
+from media.relay.gradient import Signal
+from media.relay.hearing import Heard
 from media.relay.lane import Lane
 from media.relay.layer import Layer
 from media.relay.native_layer import ClosedTable, NativeLayer
@@ -24,7 +25,9 @@ from media.relay.native_upstream import NativeUpstream
 from media.relay.subscription import Outlet, Subscription, SubscriptionValues
 from media.relay.tap import PacketSink
 from media.relay.wire import Wire
+from media.rtp import rtcp
 from media.rtp.packet import parse_header
+from media.rtp.twcc import TransportFeedback
 
 if TYPE_CHECKING:
     from media._native import Rule, RulePeer, RuleProducer
@@ -89,8 +92,8 @@ class NativeTables:
         self._busy = False
         self._woken: list[tuple[NativeLayer, float, float]] = []
 
-    def lane(self, wire: Wire, wake: Callable[[float], None]) -> Lane:
-        return NativeLane(self, wire, wake)
+    def lane(self, wire: Wire, wake: Callable[[float], None], heard: Callable[[], None]) -> Lane:
+        return NativeLane(self, wire, wake, heard)
 
     def tap(self, sink: PacketSink) -> Outlet:
         peer = self.compiled.RulePeer(self.rule, 0)
@@ -211,25 +214,64 @@ class _SubscriptionTold:
             self._starved()
 
 
-STUCK, FEEDBACK_DUE, HELD, GAP, KEY_WANTED, KEY_CAME, SWITCHED, STARVED, LEVELS = (1 << n for n in range(9))
+STUCK, FEEDBACK_DUE, HELD, GAP, KEY_WANTED, KEY_CAME, SWITCHED, STARVED, LEVELS, HEARD = (
+    1 << n for n in range(10)
+)
 """``enum rule_event_kind`` of ``media/native/rule.h``."""
 
 
+_SIGNALS: tuple[Signal, ...] = ("normal", "overuse", "underuse")
+
+
+class NativeHearing:
+    """See `media.relay.hearing.Hearing`; that there is something to look at is told by an event."""
+
+    def __init__(self, tables: NativeTables, peer: RulePeer) -> None:
+        self._tables = tables
+        self._peer: RulePeer | None = peer
+
+    def hear(self, feedback: TransportFeedback, now: float) -> bool:
+        if self._peer is not None:
+            self._peer.hear(rtcp.pack(feedback), now)
+            self._tables.dispatch(now)
+        return False
+
+    def take(self) -> Sequence[Heard]:
+        if self._peer is None:
+            return ()
+        return [
+            Heard(at, silent, expected, arrived, _SIGNALS[signal], packets, rates)
+            for at, silent, expected, arrived, signal, packets, rates in self._peer.heard()
+        ]
+
+    def be_calm(self, until: float, delay: float) -> None:
+        if self._peer is not None:
+            self._peer.be_calm(until, delay)
+
+    def probing(self, numbers: tuple[int, int] | None) -> None:
+        if self._peer is not None:
+            self._peer.probing(*(numbers or (-1, -1)))
+
+    def forget_delays(self) -> None:
+        if self._peer is not None:
+            self._peer.forget_delays()
+
+    def close(self) -> None:
+        self._peer = None
+
+
 class NativePath(NativeOutlet):
-    """See `media.relay.path.Path`; it is its own log of what left."""
+    """See `media.relay.path.Path`."""
 
     def __init__(self, tables: NativeTables, peer: RulePeer) -> None:
         super().__init__(tables, peer)
+        self.hearing = NativeHearing(tables, peer)
         self._last: tuple[int, int, int, int, int, float, int] | None = None
 
     @property
     def state(self) -> tuple[int, int, int, int, int, float, int]:
         """As `media._native.RulePeer.state`; of a closed one as it was."""
         return self._peer.state() if self._last is None else self._last
-
-    @property
-    def sent(self) -> NativePath:
-        return self
 
     @property
     def number(self) -> int:
@@ -251,12 +293,8 @@ class NativePath(NativeOutlet):
         """Idempotent."""
         if self._last is None:
             self._last = self._peer.state()
+            self.hearing.close()
             self._peer.close()
-
-    def acknowledge(
-        self, base: int, arrivals: Sequence[tuple[int, int]], reference: float
-    ) -> list[Acknowledged]:
-        return [] if self._last else self._peer.acknowledge(base, arrivals, reference)
 
     def set_target(self, bps: float) -> None:
         if self._last is None:
@@ -288,6 +326,7 @@ class _Track:
         self._tables = tables
         self._producer = producer
         ingress = producer.ingress
+        self.has_levels = ingress.level_id > 0
         count = len(producer.parameters.encodings)
         self._key = tables.register(self)
         reserved = [_LayerTold() for _ in range(count)]
@@ -315,10 +354,15 @@ class _Track:
             told.layer = layer
 
     def told(self, kinds: int, now: float) -> None:
+        self.hear_levels()
+
+    def hear_levels(self) -> None:
+        """What the microphone said since the last time."""
         for level, at in self.table.levels():
             self._producer.level_heard(level, at)
 
     def close(self) -> None:
+        self.hear_levels()
         last = ClosedTable(self.table, len(self.layers))
         for layer in self.layers:
             layer.close(last)
@@ -346,9 +390,16 @@ class _LayerTold:
 class NativeLane:
     """See `media.relay.lane.Lane`."""
 
-    def __init__(self, tables: NativeTables, wire: Wire, wake: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        tables: NativeTables,
+        wire: Wire,
+        wake: Callable[[float], None],
+        heard: Callable[[], None],
+    ) -> None:
         self._tables = tables
         self._wake = wake
+        self._heard = heard
         self._key = tables.register(self)
         self.peer: RulePeer = tables.compiled.RulePeer(tables.rule, self._key)
         tables.carrier.attach(wire, self.peer)
@@ -388,7 +439,14 @@ class NativeLane:
             track.close()
 
     def pause_changed(self, producer: Producer) -> None:
-        self._tracks[producer.id].table.set_paused(producer.paused)
+        track = self._tracks[producer.id]
+        track.hear_levels()
+        track.table.set_paused(producer.paused)
+
+    def hear_levels(self) -> None:
+        for track in self._tracks.values():
+            if track.has_levels:
+                track.hear_levels()
 
     def route(self, ssrc: int) -> Route | None:
         return self._demux.get(ssrc)
@@ -400,9 +458,18 @@ class NativeLane:
         self.peer.receive(packet, now)
         self._tables.dispatch(now)
 
+    def rtcp_received(self, packet: bytes, now: float) -> bool:
+        if self._is_closed:
+            return True
+        taken = self.peer.hear(packet, now)
+        self._tables.dispatch(now)
+        return taken
+
     def told(self, kinds: int, now: float) -> None:
         if kinds & STUCK:
             self._decide()
+        if kinds & HEARD:
+            self._heard()
         if kinds & FEEDBACK_DUE:
             self._wake(self.upstream.due)
         if kinds & HELD and not self._tables.carrier.drains:

@@ -11,7 +11,7 @@ from math import inf
 from typing import Protocol
 
 from media.relay import again, plane, rewrite
-from media.relay.estimate import Sent, SentLog
+from media.relay.hearing import Hearing, PlainHearing, SentLog
 from media.relay.layer import Layer
 from media.relay.pacer import Pacer, Waiting
 from media.relay.subscription import Outlet, PlainSubscription, Subscription, SubscriptionValues
@@ -25,8 +25,8 @@ class Path(Outlet, Protocol):
         """The next packet's transport-wide number, unwrapped."""
 
     @property
-    def sent(self) -> Sent:
-        """What left with which number."""
+    def hearing(self) -> Hearing:
+        """What the receiver says of what left."""
 
     @property
     def waiting(self) -> int:
@@ -63,6 +63,7 @@ class PlainPath:
     def __init__(self, send_rtp: Callable[[bytes | bytearray], bool], wake: Callable[[float], None]) -> None:
         self.gate = Pacer()
         self.sent = SentLog()
+        self.hearing = PlainHearing(self.sent)
         self.number = 1
         self._send_rtp = send_rtp
         self._wake = wake

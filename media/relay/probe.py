@@ -18,7 +18,7 @@ from media.limits import (
     PROBE_MOST_BYTES,
     TIMER_SLOT_S,
 )
-from media.relay.estimate import Acknowledged
+from media.relay.hearing import Acknowledged
 
 _FACTOR = 2.0  # of the target
 _WANTED_MARGIN = 1.5  # a probe need not find more than this over what is wanted
@@ -70,9 +70,14 @@ class Prober:
         """A cluster was begun and is not yet judged."""
         return self.first >= 0
 
+    @staticmethod
+    def is_content(target: float, wanted: float) -> bool:
+        """Nothing is to be found that would be of use."""
+        return wanted * _WORTH <= target or target >= ESTIMATE_MAX_BPS
+
     def begin(self, target: float, wanted: float, number: int, now: float) -> bool:
         """Begin a cluster if it is time and more is wanted; ``number`` is the next packet's."""
-        if self.pending or now < self._next_at or wanted * _WORTH <= target or target >= ESTIMATE_MAX_BPS:
+        if self.pending or now < self._next_at or self.is_content(target, wanted):
             return False
         self._rate = min(_FACTOR * target, max(_WANTED_MARGIN * wanted, 1.2 * target), ESTIMATE_MAX_BPS)
         size = max(_LEAST_BYTES, self._rate * PROBE_LEAST_S / 8)

@@ -9,7 +9,8 @@ No I/O.
 from __future__ import annotations
 
 from media.limits import REMB_INTERVAL_S, REMB_SSRCS, TWCC_ARRIVALS
-from media.relay.estimate import Acknowledged, BandwidthEstimator
+from media.relay.estimate import BandwidthEstimator
+from media.relay.hearing import Acknowledged, PlainHearing
 from media.rtp.numbers import Unwrapper
 from media.rtp.rtcp import Remb
 
@@ -20,10 +21,11 @@ _NEWS = 0.97  # a cap that fell below this share of the last one told is told at
 class ReceiveEstimate:
     """One publisher's uplink. `add` for every packet, `take` about ten times a second while packets come."""
 
-    __slots__ = ("_batch", "_estimator", "_send_times", "_ssrcs", "_told_at", "_told_bps")
+    __slots__ = ("_batch", "_estimator", "_hearing", "_send_times", "_ssrcs", "_told_at", "_told_bps")
 
     def __init__(self) -> None:
-        self._estimator = BandwidthEstimator()
+        self._hearing = PlainHearing()
+        self._estimator = BandwidthEstimator(self._hearing)
         self._send_times = Unwrapper(24)
         self._batch: list[Acknowledged] = []
         self._ssrcs: dict[int, None] = {}
@@ -42,7 +44,7 @@ class ReceiveEstimate:
         """Judge what came since the last time; the cap, when it is time to tell it."""
         batch, self._batch = self._batch, []
         if batch:
-            self._estimator.on_arrivals(batch, now)
+            self._estimator.heard(self._hearing.arrived(batch, now))
         bps = self._estimator.target_bps(now)
         if not self._estimator.settled(now):
             return []

@@ -234,6 +234,12 @@ class Router:
         if self._speakers.heard(producer.id, level, now):
             self.wake(self._speakers.due)
 
+    def _judge_speakers(self, now: float) -> None:
+        for transport in self.transports.values():
+            transport.lane.hear_levels()
+        if self._speakers.tick(now):
+            self.listener.active_speaker(self.producers.get(self._speakers.dominant or ""))
+
     def voice_gone(self, producer: Producer) -> None:
         """Called when a microphone is muted or closed."""
         if self._speakers.gone(producer.id):
@@ -258,8 +264,8 @@ class Router:
             due = min(due, producer.tick(now))
         if now >= self._allocation_due:
             self._allocate(now)
-        if now >= self._speakers.due and self._speakers.tick(now):
-            self.listener.active_speaker(self.producers.get(self._speakers.dominant or ""))
+        if now >= self._speakers.due:
+            self._judge_speakers(now)
         if now >= self._lines_due:
             self._sample_lines(now)
         due = min(due, self._allocation_due, self._speakers.due, self._lines_due)

@@ -53,7 +53,7 @@ class WebRtcTransport:
         self._wire = socket.create_transport(self)
         self.id = self._wire.id
         self._data = DataStreams(router, self._wire)
-        self.lane = router.tables.lane(self._wire, router.wake)
+        self.lane = router.tables.lane(self._wire, router.wake, self._receiver_told)
         self.outlet = Downstream(self.lane.path, router.wake, self._probe_sources, self._cut_over)
 
     # -- setting up ----------------------------------------------------------------------------------------
@@ -210,6 +210,8 @@ class WebRtcTransport:
 
     def rtcp_received(self, packet: bytes, now: float) -> None:
         """Hand each part of a compound to the one it concerns."""
+        if self.lane.rtcp_received(packet, now):
+            return
         try:
             parts = rtcp.parse_compound(packet)
         except RemoteProtocolError:
@@ -236,11 +238,16 @@ class WebRtcTransport:
                     if ssrc in self._by_ssrc:
                         self._by_ssrc[ssrc].keyframe_requested(now)
             case TransportFeedback():
-                self.outlet.feedback_received(part, self.wanted_bps(), now, self._router.signals_bps)
+                if self.lane.path.hearing.hear(part, now):
+                    self._receiver_told()
             case rtcp.Remb():
                 self.receiver_estimate = part.bitrate
             case _:
                 pass
+
+    def _receiver_told(self) -> None:
+        """The receiver of what we send says something that is to be looked at."""
+        self.outlet.heard(self.wanted_bps(), self._router.signals_bps)
 
     def _take_blocks(self, blocks: tuple[rtcp.ReportBlock, ...], now: float) -> None:
         for block in blocks:

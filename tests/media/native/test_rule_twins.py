@@ -35,6 +35,17 @@ def test_both_planes_do_the_same_for_long(seed: int) -> None:
     assert twins.rule_stats()["exhausted"] == 0
 
 
+def test_feedback_that_is_no_news_is_gathered_alike() -> None:
+    twins = Twins()
+    chance = Random(5)
+    for index in range(1500):
+        name = ("voice", "feedback", "calm" if index % 8 == 0 else "voice")[index % 3]
+        twins.do(name, chance.getrandbits(32))
+        for side in twins.sides:
+            side.house.run(0.01)
+    assert twins.gathered > 10
+
+
 def test_what_was_kept_is_given_back() -> None:
     twins = soak(300, 7)
     assert twins.rule_stats()["pool_used"] > 0

@@ -7,7 +7,7 @@ both, made from the number alone; then every byte sent, every event and every co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from random import Random
 from typing import Any
@@ -16,8 +16,10 @@ from media import native
 from media.limits import ESTIMATE_SENT_PACKETS
 from media.ortc import router_rtp_capabilities
 from media.relay import Consumer, Producer, WebRtcTransport
+from media.relay.hearing import Heard, Hearing
 from media.relay.lane import PlainTables
 from media.relay.native_tables import NativeTables
+from media.relay.path import PlainPath
 from media.relay.testing import FakeWire
 from media.rtp import red, rtcp
 from media.rtp.clocks import ntp_from_unix
@@ -42,6 +44,22 @@ class NativeHouse(House):
         return NativeTables(native.module())
 
 
+class _Overheard:
+    """Writes down what a receiver said, as it is looked at."""
+
+    def __init__(self, hearing: Hearing, heard: list[Heard]) -> None:
+        self._hearing = hearing
+        self._into = heard
+
+    def take(self) -> Sequence[Heard]:
+        heard = self._hearing.take()
+        self._into.extend(heard)
+        return heard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hearing, name)
+
+
 class Side:
     """One of the two houses, with what stands in it."""
 
@@ -59,6 +77,7 @@ class Side:
         self.receivers: list[tuple[WebRtcTransport, FakeWire]] = []
         self.consumers: list[Consumer] = []
         self.tapped: list[tuple[bytes, float]] = []
+        self.heard: list[Heard] = []
         for kind in range(RECEIVERS):
             self.join(kind)
         self.tap = house.router.tap(self.producers[0].id, self)
@@ -66,6 +85,8 @@ class Side:
     def join(self, kind: int) -> None:
         receiver, wire = self.house.peer()
         self.receivers.append((receiver, wire))
+        hearing = _Overheard(receiver.outlet.path.hearing, self.heard)
+        receiver.outlet.path.hearing = hearing  # type: ignore[misc]
         for producer in self.producers:
             self.consumers.append(receiver.consume(producer.id, capabilities(kind), paused=False))
 
@@ -149,6 +170,7 @@ class Twins:
         self._told = [0] * RECEIVERS
         self._feedback = 0
         self.sent = 0
+        self.gathered = 0  # feedbacks that were looked at together
         self.sizes: tuple[int, ...] = (10, 60, 270)  # of a VP8 packet, words
         self.recent: dict[str, list[bytes]] = {}  # sent lately, by wire
         self.actions: dict[str, Callable[[Random], None]] = {
@@ -160,6 +182,7 @@ class Twins:
             "report": self._report,
             "nack": self._nack,
             "feedback": self._told_by_receivers,
+            "calm": self._calm,
             "pli": self._pli,
             "wish": self._wish,
             "pause": self._pause,
@@ -441,23 +464,39 @@ class Twins:
         """All that was sent since, some of it lost, some of it late."""
         at = chance.choice((0, 2))
         path = self.sides[0].receivers[at][0].outlet.path
+        assert isinstance(path, PlainPath)
         base, end = max(self._told[at], path.number - ESTIMATE_SENT_PACKETS, 1), path.number
         if end <= base:
             return
-        self._told[at] = end
+        count = min(end - base, chance.choice((3, 12, 400)))
+        self._told[at] = base + count
         time = round(self.sides[0].house.now / 0.000_25) - 400
         start = time // 256
         arrivals = []
-        for offset in range(min(end - base, 400)):
-            time += chance.choice((0, 1, 4, 40))
-            if chance.random() > 0.05:
+        steady = chance.random() < 0.9
+        loss = chance.choice((0, 0, 0, 0.05, 0.5))
+        for offset in range(count):
+            time += chance.choice((0, 1, 4, 40, -3))
+            if steady and (sent_at := path.sent.sent_at(base + offset)) is not None:
+                time = round((sent_at + 0.02) / 0.000_25)
+            if chance.random() >= loss:
                 arrivals.append((offset, time - 256 * start))
         self._feedback = (self._feedback + 1) & 0xFF
-        count = min(end - base, 400)
         told = TransportFeedback(
             1, 2, base & 0xFFFF, count, start & 0xFFFFFF, self._feedback, tuple(arrivals)
         )
-        self._from_receiver(at, rtcp.pack(told))
+        packet = bytearray(rtcp.pack(told))
+        if chance.random() < 0.1:
+            packet[chance.randrange(len(packet))] ^= 1 << chance.randrange(8)
+        self._from_receiver(at, bytes(packet))
+
+    def _calm(self, chance: Random) -> None:
+        """From now on feedback that is no news is gathered, or no longer."""
+        at = chance.choice((0, 2))
+        until = self.sides[0].house.now + chance.choice((-1, 0.3, 2, 9))
+        delay = chance.choice((-0.2, 0.01, 0.5, 9))
+        for side in self.sides:
+            side.receivers[at][0].outlet.path.hearing.be_calm(until, delay)
 
     # -- the same ------------------------------------------------------------------------------------------
 
@@ -476,7 +515,10 @@ class Twins:
                 wire.rtcp.clear()
         assert compiled.tapped == plain.tapped, f"{where}: tap"
         assert compiled.house.listener.events == plain.house.listener.events, f"{where}: events"
+        assert compiled.heard == plain.heard, f"{where}: heard"
         for side in self.sides:
+            self.gathered += sum(len(one.rates) > 1 for one in side.heard)
+            side.heard.clear()
             side.tapped.clear()
             side.house.listener.events.clear()
         assert compiled.state() == plain.state(), f"{where}: counters"

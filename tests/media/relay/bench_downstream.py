@@ -17,7 +17,7 @@ from typing import Any
 
 from media.ortc import router_rtp_capabilities
 from media.relay import WebRtcTransport
-from media.relay.estimate import SentLog
+from media.relay.path import PlainPath
 from media.relay.testing import FakeSocket, FakeWire
 from media.rtp import rtcp
 from media.rtp.packet import RtpPacket
@@ -117,11 +117,11 @@ class Room:
 
     def _told(self, receiver: int, now: float) -> TransportFeedback:
         """All of the last 100 ms, each 20 ms under way."""
-        sent = self.receivers[receiver].outlet.path.sent
-        assert isinstance(sent, SentLog)
+        path = self.receivers[receiver].outlet.path
+        assert isinstance(path, PlainPath)
         base = number = self.numbers[receiver]
         times = []
-        while (left_at := sent.sent_at(number)) is not None:
+        while (left_at := path.sent.sent_at(number)) is not None:
             times.append(round((left_at + 0.02) / 0.000_25))
             number += 1
         self.numbers[receiver] = number

@@ -21,7 +21,7 @@ from typing import Any
 from media.clock import CountedClock, SystemClock
 from media.ortc import router_rtp_capabilities
 from media.relay import Router, WebRtcTransport
-from media.relay.estimate import SentLog
+from media.relay.path import PlainPath
 from media.rtp import rtcp
 from media.rtp.packet import RtpPacket
 from media.rtp.packetize import Vp8Packetizer
@@ -139,11 +139,11 @@ class Bench:
 
     def _told(self, receiver: WebRtcTransport, peer: Peer) -> TransportFeedback:
         """All of the last 100 ms, each 20 ms under way."""
-        sent = receiver.outlet.path.sent
-        assert isinstance(sent, SentLog)
+        path = receiver.outlet.path
+        assert isinstance(path, PlainPath)
         base = number = peer.number
         times = []
-        while (left_at := sent.sent_at(number)) is not None:
+        while (left_at := path.sent.sent_at(number)) is not None:
             times.append(round((left_at + 0.02) / 0.000_25))
             number += 1
         peer.number = number

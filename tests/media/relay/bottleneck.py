@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 from heapq import heappop, heappush
 
+from media.relay.estimate import BandwidthEstimator
+from media.relay.hearing import PlainHearing
 from media.rtp.arrivals import Arrivals
 from media.rtp.packet import find_extension, parse_header
 from media.rtp.twcc import TransportFeedback
@@ -86,6 +88,15 @@ class Receiver:
     def bps(self, start: float, end: float) -> float:
         """What arrived, on average."""
         return 8 * sum(size for at, size, _ in self.sizes if start <= at < end) / (end - start)
+
+
+def tell(
+    estimator: BandwidthEstimator, hearing: PlainHearing, feedback: TransportFeedback, now: float
+) -> None:
+    """Let the estimator learn from one feedback."""
+    hearing.hear(feedback, now)
+    for heard in hearing.take():
+        estimator.heard(heard)
 
 
 def random_loss(share: float, seed: int = 1) -> Callable[[float], bool]:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from media import limits
-from media.relay.estimate import BandwidthEstimator, SentLog
+from media.relay.estimate import BandwidthEstimator
 from media.relay.gradient import DelayGradient
+from media.relay.hearing import PlainHearing, SentLog
 from media.relay.loss import LossControl
 from media.rtp.twcc import TransportFeedback
-from tests.media.relay.bottleneck import Line, Receiver, bursts, random_loss
+from tests.media.relay.bottleneck import Line, Receiver, bursts, random_loss, tell
 
 
 class Sender:
@@ -19,7 +20,8 @@ class Sender:
 
     def __init__(self, line: Line, wanted: float = 20e6, start: int = limits.ESTIMATE_START_BPS) -> None:
         self.sent = SentLog()
-        self.estimator = BandwidthEstimator(self.sent, start)
+        self.hearing = PlainHearing(self.sent)
+        self.estimator = BandwidthEstimator(self.hearing, start)
         self.receiver = Receiver(line)
         self.wanted = wanted
         self.now = 10.0
@@ -32,7 +34,7 @@ class Sender:
         tick = 0
         while self.now < end:
             for feedback in self.receiver.feedback(self.now):
-                self.estimator.on_feedback(feedback, self.now)
+                tell(self.estimator, self.hearing, feedback, self.now)
             target = self.estimator.target_bps(self.now)
             self.targets.append((self.now, target))
             self._owed = min(self._owed + min(target, self.wanted) * 0.005 / 8, 100_000)
@@ -152,9 +154,10 @@ def test_what_was_shared_out_before_a_cut_is_kept_for_a_second_unless_the_line_i
 
 
 def test_it_counts_from_the_first_second_or_the_first_congestion() -> None:
-    estimator = BandwidthEstimator()
+    hearing = PlainHearing(SentLog())
+    estimator = BandwidthEstimator(hearing)
     assert not estimator.settled(5.0)
-    estimator.on_feedback(TransportFeedback(1, 2, 7, 1, 0, 0, ((0, 0),)), 5.0)
+    tell(estimator, hearing, TransportFeedback(1, 2, 7, 1, 0, 0, ((0, 0),)), 5.0)
     assert estimator.told
     assert not estimator.settled(5.5)
     assert estimator.settled(6.1)
@@ -163,12 +166,13 @@ def test_it_counts_from_the_first_second_or_the_first_congestion() -> None:
 
 def test_nonsense_feedback_is_harmless() -> None:
     sent = SentLog()
-    estimator = BandwidthEstimator(sent)
+    hearing = PlainHearing(sent)
+    estimator = BandwidthEstimator(hearing)
     for number in range(100):
         sent.note(number, 1000, 1 + number / 100)
     for base, time in ((60_000, 0), (5, 0xFFFFFF), (5, 3), (50, 0), (40_000, 9)):
         feedback = TransportFeedback(1, 2, base, 300, time, 0, tuple((n, -n * 900) for n in range(30)))
-        estimator.on_feedback(feedback, 3.0)
+        tell(estimator, hearing, feedback, 3.0)
         assert limits.ESTIMATE_MIN_BPS <= estimator.target_bps(3.0) <= limits.ESTIMATE_MAX_BPS
 
 

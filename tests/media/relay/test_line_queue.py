@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from media.relay.estimate import BandwidthEstimator, SentLog
+from media.relay.estimate import BandwidthEstimator
+from media.relay.hearing import PlainHearing, SentLog
 from media.relay.line_queue import LineQueue
-from tests.media.relay.bottleneck import Line, Receiver
+from tests.media.relay.bottleneck import Line, Receiver, tell
 
 CLOCKS_S = 5000.0  # the receiver's clock is another one
 
@@ -102,7 +103,8 @@ class Steady:
     def __init__(self, line: Line, bps: float) -> None:
         self.line = line
         self.log = SentLog()
-        self.estimator = BandwidthEstimator(self.log)
+        self.hearing = PlainHearing(self.log)
+        self.estimator = BandwidthEstimator(self.hearing)
         self.receiver = Receiver(line)
         self.bps = bps
         self.now = 10.0
@@ -117,7 +119,7 @@ class Steady:
             self.receiver.sent(self.number, size, self.now)
             self.number += 1
             for feedback in self.receiver.feedback(self.now):
-                self.estimator.on_feedback(feedback, self.now)
+                tell(self.estimator, self.hearing, feedback, self.now)
             targets.append(self.estimator.target_bps(self.now))
         return targets
 

@@ -9,6 +9,7 @@ import pytest
 from media import limits
 from media.ortc import router_rtp_capabilities
 from media.relay import Consumer, Producer
+from media.relay.hearing import Heard
 from media.relay.testing import FakeWire
 from media.rtp import rtcp
 from media.rtp.packet import RtpPacket, find_extension, parse_header
@@ -153,13 +154,17 @@ def test_a_repeat_keeps_its_transport_wide_number_and_is_no_news_of_the_line(hou
     for data in [call.down.rtp[0], call.down.rtp[2], kept]:
         far.packet(data, house.now)
         house.run(0.05)
-    acknowledged = [
-        one
-        for later in (1, 2)
-        for told in far.feedback(house.now + later)
-        for one in call.receiver.outlet.estimator.on_feedback(told, house.now)
-    ]
-    known = [size > 0 for *_, size in acknowledged]
+    hearing = call.receiver.outlet.path.hearing
+    heard: list[Heard] = []
+
+    def overhear(wanted_bps: float, beside_bps: float = 0) -> None:
+        heard.extend(hearing.take())
+
+    call.receiver.outlet.heard = overhear  # type: ignore[method-assign]
+    for later in (1, 2):
+        for told in far.feedback(house.now + later):
+            call.down.handlers.rtcp_received(rtcp.pack(told), house.now)
+    known = [size > 0 for one in heard for *_, size in one.packets]
     assert known == [True, False, True]  # it did arrive, but when it did tells nothing
 
 
