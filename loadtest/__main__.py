@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from loadtest import canvas as canvas_scenario
 from loadtest import fuzz_targets, network_scenario
 from loadtest import idle as idle_scenario
 from loadtest import join as join_scenario
@@ -50,6 +51,23 @@ def join(
     enter_own_network("loadtest", sys.argv[1:])
     report = Report("join")
     join_scenario.run(report, runs, lambda line: typer.echo(line, err=True))
+    _finish(report, json)
+
+
+@app.command()
+def canvas(
+    json: Json = None,
+    cases: Annotated[str, typer.Option(help="Names of cases, comma-separated; empty = all.")] = "",
+    seconds: Annotated[float, typer.Option(min=1, help="How long each case is watched.")] = 15.0,
+) -> None:
+    """Frame times of a live 12-lead ECG on a processor four times slower: desk and phone, worker and page."""
+    try:
+        wanted = canvas_scenario.chosen(cases)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    enter_own_network("loadtest", sys.argv[1:])
+    report = Report("canvas")
+    canvas_scenario.run(report, wanted, seconds, lambda line: typer.echo(line, err=True))
     _finish(report, json)
 
 

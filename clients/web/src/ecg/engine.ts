@@ -6,6 +6,8 @@ import { Sweep, type ViewOptions } from './sweep'
 
 /** Figures are told a few times a second; the picture does not depend on it. */
 const STATUS_EVERY_MS = 250
+/** Pictures between two tellings, even of a screen with 240 a second. */
+const FRAMES_TOLD = 120
 
 export interface EngineStart {
   type: 'start'
@@ -27,7 +29,8 @@ export type EngineMessage =
   | { type: 'stop' }
 
 export type LinkState = 'connecting' | 'up' | 'down' | 'refused'
-export type EngineStatus = EcgStatus & { link: LinkState }
+/** `frames`: ms between the pictures since the last telling; `drawing`: ms that each of them took to draw. */
+export type EngineStatus = EcgStatus & { link: LinkState; frames: number[]; drawing: number[] }
 
 export class EcgEngine {
   private link: SignalLink | null = null
@@ -36,6 +39,9 @@ export class EcgEngine {
   private sweep: Sweep | null = null
   private visible = true
   private running = false
+  private frames: number[] = []
+  private drawing: number[] = []
+  private lastFrameAt: number | null = null
   private timer: ReturnType<typeof setInterval> | undefined
 
   constructor(
@@ -108,12 +114,20 @@ export class EcgEngine {
 
   private readonly step = (): void => {
     if (!this.running) return
+    const at = performance.now()
     this.monitor?.tick(this.now(), !this.visible)
+    if (this.visible && this.lastFrameAt !== null && this.frames.length < FRAMES_TOLD) {
+      this.frames.push(at - this.lastFrameAt)
+      this.drawing.push(performance.now() - at)
+    }
+    this.lastFrameAt = this.visible ? at : null
     requestAnimationFrame(this.step)
   }
 
   private report(): void {
     if (!this.monitor || !this.running) return
-    this.tell({ ...this.monitor.status(this.now()), link: this.linkState })
+    this.tell({ ...this.monitor.status(this.now()), link: this.linkState, frames: this.frames, drawing: this.drawing })
+    this.frames = []
+    this.drawing = []
   }
 }

@@ -4,8 +4,8 @@ import type { ConsumerStats, Reduction } from '@/protocol'
 
 export interface Measures {
   marks: Record<string, number>
-  /** Figures of the ECG on this page; samples are counted as instants (all leads together). */
-  ecg: () => { samplesDrawn: number; lastSequence: number; delays: number[]; gaps: number; state: string }
+  /** Figures of the ECG on this page; samples are counted as instants (all leads together), `frames` are ms between two pictures, `drawing` ms of work in each. */
+  ecg: () => { samplesDrawn: number; lastSequence: number; delays: number[]; gaps: number; state: string; frames: number[]; drawing: number[] }
   stats: () => Promise<{ consumers: Record<string, ConsumerStats> }>
   /** What our line had to give up and got back, oldest first; `at` in ms since navigation start. */
   reduced: (Reduction & { at: number })[]
@@ -13,6 +13,8 @@ export interface Measures {
 
 /** Far more than a consult on the worst of lines makes. */
 const REDUCTIONS_KEPT = 1_000
+/** Five minutes of pictures at 60 a second. */
+const FRAMES_KEPT = 18_000
 
 declare global {
   interface Window {
@@ -34,6 +36,8 @@ export function startMeasuring(scriptAt: number, target: Window = window): Measu
   const marks: Record<string, number> = { script: scriptAt }
   let latest: EngineStatus | null = null
   let read: () => Promise<ConsumerStats[]> = () => Promise.resolve([])
+  const frames: number[] = []
+  const drawing: number[] = []
   const reduced: Measures['reduced'] = []
   target.__huizhen = {
     marks,
@@ -44,13 +48,20 @@ export function startMeasuring(scriptAt: number, target: Window = window): Measu
       delays: latest?.delays ?? [],
       gaps: latest?.gaps ?? 0,
       state: latest?.state ?? 'waiting',
+      frames,
+      drawing,
     }),
     stats: async () => ({ consumers: Object.fromEntries((await read()).map((one) => [one.consumerId, one])) }),
   }
   return {
     mark: (name) => { marks[name] ??= performance.now() },
     passed: () => Object.keys(marks),
-    ecg: (status) => { latest = status },
+    ecg: (status) => {
+      latest = status
+      if (frames.length > FRAMES_KEPT) frames.length = drawing.length = 0
+      frames.push(...status.frames)
+      drawing.push(...status.drawing)
+    },
     stats: (reader) => { read = reader },
     reduced: (what) => {
       reduced.push({ ...what, at: performance.now() })

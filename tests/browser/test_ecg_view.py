@@ -1,0 +1,96 @@
+"""The ECG as its readers use it: even, frozen, measured, looked back at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from loadtest import canvas
+from loadtest.browser import PHONE, Rest, person
+from loadtest.join import start_consult
+from loadtest.server_process import ServerProcess
+from tests.browser.people import PATIENCE_MS, Person
+from tests.browser.test_accessibility import violations
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=PATIENCE_MS)
+
+DESK: dict[str, Any] = {"viewport": {"width": 1366, "height": 768}, "color_scheme": "light"}
+DARK_PHONE: dict[str, Any] = {**PHONE, "color_scheme": "dark"}
+
+
+@dataclass
+class Consult:
+    url: str
+    id: str
+
+
+@pytest.fixture(scope="module")
+def consult(server: ServerProcess, browser: Browser) -> Iterator[Consult]:
+    village = person(browser, server.url, "village")
+    consultation, expert = start_consult(browser, server.url, Rest(village, "village"))
+    yield Consult(server.url, consultation)
+    expert.close()
+    village.close()
+
+
+def in_the_room(browser: Browser, consult: Consult, **options: Any) -> Person:
+    who = Person.at(browser, consult.url, reduced_motion="reduce", **options)
+    who.log_in("village")
+    who.page.goto(f"/room/{consult.id}")
+    who.wait_for("() => window.__huizhen?.ecg().samplesDrawn > 3000")
+    return who
+
+
+def test_it_is_drawn_evenly_on_a_slow_processor(browser: Browser, consult: Consult) -> None:
+    """A short form of ``python -m loadtest canvas``; how evenly depends on what else the machine does."""
+    figures = canvas.measure(browser, consult.url, consult.id, canvas.CASES[0], 3)
+    assert figures["frames"] > 60
+    assert figures["frame_p50_ms"] < canvas.LONG_MS
+    assert figures["samples_drawn"] > 1500
+
+
+@pytest.mark.parametrize(
+    ("locale", "device"), [("zh-CN", DESK), ("en-GB", DARK_PHONE)], ids=["zh-desk", "en-phone"]
+)
+def test_frozen_measured_and_looked_back_at(
+    browser: Browser, consult: Consult, locale: str, device: dict[str, Any]
+) -> None:
+    who = in_the_room(browser, consult, locale=locale, **device)
+    if device is DARK_PHONE:
+        who.page.locator("nav.pages button").nth(1).click()
+    before = who.wait_for("() => window.__huizhen.ecg().samplesDrawn")
+    who.get("ecg-calipers").click()
+    expect(who.get("ecg-past")).to_be_visible()
+    expect(who.get("caliper-reading")).to_contain_text("mV")
+    assert violations(who.page) == []
+
+    reading = who.get("caliper-reading").text_content()
+    who.get("caliper-right").focus()
+    for _ in range(3):
+        who.page.keyboard.press("Shift+ArrowRight")
+    expect(who.get("caliper-reading")).not_to_have_text(str(reading))
+
+    ago = who.get("ecg-past-ago")
+    who.get("ecg-past-back").click()
+    who.wait_for("() => Number(document.querySelector('[data-testid=ecg-past-ago]').dataset.seconds) >= 2")
+    # Live goes on unseen: the page stands, and falls behind.
+    behind = int(str(ago.get_attribute("data-seconds")))
+    who.wait_for(
+        "(n) => Number(document.querySelector('[data-testid=ecg-past-ago]').dataset.seconds) > n + 1", behind
+    )
+    assert who.wait_for("(n) => window.__huizhen.ecg().samplesDrawn > n + 1000", before)
+    who.get("ecg-freeze").click()
+    expect(who.get("ecg-past")).to_have_count(0)
+    expect(who.get("calipers")).to_have_count(0)
+
+    who.get("ecg-more").click()
+    expect(who.get("ecg-card")).to_be_visible()
+    assert violations(who.page) == []
+    who.page.keyboard.press("Escape")
+    assert who.complaints == []
+    who.context.close()
