@@ -32,6 +32,12 @@ SIGNAL_FILE_MAX_VALUES = 64 * 1024 * 1024  # samples of all leads together: 24 h
 SIGNAL_FILE_MAX_HEADER_BYTES = 64 * 1024  # a WFDB header of 64 signals is about 6 kB
 SIGNAL_FILE_MAX_MEMBERS = 16  # files in a ZIP with one WFDB record: header, a few signal files, annotations
 SIGNAL_FILE_MAX_NOTES = 1_000_000  # beats of a week at 99 a minute
+SIGNAL_EXPORT_MAX_VALUES = 1024 * 1024 * 1024  # 2 GiB of samples: 24 h of 12 leads at 1 kHz
+SIGNAL_EXPORT_MAX_CSV_VALUES = 64 * 1024 * 1024  # about 400 MB of text: 3 h of 12 leads at 500 Hz
+SIGNAL_EXPORT_MAX_FHIR_VALUES = (
+    2 * 1024 * 1024
+)  # a receiver parses it as one JSON text: 5 min of 12 leads at 500 Hz
+SIGNAL_EXPORT_CHUNK_VALUES = 1024 * 1024  # samples in memory at once while a file is written: 2 MiB
 
 # --- recording -------------------------------------------------------------------------------------
 RECORD_QUEUE_BYTES = 32 * 1024 * 1024  # waiting for the disk: 60 s of a 4 Mbit/s track

@@ -87,6 +87,21 @@ SIGNAL_FILE_RANGE = ErrorCode(
     "文件中的样本超出 16 位范围，无法无损读取。",
     "The file's samples do not fit 16 bits and could not be kept without loss.",
 )
+SIGNAL_EXPORT_TOO_LONG = ErrorCode(
+    "signal_export_too_long",
+    413,
+    "所选时间段过长，无法以该格式导出；请缩短时间段或选择其他格式。",
+    "The period is too long for this format; choose a shorter one or another format.",
+)
+SIGNAL_EXPORT_EMPTY = ErrorCode(
+    "signal_export_empty", 404, "所选时间段内没有信号记录。", "No signal was recorded in this period."
+)
+SIGNAL_EXPORT_UNFIT = ErrorCode(
+    "signal_export_unfit",
+    422,
+    "该格式无法表示此信号；请选择其他格式。",
+    "This format cannot hold this signal; choose another one.",
+)
 SIGNAL_VIEWER_SLOW = ErrorCode(
     "signal_viewer_slow", 429, "接收过慢，连接已断开。", "The viewer reads too slowly and was disconnected."
 )

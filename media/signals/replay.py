@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,7 +60,10 @@ class Era:
 
 @dataclass
 class StreamIndex:
-    """What a replay of the file finds out."""
+    """What a replay of the file finds out.
+
+    :param marked_ns: when each of ``marks`` was made, this server's clock.
+    """
 
     descriptor: StreamDescriptor
     end: int
@@ -67,6 +71,7 @@ class StreamIndex:
     offsets: dict[int, int] = field(default_factory=dict)
     samples: int = 0
     marks: list[str] = field(default_factory=list)
+    marked_ns: list[int] = field(default_factory=list)
     eras: list[Era] = field(default_factory=list)
     _clock: FollowedClock = field(default_factory=lambda: FollowedClock(DeviceClock()))
 
@@ -74,6 +79,7 @@ class StreamIndex:
         self.end = found.end
         if found.kind == records.KIND_MARK:
             self.marks.append(records.mark_code(found.body))
+            self.marked_ns.append(found.received_ns)
             return
         header = read_header(found.body)
         if not self.ledger.add(header.sequence):
@@ -122,6 +128,15 @@ class StreamIndex:
         early = start is not None and self.to_ours(header, header.end_ns) <= start * 1e9
         late = end is not None and self.to_ours(header, header.device_time_ns) >= end * 1e9
         return not early and not late
+
+
+def frames_of(path: Path, index: StreamIndex, start: float | None, end: float | None) -> Iterator[bytes]:
+    """The bytes of the frames in ``index`` that overlap [start, end), by sequence number."""
+    with path.open("rb") as file:
+        for sequence in sorted(index.offsets):
+            found = records.read_record(file, index.offsets[sequence])
+            if found is not None and index.overlaps(read_header(found.body), start, end):
+                yield found.body
 
 
 def scan(path: Path) -> StreamIndex:

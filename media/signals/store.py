@@ -20,9 +20,9 @@ from media.signals import records
 from media.signals.commit import AppendFile, CommitThread, Sync, Write, store_fault
 from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_LEAD_SET_CHANGED
-from media.signals.frames import Frame, decode, encode, read_header
+from media.signals.frames import Frame, decode, encode
 from media.signals.ledger import StreamLedger
-from media.signals.replay import StoredStream, StreamIndex, replay, scan
+from media.signals.replay import StoredStream, StreamIndex, frames_of, replay, scan
 
 logger = logging.getLogger(__name__)
 
@@ -164,25 +164,22 @@ class SignalStore:
 
         :raises LocalProtocolError: ``not_found``, ``store_damaged``.
         """
-        index = self._index(owner, stream_id)
-        for data in self._frames(self._path(owner, stream_id), index, start, end):
+        path, index = self.opened(owner, stream_id)
+        for data in frames_of(path, index, start, end):
             yield decode(data, index.descriptor)
 
     def read_encoded(
         self, owner: str, stream_id: str, start: float | None = None, end: float | None = None
     ) -> Iterator[bytes]:
         """As `read`, but the frames' bytes as the device sent them."""
-        index = self._index(owner, stream_id)
-        yield from self._frames(self._path(owner, stream_id), index, start, end)
+        yield from frames_of(*self.opened(owner, stream_id), start, end)
 
-    def _frames(
-        self, path: Path, index: StreamIndex, start: float | None, end: float | None
-    ) -> Iterator[bytes]:
-        with path.open("rb") as file:
-            for sequence in sorted(index.offsets):
-                found = records.read_record(file, index.offsets[sequence])
-                if found is not None and index.overlaps(read_header(found.body), start, end):
-                    yield found.body
+    def opened(self, owner: str, stream_id: str) -> tuple[Path, StreamIndex]:
+        """A stream's file and what it holds now; what is appended later is not in the index. Blocks.
+
+        :raises LocalProtocolError: ``not_found``, ``store_damaged``.
+        """
+        return self._path(owner, stream_id), self._index(owner, stream_id)
 
     def streams(self, owner: str) -> list[StoredStream]:
         """What is stored of each stream of ``owner``, by time of the first sample. Blocks on the disk."""

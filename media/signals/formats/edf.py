@@ -335,9 +335,7 @@ def _lead(signal: EdfSignal, shift: int, index: int) -> Lead:
         except ValueError:
             stated = 0.0
         # Only where it agrees with the range that everybody else reads.
-        if abs(stated - scale) <= 1e-3 * abs(scale) and abs(int(exact["zero"]) - zero) <= 1 + 1e-3 * abs(
-            zero
-        ):
+        if abs(stated - scale) <= 1e-3 * abs(scale) and abs(int(exact["zero"]) - zero) <= 64:
             scale, zero = stated, int(exact["zero"])
     if abs(zero - shift) > MAX_BASELINE:
         raise RemoteProtocolError(SIGNAL_FILE_RANGE, f"baseline of {signal.label}")

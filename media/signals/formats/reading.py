@@ -7,8 +7,10 @@ from pathlib import Path
 from media.errors import RemoteProtocolError
 from media.limits import SIGNAL_FILE_MAX_BYTES
 from media.signals.errors import SIGNAL_FILE_TOO_LARGE, SIGNAL_FILE_UNKNOWN, SIGNAL_UNSUPPORTED
+from media.signals.formats.csv_table import CSV_MAGIC, read_csv
 from media.signals.formats.dicom import read_dicom
 from media.signals.formats.edf import BDF_MAGIC, EDF_MAGIC, read_edf
+from media.signals.formats.fhir import read_fhir
 from media.signals.formats.waveform import Waveform
 from media.signals.formats.wfdb import read_wfdb, read_wfdb_zip, record_name
 
@@ -18,8 +20,8 @@ _AECG_ROOT = b"AnnotatedECG"
 
 
 def read_file(path: Path) -> tuple[Waveform, ...]:
-    """Read a DICOM waveform, EDF(+), BDF(+), or a WFDB record given by its header, by any of its
-    other files with the header beside it, or as a ZIP file. Blocks on the disk.
+    """Read a DICOM waveform, EDF(+), BDF(+), FHIR Observation, our own CSV, or a WFDB record given by its
+    header, by any of its other files with the header beside it, or as a ZIP file. Blocks on the disk.
 
     :return: one waveform a sampling rate, the ECG first; never empty.
 
@@ -37,6 +39,10 @@ def read_file(path: Path) -> tuple[Waveform, ...]:
         return read_edf(path.read_bytes())
     if head.startswith(_ZIP_MAGIC):
         return read_wfdb_zip(path)
+    if head.startswith(CSV_MAGIC):
+        return (read_csv(path.read_bytes()),)
+    if head.lstrip().startswith(b"{") and b'"Observation"' in head:
+        return (read_fhir(path.read_bytes()),)
     if _AECG_ROOT in head:
         # The one reader in Python (aecg) needs 3.12; nothing else is kept under a licence we can take.
         raise RemoteProtocolError(SIGNAL_UNSUPPORTED, "HL7 aECG is not read")

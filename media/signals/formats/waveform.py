@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from media.signals.descriptor import Lead, StreamDescriptor
 from media.signals.frames import Samples
 
 COMMENT = '"'
-_SEPARATOR = " | "
+_WITH_SYMBOL = re.compile(r"(.) \|(?: (.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,14 @@ class Note:
     @classmethod
     def of_text(cls, position: int, text: str) -> Note:
         """Where annotations are text alone: ``N | text`` has a symbol, the rest are comments."""
-        symbol, separator, rest = text.partition(_SEPARATOR)
-        return cls(position, symbol, rest) if separator and len(symbol) == 1 else cls(position, COMMENT, text)
+        match = _WITH_SYMBOL.fullmatch(text)
+        return cls(position, match[1], match[2] or "") if match else cls(position, COMMENT, text)
 
     def as_text(self) -> str:
         """What `of_text` reads."""
-        plain = self.symbol == COMMENT and self.text[1 : 1 + len(_SEPARATOR)] != _SEPARATOR
-        return self.text if plain else f"{self.symbol}{_SEPARATOR}{self.text}"
+        if self.symbol == COMMENT and self.text and not _WITH_SYMBOL.fullmatch(self.text):
+            return self.text
+        return f"{self.symbol} | {self.text}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from media.signals.errors import (
 )
 from media.signals.formats.grid import gaps_of, outside
 from media.signals.formats.leads import check_shape, distinct, groups_by_rate, kind_of, make_lead
+from media.signals.formats.source import EPOCH
 from media.signals.formats.waveform import Note, Waveform
 from media.signals.frames import Samples
 
@@ -160,7 +161,7 @@ def _waveform(wfdb: Any, name: str, head: Any, channels: list[int], notes: tuple
         ]
     )
     notes = tuple(Note(note.position * frame, note.symbol, note.text) for note in notes)
-    kept = np.flatnonzero(_measured(samples, notes))
+    kept = np.flatnonzero(_measured(samples, notes, ours=_started(head) is not None))
     return Waveform(
         rate,
         leads,
@@ -190,7 +191,7 @@ def _notes(wfdb: Any, header: Path) -> tuple[Note, ...]:
         if path.stat().st_size > 2 * SIGNAL_FILE_MAX_NOTES:
             raise RemoteProtocolError(SIGNAL_FILE_TOO_LARGE, "WFDB annotations")
         found = wfdb.rdann(str(header.with_suffix("")), annotator)
-        texts = (str(text).rstrip("\x00") for text in found.aux_note)
+        texts = (utf8(str(text).rstrip("\x00")) for text in found.aux_note)
         return tuple(
             Note(int(sample), str(symbol), text)
             for sample, symbol, text in zip(found.sample, found.symbol, texts, strict=True)
@@ -198,26 +199,35 @@ def _notes(wfdb: Any, header: Path) -> tuple[Note, ...]:
     return ()
 
 
-def _measured(samples: Samples, notes: tuple[Note, ...]) -> Any:
+def utf8(text: str) -> str:
+    """The package reads each byte of a text as one sign; files of our time hold UTF-8."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def _measured(samples: Samples, notes: tuple[Note, ...], ours: bool) -> Any:
     """Which samples are no filling: our own files say it; elsewhere all leads invalid is a gap."""
     holes = [(note.position, match) for note in notes if (match := _GAP.fullmatch(note.text))]
-    if holes:
+    if holes or ours:
         intervals = ((position, position + int(match[1])) for position, match in holes)
         return outside(np.arange(len(samples)), intervals)
     return np.any(samples != FILLING, axis=1)
 
 
 def _start_ns(head: Any) -> int | None:
-    for comment in head.comments:
-        if comment.startswith(START):
-            start = datetime.fromisoformat(comment[len(START) :]).astimezone(UTC)
-            break
-    else:
-        if head.base_datetime is None:
-            return None
+    start = _started(head)
+    if start is None and head.base_datetime is not None:
         start = head.base_datetime.replace(tzinfo=UTC)
-    since = start - datetime(1970, 1, 1, tzinfo=UTC)
-    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
+    return None if start is None else (start - EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _started(head: Any) -> datetime | None:
+    """The comment that our own files have."""
+    texts = (text[len(START) :] for text in head.comments if text.startswith(START))
+    text = next(texts, None)
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _lines(text: str) -> list[str]:
