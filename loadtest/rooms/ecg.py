@@ -32,16 +32,16 @@ _BLOCKS = 10
 class SignalCounts:
     """Of all devices and viewers of a run."""
 
-    sent: int = 0
-    received: int = 0
-    lost: int = 0
-    """Frames that a viewer's sequence numbers left out."""
-    late: int = 0
-    """Frames that the device sent more than a frame's time late."""
     closed: list[str] = field(default_factory=list)
     """Why sockets ended before their time."""
     delays_s: list[float] = field(default_factory=list)
     """From a frame's device time to a viewer."""
+    sent: int = 0
+    late: int = 0
+    """Of them more than a frame's time."""
+    received: int = 0
+    lost: int = 0
+    """Left out by the numbers that a viewer saw."""
 
     def note_lost(self, reason: str) -> None:
         self.closed.append(reason)

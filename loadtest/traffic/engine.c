@@ -72,6 +72,7 @@ struct lt_engine *lt_open(uint32_t base_ip, uint16_t port, const struct lt_funct
     e->stream_table = malloc(STREAM_SLOTS * sizeof *e->stream_table);
     e->check_every = 1;
     pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->turned, NULL);
     if (e->fd < 0 || e->event_fd < 0 || !e->transports || !e->tracks || !e->streams || !e->ring || !e->stream_table ||
         most_streams * 2 > STREAM_SLOTS / 2) {
         lt_close(e);
@@ -103,6 +104,7 @@ void lt_close(struct lt_engine *e)
     free(e->streams);
     free(e->ring);
     free(e->stream_table);
+    pthread_cond_destroy(&e->turned);
     pthread_mutex_destroy(&e->lock);
     free(e);
 }
@@ -123,6 +125,8 @@ void lt_run(struct lt_engine *e)
         uint64_t frames_due = lt_send_due(e, now);
         if (now >= reports_due)
             reports_due = lt_send_reports(e, now);
+        e->turns++;
+        pthread_cond_broadcast(&e->turned);
         pthread_mutex_unlock(&e->lock);
         if (more)
             continue;
@@ -136,6 +140,15 @@ void lt_run(struct lt_engine *e)
         struct pollfd p = {e->fd, POLLIN, 0};
         ppoll(&p, 1, &t, NULL);
     }
+}
+
+void lt_turn(struct lt_engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    uint64_t next = e->turns + 1;
+    while (e->turns < next && !atomic_load(&e->stopping))
+        pthread_cond_wait(&e->turned, &e->lock);
+    pthread_mutex_unlock(&e->lock);
 }
 
 int32_t lt_transport_add(struct lt_engine *e, uint32_t remote_ip, uint16_t remote_port)

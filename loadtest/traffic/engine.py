@@ -188,6 +188,7 @@ def load() -> ctypes.CDLL:
         "lt_take": (number, (engine, ctypes.c_char_p, number, POINTER(number))),
         "lt_closed_loop": (None, (engine, number)),
         "lt_check_every": (None, (engine, number)),
+        "lt_turn": (None, (engine,)),
         "lt_reset": (None, (engine,)),
         "lt_read": (None, (engine, POINTER(_Totals), POINTER(c_uint32))),
         "lt_bucket_us": (c_double, (number,)),
@@ -343,6 +344,10 @@ class TrafficEngine:
     def check_every(self, n: int) -> None:
         """Open and compare every n-th packet of a stream."""
         self._c.lt_check_every(self._engine, n)
+
+    def turn(self) -> None:
+        """Wait until the engine's thread has taken its next turn, which is 10 ms at most."""
+        self._c.lt_turn(self._engine)
 
     def reset(self) -> None:
         """All counters to zero."""

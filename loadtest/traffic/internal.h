@@ -94,6 +94,8 @@ struct lt_engine {
     uint16_t port;
     struct lt_functions srtp;
     pthread_mutex_t lock;
+    pthread_cond_t turned; /* the thread has taken a turn */
+    uint64_t turns;
     atomic_bool stopping;
     struct transport *transports;
     struct track *tracks;

@@ -66,6 +66,8 @@ int32_t lt_event_fd(const struct lt_engine *);
 /* The engine's thread; returns after `lt_stop`. */
 void lt_run(struct lt_engine *);
 void lt_stop(struct lt_engine *);
+/* Waits until the thread has taken its next turn, 10 ms at most. */
+void lt_turn(struct lt_engine *);
 
 /* A transport towards an address (host byte order); its number, -1 when full. */
 int32_t lt_transport_add(struct lt_engine *, uint32_t remote_ip, uint16_t remote_port);

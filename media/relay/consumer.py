@@ -14,7 +14,7 @@ from media.relay.feedback import Rate
 from media.relay.layers import ALL_TEMPORAL, KEY_FRAMES, choose_layer
 from media.relay.pacer import CAMERA, SCREEN, ULTRASOUND
 from media.relay.producer import STILL_SOURCES, Producer
-from media.relay.subscription import Outlet, SubscriptionValues
+from media.relay.subscription import Outlet, SubscriptionEvents, SubscriptionValues
 from media.rtp import rtcp
 from media.rtp.clocks import ntp_add, ntp_from_unix, ntp_middle, short_seconds
 
@@ -86,7 +86,7 @@ class Consumer:
             voice=producer.kind == "audio" and any(f.type == "nack" for f in parameters.media_codec.feedback),
         )
         self.subscription = owner.outlet.subscribe(
-            producer.layers, values, self._tell_layers, self.request_key_frame
+            producer.layers, values, SubscriptionEvents(self._tell_layers, self.request_key_frame)
         )
         self._owner = owner
         self._preferred = len(producer.layers) - 1

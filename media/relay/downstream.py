@@ -20,7 +20,7 @@ from media.relay.hearing import Heard
 from media.relay.layer import Layer
 from media.relay.path import Path
 from media.relay.probe import Prober
-from media.relay.subscription import Subscription, SubscriptionValues
+from media.relay.subscription import Subscription, SubscriptionEvents, SubscriptionValues
 
 
 class Downstream:
@@ -61,14 +61,10 @@ class Downstream:
         return self.estimator.allocatable_bps(now) if self.estimator.settled(now) else None
 
     def subscribe(
-        self,
-        layers: Sequence[Layer],
-        values: SubscriptionValues,
-        switched: Callable[[], None],
-        starved: Callable[[], None],
+        self, layers: Sequence[Layer], values: SubscriptionValues, events: SubscriptionEvents
     ) -> Subscription:
         """See `media.relay.subscription.Outlet`."""
-        return self.path.subscribe(layers, values, switched, starved)
+        return self.path.subscribe(layers, values, events)
 
     def tick(self, now: float) -> float:
         """Send what may leave, and padding while a probe runs; returns when to call again."""

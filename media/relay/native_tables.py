@@ -22,7 +22,7 @@ from media.relay.layer import Layer
 from media.relay.native_layer import ClosedTable, NativeLayer
 from media.relay.native_subscription import NativeSubscription
 from media.relay.native_upstream import NativeUpstream
-from media.relay.subscription import Outlet, Subscription, SubscriptionValues
+from media.relay.subscription import Outlet, Subscription, SubscriptionEvents, SubscriptionValues
 from media.relay.tap import PacketSink
 from media.relay.wire import Wire
 from media.rtp import rtcp
@@ -161,17 +161,13 @@ class NativeOutlet:
         self._closed = closed
 
     def subscribe(
-        self,
-        layers: Sequence[Layer],
-        values: SubscriptionValues,
-        switched: Callable[[], None],
-        starved: Callable[[], None],
+        self, layers: Sequence[Layer], values: SubscriptionValues, events: SubscriptionEvents
     ) -> Subscription:
         tables = self._tables
         first = layers[0]
         assert isinstance(first, NativeLayer)  # one plane makes all of a router's tables
         assert first.open is not None
-        told = _SubscriptionTold(switched, starved)
+        told = _SubscriptionTold(events)
         key = tables.register(told)
         table = tables.compiled.RuleSubscription(
             producer=first.open,
@@ -203,15 +199,14 @@ class NativeOutlet:
 
 
 class _SubscriptionTold:
-    def __init__(self, switched: Callable[[], None], starved: Callable[[], None]) -> None:
-        self._switched = switched
-        self._starved = starved
+    def __init__(self, events: SubscriptionEvents) -> None:
+        self._events = events
 
     def told(self, kinds: int, now: float) -> None:
         if kinds & SWITCHED:
-            self._switched()
+            self._events.switched()
         if kinds & STARVED:
-            self._starved()
+            self._events.starved()
 
 
 STUCK, FEEDBACK_DUE, HELD, GAP, KEY_WANTED, KEY_CAME, SWITCHED, STARVED, LEVELS, HEARD = (

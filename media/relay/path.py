@@ -14,7 +14,13 @@ from media.relay import again, plane, rewrite
 from media.relay.hearing import Hearing, PlainHearing, SentLog
 from media.relay.layer import Layer
 from media.relay.pacer import Pacer, Waiting
-from media.relay.subscription import Outlet, PlainSubscription, Subscription, SubscriptionValues
+from media.relay.subscription import (
+    Outlet,
+    PlainSubscription,
+    Subscription,
+    SubscriptionEvents,
+    SubscriptionValues,
+)
 
 
 class Path(Outlet, Protocol):
@@ -81,13 +87,9 @@ class PlainPath:
         return self.gate.opens_at if self.gate.count else inf
 
     def subscribe(
-        self,
-        layers: Sequence[Layer],
-        values: SubscriptionValues,
-        switched: Callable[[], None],
-        starved: Callable[[], None],
+        self, layers: Sequence[Layer], values: SubscriptionValues, events: SubscriptionEvents
     ) -> Subscription:
-        return PlainSubscription(self, values, switched, starved)
+        return PlainSubscription(self, values, events)
 
     def set_target(self, bps: float) -> None:
         self.gate.set_target(bps)

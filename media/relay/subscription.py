@@ -40,12 +40,20 @@ class SubscriptionValues:
     voice: bool = False
 
 
-class Subscription(ABC):
-    """One consumer's numbers and layers. What packets touch is a plane's.
+@dataclass(frozen=True, slots=True)
+class SubscriptionEvents:
+    """What a subscription tells whoever made it.
 
-    ``switched`` and ``starved``, given when it is made, are called when another layer is forwarded from now
-    on, and when frames were left out, so that a key frame is needed.
+    :param switched: another layer is forwarded from now on.
+    :param starved: frames were left out, so that a key frame is needed.
     """
+
+    switched: Callable[[], None]
+    starved: Callable[[], None]
+
+
+class Subscription(ABC):
+    """One consumer's numbers and layers. What packets touch is a plane's."""
 
     __slots__ = ("clock_rate",)
 
@@ -154,11 +162,7 @@ class Outlet(Protocol):
     """What a consumer needs of where its packets go."""
 
     def subscribe(
-        self,
-        layers: Sequence[Layer],
-        values: SubscriptionValues,
-        switched: Callable[[], None],
-        starved: Callable[[], None],
+        self, layers: Sequence[Layer], values: SubscriptionValues, events: SubscriptionEvents
     ) -> Subscription:
         """Make a subscription to one of a producer's layers; it begins with `Subscription.aim`."""
 
@@ -196,13 +200,7 @@ class PlainSubscription(Subscription):
     retransmitted: int
     refused: int
 
-    def __init__(
-        self,
-        outlet: PlainOutlet,
-        values: SubscriptionValues,
-        switched: Callable[[], None],
-        starved: Callable[[], None],
-    ) -> None:
+    def __init__(self, outlet: PlainOutlet, values: SubscriptionValues, events: SubscriptionEvents) -> None:
         super().__init__(values.clock_rate)
         self.egress = Egress(
             values.ssrc,
@@ -215,8 +213,8 @@ class PlainSubscription(Subscription):
         self.send = outlet.send
         self.hold = outlet.hold
         self.repeat = outlet.repeat
-        self.switched = switched
-        self.starved = starved
+        self.switched = events.switched
+        self.starved = events.starved
         self.numbered = values.numbered
         self.waits = values.waits
         self.priority = values.priority

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from media.relay.layer import Layer
 from media.relay.pacer import Pacer, Waiting
-from media.relay.subscription import Outlet, PlainSubscription, Subscription, SubscriptionValues
+from media.relay.subscription import (
+    Outlet,
+    PlainSubscription,
+    Subscription,
+    SubscriptionEvents,
+    SubscriptionValues,
+)
 
 if TYPE_CHECKING:
     from media.relay.consumer import Consumer
@@ -33,13 +39,9 @@ class PlainTapOutlet:
         self._number = 1
 
     def subscribe(
-        self,
-        layers: Sequence[Layer],
-        values: SubscriptionValues,
-        switched: Callable[[], None],
-        starved: Callable[[], None],
+        self, layers: Sequence[Layer], values: SubscriptionValues, events: SubscriptionEvents
     ) -> Subscription:
-        return PlainSubscription(self, values, switched, starved)
+        return PlainSubscription(self, values, events)
 
     def send(self, packet: bytearray, number_at: int, now: float) -> bool:
         if number_at >= 0:  # its own, not what another consumer of the shared packet left there

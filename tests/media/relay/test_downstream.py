@@ -13,18 +13,9 @@ from media.relay import Consumer
 from media.relay.testing import FakeWire
 from media.rtp import rtcp
 from media.rtp.packet import RtpPacket, find_extension, parse_header
+from tests.media.relay import helpers
 from tests.media.relay.bottleneck import Line, Receiver, random_loss
-from tests.media.relay.helpers import (
-    H264,
-    OPUS,
-    VP8_SIMULCAST,
-    House,
-    Layer,
-    plis,
-    received,
-    simulcast,
-    vp8_single,
-)
+from tests.media.relay.helpers import House, Layer, plis, received, simulcast, vp8_single
 from tests.media.relay.test_upstream import numbered
 
 TICK_S = 0.005
@@ -54,7 +45,7 @@ class Village:
 
     def camera(self, bps: tuple[int, ...] = (150_000, 500_000, 1_700_000), fps: int = 25) -> Consumer:
         """Simulcast as a browser sends it; key frames when asked."""
-        consumer = self.publish(VP8_SIMULCAST, "camera")
+        consumer = self.publish(helpers.VP8_SIMULCAST, "camera")
         layers = simulcast(self.house, self.up)
         for layer, rate in zip(layers, bps, strict=True):
             self._play(layer, rate, fps)
@@ -89,9 +80,9 @@ class Village:
         self.frames.append(frame)
 
     def voice(self) -> Consumer:
-        consumer = self.publish(OPUS, "microphone", "audio")
-        ssrc = OPUS["encodings"][0]["ssrc"]
-        payload_type = OPUS["codecs"][0]["payloadType"]
+        consumer = self.publish(helpers.OPUS, "microphone", "audio")
+        ssrc = helpers.OPUS["encodings"][0]["ssrc"]
+        payload_type = helpers.OPUS["codecs"][0]["payloadType"]
         number = 0
 
         def frame(tick: int) -> None:
@@ -287,7 +278,7 @@ def test_padding_goes_on_while_all_video_is_paused() -> None:
     assert "full" in states
 
 
-@pytest.mark.parametrize("parameters", [vp8_single(), numbered(), H264])
+@pytest.mark.parametrize("parameters", [vp8_single(), numbered(), helpers.H264])
 def test_packets_without_a_place_for_a_number_get_one(parameters: dict[str, Any]) -> None:
     house = House()
     sender, up = house.peer()
@@ -299,7 +290,9 @@ def test_packets_without_a_place_for_a_number_get_one(parameters: dict[str, Any]
     capabilities["headerExtensions"] = []
     plain.consume(producer.id, capabilities, paused=False)
     ssrc = parameters["encodings"][0]["ssrc"]
-    payload = bytes.fromhex("1010d0009d012a8002e001") if parameters is not H264 else b"\x67\x42\xe0\x1f"
+    payload = (
+        bytes.fromhex("1010d0009d012a8002e001") if parameters is not helpers.H264 else b"\x67\x42\xe0\x1f"
+    )
     payload_type = parameters["codecs"][0]["payloadType"]
     numbers_id = next((e["id"] for e in parameters["headerExtensions"] if "holmer" in e["uri"]), None)
     extensions: list[tuple[tuple[int, bytes], ...]] = [(), ((3, b"\x01"),)]
