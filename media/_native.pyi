@@ -113,9 +113,11 @@ UP_RTCP: Final = 2
 UP_RTP: Final = 3
 UP_OUT: Final = 4
 UP_EARLY: Final = 5
+UP_CONTROL: Final = 6
 """What `Engine.take` tells of: a check (with its source), a handshake's datagram, an unprotected RTCP
 compound, an unprotected RTP packet of a peer without a rule, a finished packet that leaves through Python,
-what followed at once a check from an address that was not known yet."""
+what followed at once a check from an address that was not known yet, an RTCP packet that leaves through
+Python."""
 
 WAY_NONE: Final = 0
 WAY_UDP: Final = 1
@@ -252,12 +254,11 @@ class RulePeer:
         """Numbers of the probe that is under way; first -1: none is."""
 
     def forget_delays(self) -> None: ...
-    def set_feedback(self, extension_id: int, stamps: bool) -> None: ...
+    def set_feedback(self, extension_id: int, stamps: bool, local_ssrc: int) -> None: ...
     def feedback_due(self) -> float: ...
-    def feedback(self) -> tuple[int, int, list[int], list[int]]:
-        """(ssrc, first number not told, numbers, ticks) of what came; nothing is due from now on."""
+    def feedback(self, now: float) -> list[bytes]:
+        """RTCP packets that are due, where no engine sends them; nothing is due from now on."""
 
-    def feedback_told(self, following: int, forget_before: int) -> None: ...
     def stamps(self) -> list[tuple[int, int, int, float]]:
         """(abs-send-time, size, ssrc, when it came), taken out."""
 

@@ -146,6 +146,7 @@ KEYFRAME_RETRY_S = (0.4, 0.8, 1.6, 2.0)  # an unanswered request is repeated; th
 LAYER_SILENT_S = 0.7  # a camera's layer without a packet for this long is dead (browsers suspend silently)
 STILL_LAYER_SILENT_S = 5.0  # the same of a screen or ultrasound, which may stand still
 TRANSPORT_FEEDBACK_S = 0.1  # between two transport feedbacks: 10 a second take 8 kbit/s of the downlink
+TRANSPORT_FEEDBACK_TURN = 32  # publishers told in one turn of the media thread: 0.1 ms for which packets wait
 TRANSPORT_FEEDBACK_PACKETS = 64  # so many arrivals are told at once: a fast publisher is answered sooner
 ESTIMATE_START_BPS = 1_000_000  # before a receiver has told anything: one camera and all voices
 ESTIMATE_MIN_BPS = 60_000  # a voice and its overhead: below it there is no consult

@@ -87,6 +87,32 @@ static bool sink_commit(void *context, void *out, size_t size)
     return true;
 }
 
+static void sink_control(void *context, void *out, const uint8_t *packet, size_t size)
+{
+    struct engine *engine = context;
+    struct engine_peer *peer = out;
+    if (peer == NULL || size > DATAGRAM_MOST)
+        return;
+    if (peer->way == WAY_UP) {
+        struct up_record *record = up_reserve(&engine->up, UP_CONTROL, size, false);
+        if (record != NULL) {
+            memcpy(up_packet(record), packet, size);
+            commit_up(engine, peer, size);
+        }
+        return;
+    }
+    struct outbox *outbox = engine->in_batch ? &engine->outbox : &engine->side;
+    uint32_t length = (uint32_t)size;
+    if (peer->way != WAY_UDP || peer->protect == NULL)
+        return;
+    memcpy(outbox_room(outbox), packet, size);
+    if (!srtp_in_place(srtp_library.protect_rtcp, peer->protect, outbox_room(outbox), &length))
+        return;
+    outbox_add(outbox, &peer->to, length);
+    peer->counters.packets_sent++;
+    peer->counters.bytes_sent += length;
+}
+
 /* -- receiving -------------------------------------------------------------------------------------------- */
 
 static void tell_python(struct engine *engine, struct engine_peer *peer, enum up_kind kind, const uint8_t *bytes,
@@ -256,7 +282,7 @@ bool engine_init(struct engine *engine, int fd, struct rule *rule, uint32_t most
         return false;
     }
     engine->family = bound.ss_family;
-    rule_set_sink(rule, (struct rule_sink){engine, sink_reserve, sink_commit, sink_settle});
+    rule_set_sink(rule, (struct rule_sink){engine, sink_reserve, sink_commit, sink_settle, sink_control});
     return true;
 }
 

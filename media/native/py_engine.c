@@ -548,7 +548,7 @@ int add_engine_types(PyObject *module)
         const char *name;
         int value;
     } constants[] = {
-        {"UP_STUN", UP_STUN}, {"UP_DTLS", UP_DTLS}, {"UP_RTCP", UP_RTCP}, {"UP_RTP", UP_RTP}, {"UP_OUT", UP_OUT}, {"UP_EARLY", UP_EARLY},
+        {"UP_STUN", UP_STUN}, {"UP_DTLS", UP_DTLS}, {"UP_RTCP", UP_RTCP}, {"UP_RTP", UP_RTP}, {"UP_OUT", UP_OUT}, {"UP_EARLY", UP_EARLY}, {"UP_CONTROL", UP_CONTROL},
         {"WAY_NONE", WAY_NONE}, {"WAY_UDP", WAY_UDP}, {"WAY_UP", WAY_UP},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)

@@ -62,6 +62,7 @@ struct rule *rule_new(const struct rule_limits *limits) {
         return NULL;
     }
     rule->limits = *limits;
+    rule->feedback_due = INFINITY;
     rule_pool_init(&rule->pool, limits->pool_packets, (size_t)limits->packet_bytes);
     for (int order = 0; order < RULE_ORDERS; order++)
         empty_ring(&rule->orders[order]);
@@ -75,6 +76,7 @@ void rule_free(struct rule *rule) {
         free(slab);
     }
     rule_pool_free(&rule->pool);
+    free(rule->scratch);
     pthread_mutex_destroy(&rule->lock);
     free(rule);
 }
@@ -124,6 +126,7 @@ void rule_peer_free(struct rule_peer *peer) {
         rule_packet_release(&rule->pool, packet);
     }
     rule_forget_news(rule, &peer->news);
+    rule_forget_feedback(peer);
     rule_upstream_free(peer);
     free(peer->routes);
     free(peer->sent);

@@ -28,6 +28,7 @@ struct rule_subscription; /* one outgoing SSRC */
 
 /* Bytes by which a packet can grow: a place for a transport-wide number (8) and RTX's original number (2). */
 #define RULE_GROWTH 10
+#define RULE_FEEDBACK_ARRIVALS 512 /* told in one packet, at most */
 #define RULE_PADDING_PACKET (12 + 8 + 255)
 
 /* media/limits.py, section relay; the numbers stand there alone. */
@@ -65,7 +66,10 @@ struct rule_limits {
     int feedback_packets;     /* TRANSPORT_FEEDBACK_PACKETS: so many are told at once */
     double feedback_s;        /* TRANSPORT_FEEDBACK_S */
     int levels;               /* SPEAKER_LEVELS: of one microphone, not yet fetched */
+    int feedback_turn;        /* TRANSPORT_FEEDBACK_TURN: publishers told in one turn */
     int twcc_statuses;        /* TWCC_MAX_STATUSES */
+    int twcc_packet_arrivals; /* TWCC_PACKET_ARRIVALS, at most RULE_FEEDBACK_ARRIVALS */
+    double twcc_late_s;       /* TWCC_LATE_S */
     double silence_s;         /* ESTIMATE_SILENCE_S */
     int heard_feedbacks;      /* HEARD_FEEDBACKS: gathered before Python looks */
     int heard_packets;        /* HEARD_PACKETS: told of one by one, if Python is late */
@@ -83,11 +87,13 @@ struct rule_sink {
     /* NULL, or told at the end of each call of Python's, under the lock: it may have left news, or an earlier
      * `rule_due`. */
     void (*settle)(void *context);
+    /* NULL, or sends an RTCP packet by `out`, which is not kept: then the rule tells publishers by itself. */
+    void (*control)(void *context, void *out, const uint8_t *packet, size_t size);
 };
 
 enum rule_event_kind {
     RULE_STUCK = 1,          /* peer: a packet waits for Python (`rule_stuck`): unknown SSRC, or a layer that is dead */
-    RULE_FEEDBACK_DUE = 2,   /* peer: `rule_feedback_due` became earlier */
+    RULE_FEEDBACK_DUE = 2,   /* peer: what its publisher is told by Python is due earlier */
     RULE_HELD = 4,           /* peer: something waits for the pace: `rule_due` became earlier */
     RULE_GAP = 8,            /* layer: packets are to be asked for, or lost for good (`rule_missing_take`) */
     RULE_KEY_WANTED = 16,    /* layer: another stream stands behind it */

@@ -69,7 +69,7 @@ static const struct {
     REAL(freeze_s), INTEGER(estimate_sent), REAL(pace_factor), REAL(pace_long_factor), REAL(pace_burst_s),
     REAL(pace_long_s), REAL(pace_queue_s), INTEGER(pace_queue_bytes), INTEGER(pace_queue_packets), INTEGER(arrivals),
     INTEGER(feedback_packets), REAL(feedback_s), INTEGER(levels), INTEGER(consumers),
-    INTEGER(twcc_statuses), REAL(silence_s), INTEGER(heard_feedbacks), INTEGER(heard_packets),
+    INTEGER(feedback_turn), INTEGER(twcc_packet_arrivals), REAL(twcc_late_s), INTEGER(twcc_statuses), REAL(silence_s), INTEGER(heard_feedbacks), INTEGER(heard_packets),
 };
 
 static bool read_limit(PyObject *mapping, const char *name, double *value) {
@@ -99,6 +99,10 @@ static bool read_limits(PyObject *mapping, struct rule_limits *limits) {
             memcpy(field, &(int){(int)value}, sizeof(int));
     }
     int sent = limits->sent_packets, estimate = limits->estimate_sent, voice = limits->voice_sent;
+    if (limits->twcc_packet_arrivals > RULE_FEEDBACK_ARRIVALS) {
+        PyErr_SetString(PyExc_ValueError, "too many arrivals for one feedback");
+        return false;
+    }
     if (sent & (sent - 1) || estimate & (estimate - 1) || voice & (voice - 1) || limits->packet_bytes > 16000) {
         PyErr_SetString(PyExc_ValueError, "a ring's size is a power of two, a packet's below 16 kB");
         return false;

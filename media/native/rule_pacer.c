@@ -259,6 +259,8 @@ void rule_drain(struct rule *rule, struct rule_peer *peer, double now) {
 }
 
 void rule_run(struct rule *rule, double now) {
+    if (now >= rule->feedback_due)
+        rule_tell_publishers(rule, now);
     for (struct rule_peer *peer = rule->holding, *next; peer; peer = next) {
         next = peer->next_holding;
         rule_drain(rule, peer, now);
@@ -266,7 +268,7 @@ void rule_run(struct rule *rule, double now) {
 }
 
 double rule_due(const struct rule *rule) {
-    double due = INFINITY;
+    double due = rule->feedback_due;
     for (const struct rule_peer *peer = rule->holding; peer; peer = peer->next_holding)
         if (peer->pacer.opens_at < due)
             due = peer->pacer.opens_at;

@@ -131,8 +131,19 @@ static PyObject *peer_stuck(PyObject *object, PyObject *nothing) {
     const struct rule_packet *packet = rule_stuck(self->peer, &dead);
     if (!packet)
         return leave_none(self);
-    PyObject *key = dead ? PyLong_FromSsize_t((Py_ssize_t)(intptr_t)dead->news.handle) : Py_NewRef(Py_None);
-    return leave(self, Py_BuildValue("y#dN", packet->data, (Py_ssize_t)packet->size, packet->received_at, key));
+    size_t size = packet->size;
+    double at = packet->received_at;
+    Py_ssize_t key = dead ? (Py_ssize_t)(intptr_t)dead->news.handle : 0;
+    char *copy = malloc(size ? size : 1);
+    if (copy)
+        memcpy(copy, packet->data, size);
+    PyObject *result = leave(self, Py_None);
+    if (result && !copy)
+        result = PyErr_NoMemory();
+    else if (result)
+        result = Py_BuildValue("y#dN", copy, (Py_ssize_t)size, at, dead ? PyLong_FromSsize_t(key) : Py_NewRef(Py_None));
+    free(copy);
+    return result;
 }
 
 static PyObject *peer_resume(PyObject *object, PyObject *malformed) {
@@ -288,15 +299,18 @@ static PyObject *peer_forget_delays(PyObject *object, PyObject *nothing) {
 
 /* -- upstream --------------------------------------------------------------------------------------------- */
 
+/* set_feedback(extension id, stamps, local ssrc) */
 static PyObject *peer_set_feedback(PyObject *object, PyObject *arguments) {
     int id, stamps;
-    if (!PyArg_ParseTuple(arguments, "ip", &id, &stamps))
+    unsigned long ssrc;
+    if (!PyArg_ParseTuple(arguments, "ipk", &id, &stamps, &ssrc))
         return NULL;
     struct peer_object *self = open_peer(object);
     if (!self)
         return NULL;
     self->peer->feedback_id = id;
     self->peer->feedback_stamps = stamps;
+    self->peer->local_ssrc = (uint32_t)ssrc;
     return leave_none(self);
 }
 
@@ -306,35 +320,51 @@ static PyObject *peer_feedback_due(PyObject *object, PyObject *nothing) {
     return self ? leave(self, PyFloat_FromDouble(self->peer->feedback_due)) : NULL;
 }
 
-/* feedback() -> (ssrc, first untold, numbers, ticks); from now on nothing is due. */
-static PyObject *peer_feedback(PyObject *object, PyObject *nothing) {
-    (void)nothing;
-    struct peer_object *self = open_peer(object);
-    if (!self)
-        return NULL;
-    struct rule_peer *peer = self->peer;
-    struct rule_arrival *told = malloc((size_t)self->owner->rule->limits.arrivals * sizeof *told);
-    int count = told ? rule_arrivals_untold(peer, told) : 0;
-    PyObject *numbers = PyList_New(count), *ticks = PyList_New(count);
-    peer->feedback_due = INFINITY;
-    for (int index = 0; numbers && ticks && index < count; index++) {
-        PyList_SET_ITEM(numbers, index, PyLong_FromLongLong(told[index].number));
-        PyList_SET_ITEM(ticks, index, PyLong_FromLongLong(told[index].ticks));
+struct written { /* packets one behind the other, each behind its size */
+    uint8_t *bytes;
+    size_t used, room;
+    bool failed;
+};
+
+static void keep_written(void *context, void *out, const uint8_t *packet, size_t size) {
+    struct written *written = context;
+    (void)out;
+    size_t wanted = written->used + sizeof size + size;
+    if (wanted > written->room) {
+        uint8_t *larger = realloc(written->bytes, 2 * wanted);
+        written->failed |= !larger;
+        if (!larger)
+            return;
+        written->bytes = larger;
+        written->room = 2 * wanted;
     }
-    free(told);
-    return leave(self, Py_BuildValue("kLNN", (unsigned long)peer->feedback_ssrc, (long long)peer->arrivals.first,
-                                     numbers, ticks));
+    memcpy(written->bytes + written->used, &size, sizeof size);
+    memcpy(written->bytes + written->used + sizeof size, packet, size);
+    written->used = wanted;
 }
 
-static PyObject *peer_feedback_told(PyObject *object, PyObject *arguments) {
-    long long next, before;
-    if (!PyArg_ParseTuple(arguments, "LL", &next, &before))
-        return NULL;
-    struct peer_object *self = open_peer(object);
+/* feedback(now) -> the RTCP packets that are due; from now on nothing is. */
+static PyObject *peer_feedback(PyObject *object, PyObject *at) {
+    double now = PyFloat_AsDouble(at);
+    struct peer_object *self = now == -1.0 && PyErr_Occurred() ? NULL : open_peer(object);
     if (!self)
         return NULL;
-    rule_arrivals_told(self->peer, next, before);
-    return leave_none(self);
+    struct written written = {NULL, 0, 0, false};
+    rule_write_feedback(self->peer, now, keep_written, &written);
+    PyObject *list = leave(self, Py_None) ? PyList_New(0) : NULL;
+    for (size_t read = 0, size; list && read < written.used; read += sizeof size + size) {
+        memcpy(&size, written.bytes + read, sizeof size);
+        PyObject *packet = PyBytes_FromStringAndSize((char *)written.bytes + read + sizeof size, (Py_ssize_t)size);
+        if (!packet || PyList_Append(list, packet) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(packet);
+    }
+    free(written.bytes);
+    if (list && written.failed) {
+        Py_DECREF(list);
+        return PyErr_NoMemory();
+    }
+    return list;
 }
 
 /* stamps() -> [(send time, size, ssrc, at)]: taken out; from now on nothing is due. */
@@ -344,15 +374,23 @@ static PyObject *peer_stamps(PyObject *object, PyObject *nothing) {
     if (!self)
         return NULL;
     struct rule_peer *peer = self->peer;
-    PyObject *list = PyList_New(peer->stamp_count);
-    for (int index = 0; list && index < peer->stamp_count; index++) {
-        struct rule_stamp *one = &peer->stamps[index];
-        PyList_SET_ITEM(list, index, Py_BuildValue("kkkd", (unsigned long)one->send_time, (unsigned long)one->size,
-                                                   (unsigned long)one->ssrc, one->at));
-    }
+    struct rule_stamp *stamps = peer->stamps; /* ours from here */
+    int count = peer->stamp_count;
+    peer->stamps = NULL;
     peer->stamp_count = 0;
     peer->feedback_due = INFINITY;
-    return leave(self, list);
+    PyObject *list = leave(self, Py_None) ? PyList_New(count) : NULL;
+    for (int index = 0; list && index < count; index++) {
+        struct rule_stamp *one = &stamps[index];
+        PyObject *item = Py_BuildValue("kkkd", (unsigned long)one->send_time, (unsigned long)one->size,
+                                       (unsigned long)one->ssrc, one->at);
+        if (item)
+            PyList_SET_ITEM(list, index, item);
+        else
+            Py_CLEAR(list);
+    }
+    free(stamps);
+    return list;
 }
 
 static PyMethodDef peer_methods[] = {
@@ -373,8 +411,7 @@ static PyMethodDef peer_methods[] = {
     {"forget_delays", peer_forget_delays, METH_NOARGS, NULL},
     {"set_feedback", peer_set_feedback, METH_VARARGS, NULL},
     {"feedback_due", peer_feedback_due, METH_NOARGS, NULL},
-    {"feedback", peer_feedback, METH_NOARGS, NULL},
-    {"feedback_told", peer_feedback_told, METH_VARARGS, NULL},
+    {"feedback", peer_feedback, METH_O, NULL},
     {"stamps", peer_stamps, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -7,6 +7,7 @@
  *   rule_layer.c      layer                                       rule_rewrite.c    rewrite.rewrite, layers
  *   rule_plane.c      plane (in and across)                       rule_rtx.c        plane (again), rtx, history (budget)
  *   rule_pacer.c      pacer, downstream.Path                      rule_upstream.c   upstream, media/rtp/arrivals
+ *   rule_feedback.c   rtp.arrivals, rtp.twcc (writing)
  *   rule_hearing.c    hearing, rtp.twcc (reading)                 rule_gradient.c  gradient
  *   rule.c            the objects themselves, events */
 #ifndef RULE_TABLES_H
@@ -352,7 +353,10 @@ struct rule_peer {
     int feedback_id;      /* of the extension that is read in each packet, 0 = none */
     bool feedback_stamps; /* abs-send-time instead of numbers */
     double feedback_due;
-    uint32_t feedback_ssrc;
+    uint32_t feedback_ssrc, local_ssrc;
+    uint8_t feedback_count;
+    bool telling; /* it stands in the list of those that are told */
+    struct rule_peer *next_telling, *previous_telling;
     struct rule_arrivals arrivals;
     struct rule_stamp *stamps;
     int stamp_count;
@@ -365,7 +369,9 @@ struct rule {
     struct rule_pool pool;
     struct rule_news orders[RULE_ORDERS]; /* heads of rings */
     atomic_int telling;                   /* how many stand in them: may be read without the lock */
-    struct rule_peer *peers, *holding;
+    struct rule_peer *peers, *holding, *telling_peers;
+    double feedback_due; /* the earliest of those that are told */
+    void *scratch;       /* for one feedback */
     struct rule_waiting *free_waiting, *waiting_slabs;
     struct rule_stats stats;
 };
@@ -451,6 +457,11 @@ bool rule_note_arrival(struct rule_peer *peer, const uint8_t *data, size_t size,
                        double now);
 int rule_arrivals_untold(struct rule_peer *peer, struct rule_arrival *told);
 void rule_arrivals_told(struct rule_peer *peer, int64_t next, int64_t before);
+typedef void (*rule_control_function)(void *context, void *out, const uint8_t *packet, size_t size);
+void rule_write_feedback(struct rule_peer *peer, double now, rule_control_function send, void *context);
+void rule_plan_feedback(struct rule_peer *peer);
+void rule_forget_feedback(struct rule_peer *peer);
+void rule_tell_publishers(struct rule *rule, double now);
 void rule_upstream_free(struct rule_peer *peer);
 void rule_note_level(struct rule_producer *producer, const uint8_t *data, const struct rule_header *header,
                      double now, bool *malformed);

@@ -1,7 +1,7 @@
 /* What a publisher is told of its uplink, and how loud it is: media/relay/upstream, media/rtp/arrivals.
  *
  * Transport-wide numbers (draft-holmer-rmcat-transport-wide-cc-extensions-01): every packet's number and arrival
- * are noted here; Python fetches them ten times a second and writes the feedback. */
+ * are noted here; ten times a second rule_feedback.c tells of them. */
 #include "rule_tables.h"
 
 #include <stdlib.h>
@@ -139,7 +139,10 @@ bool rule_note_arrival(struct rule_peer *peer, const uint8_t *data, size_t size,
         peer->feedback_due = now;
     else
         return true;
-    rule_tell(peer->rule, RULE_OF_PEERS, &peer->news, RULE_FEEDBACK_DUE);
+    if (peer->rule->sink.control && !peer->feedback_stamps)
+        rule_plan_feedback(peer);
+    else
+        rule_tell(peer->rule, RULE_OF_PEERS, &peer->news, RULE_FEEDBACK_DUE);
     return true;
 }
 

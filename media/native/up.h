@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum up_kind { UP_STUN, UP_DTLS, UP_RTCP, UP_RTP, UP_OUT, UP_EARLY, UP_KINDS };
+enum up_kind { UP_STUN, UP_DTLS, UP_RTCP, UP_RTP, UP_OUT, UP_EARLY, UP_CONTROL, UP_KINDS };
 
 struct up_record {
     uint32_t size;       /* of the packet that follows, which is padded to a multiple of 8 */

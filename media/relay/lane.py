@@ -73,11 +73,14 @@ class Lane(Protocol):
 class Tables(Protocol):
     """A plane, as a router uses it."""
 
-    def lane(self, wire: Wire, wake: Callable[[float], None], heard: Callable[[], None]) -> Lane:
+    def lane(
+        self, wire: Wire, wake: Callable[[float], None], heard: Callable[[], None], local_ssrc: int
+    ) -> Lane:
         """One transport's.
 
         :param wake: is told when something of it is due earlier than thought.
         :param heard: is called when the plane took feedback that is to be looked at (`Path.hearing`).
+        :param local_ssrc: whose words the publisher is told.
         """
 
     def tap(self, sink: PacketSink) -> Outlet:
@@ -87,8 +90,13 @@ class Tables(Protocol):
 class PlainLane:
     """The plain plane's."""
 
-    def __init__(self, send_rtp: Callable[[bytes | bytearray], bool], wake: Callable[[float], None]) -> None:
-        self.upstream = PlainUpstream()
+    def __init__(
+        self,
+        send_rtp: Callable[[bytes | bytearray], bool],
+        wake: Callable[[float], None],
+        local_ssrc: int,
+    ) -> None:
+        self.upstream = PlainUpstream(local_ssrc)
         self.path = PlainPath(send_rtp, wake)
         self.malformed = 0
         self.unrouted = 0
@@ -147,8 +155,10 @@ class PlainLane:
 class PlainTables:
     """The plain plane: correct everywhere, and the reference of every other."""
 
-    def lane(self, wire: Wire, wake: Callable[[float], None], heard: Callable[[], None]) -> Lane:
-        return PlainLane(wire.send_rtp, wake)
+    def lane(
+        self, wire: Wire, wake: Callable[[float], None], heard: Callable[[], None], local_ssrc: int
+    ) -> Lane:
+        return PlainLane(wire.send_rtp, wake, local_ssrc)
 
     def tap(self, sink: PacketSink) -> Outlet:
         return PlainTapOutlet(sink)

@@ -92,8 +92,10 @@ class NativeTables:
         self._busy = False
         self._woken: list[tuple[NativeLayer, float, float]] = []
 
-    def lane(self, wire: Wire, wake: Callable[[float], None], heard: Callable[[], None]) -> Lane:
-        return NativeLane(self, wire, wake, heard)
+    def lane(
+        self, wire: Wire, wake: Callable[[float], None], heard: Callable[[], None], local_ssrc: int
+    ) -> Lane:
+        return NativeLane(self, wire, wake, heard, local_ssrc)
 
     def tap(self, sink: PacketSink) -> Outlet:
         peer = self.compiled.RulePeer(self.rule, 0)
@@ -391,6 +393,7 @@ class NativeLane:
         wire: Wire,
         wake: Callable[[float], None],
         heard: Callable[[], None],
+        local_ssrc: int,
     ) -> None:
         self._tables = tables
         self._wake = wake
@@ -399,7 +402,7 @@ class NativeLane:
         self.peer: RulePeer = tables.compiled.RulePeer(tables.rule, self._key)
         tables.carrier.attach(wire, self.peer)
         self.path = NativePath(tables, self.peer)
-        self.upstream = NativeUpstream(self.peer)
+        self.upstream = NativeUpstream(self.peer, local_ssrc, tables.carrier.drains)
         self._demux = Demultiplexer()
         self._tracks: dict[str, _Track] = {}
         self._is_closed = False

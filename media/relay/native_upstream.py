@@ -6,54 +6,53 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
-from media.limits import TWCC_LATE_S
 from media.ortc import RtpParameters
 from media.relay.remb import ReceiveEstimate
 from media.relay.upstream import agreed
-from media.rtp.arrivals import FeedbackWriter
-from media.rtp.rtcp import Remb
-from media.rtp.twcc import TICK_S, TransportFeedback
+from media.rtp import rtcp
 
 if TYPE_CHECKING:
     from media._native import RulePeer
 
 
 class NativeUpstream:
-    """See `media.relay.upstream.Upstream`."""
+    """See `media.relay.upstream.Upstream`.
 
-    __slots__ = ("_agreed", "_closed", "_peer", "_remb", "_writer")
+    :param drains: the engine sends transport-wide feedback by itself.
+    """
 
-    def __init__(self, peer: RulePeer) -> None:
-        self._peer = peer
-        self._writer = FeedbackWriter()
+    __slots__ = ("_agreed", "_drains", "_local_ssrc", "_peer", "_remb")
+
+    def __init__(self, peer: RulePeer, local_ssrc: int, drains: bool) -> None:
+        self._peer: RulePeer | None = peer
+        self._local_ssrc = local_ssrc
+        self._drains = drains
         self._remb: ReceiveEstimate | None = None
         self._agreed = (0, False)
-        self._closed = False
 
     @property
     def due(self) -> float:
-        return inf if self._closed else self._peer.feedback_due()
+        if self._peer is None or (self._drains and self._remb is None):
+            return inf
+        return self._peer.feedback_due()
 
     def learn(self, parameters: RtpParameters) -> None:
+        if self._peer is None:
+            return
         before = self._agreed
         self._agreed = extension_id, stamps = agreed(parameters, before)
         if stamps != before[1]:
             self._remb = ReceiveEstimate() if stamps else None
-        self._peer.set_feedback(extension_id, stamps)
+        self._peer.set_feedback(extension_id, stamps, self._local_ssrc)
 
-    def take(self, local_ssrc: int, now: float) -> Sequence[TransportFeedback | Remb]:
-        if now < self.due:
+    def take(self, now: float) -> Sequence[bytes]:
+        if self._peer is None or now < self.due:
             return ()
-        if self._remb is not None:
-            for send_time, size, ssrc, at in self._peer.stamps():
-                self._remb.add(send_time, size, ssrc, at)
-            return self._remb.take(local_ssrc, now)
-        media_ssrc, first, numbers, ticks = self._peer.feedback()
-        if not numbers:
-            return ()
-        told, following = self._writer.write(local_ssrc, media_ssrc, first, numbers, ticks)
-        self._peer.feedback_told(following, int((now - TWCC_LATE_S) / TICK_S))
-        return told
+        if self._remb is None:
+            return self._peer.feedback(now)
+        for send_time, size, ssrc, at in self._peer.stamps():
+            self._remb.add(send_time, size, ssrc, at)
+        return [rtcp.pack(packet) for packet in self._remb.take(self._local_ssrc, now)]
 
     def close(self) -> None:
-        self._closed = True
+        self._peer = None

@@ -53,7 +53,7 @@ class WebRtcTransport:
         self._wire = socket.create_transport(self)
         self.id = self._wire.id
         self._data = DataStreams(router, self._wire)
-        self.lane = router.tables.lane(self._wire, router.wake, self._receiver_told)
+        self.lane = router.tables.lane(self._wire, router.wake, self._receiver_told, self.local_ssrc)
         self.outlet = Downstream(self.lane.path, router.wake, self._probe_sources, self._cut_over)
 
     # -- setting up ----------------------------------------------------------------------------------------
@@ -320,8 +320,8 @@ class WebRtcTransport:
 
     def tick(self, now: float) -> float:
         """Send what is due; returns when to call again."""
-        for feedback in self.lane.upstream.take(self.local_ssrc, now):
-            self.send_feedback(feedback)
+        for packet in self.lane.upstream.take(now):
+            self._wire.send_rtcp(packet)
         due = self.outlet.due
         if now >= due:
             due = self.outlet.tick(now)

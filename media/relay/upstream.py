@@ -15,6 +15,7 @@ from media.limits import TRANSPORT_FEEDBACK_PACKETS, TRANSPORT_FEEDBACK_S
 from media.ortc import RtpParameters
 from media.ortc.capabilities import ABS_SEND_TIME, TRANSPORT_CC
 from media.relay.remb import ReceiveEstimate
+from media.rtp import rtcp
 from media.rtp.arrivals import Arrivals
 from media.rtp.packet import RtpHeader, find_extension
 from media.rtp.rtcp import Remb
@@ -34,8 +35,8 @@ class Upstream(Protocol):
     def learn(self, parameters: RtpParameters) -> None:
         """A producer was made; all tracks of a transport number their packets under one id (RFC 8843 9.2)."""
 
-    def take(self, local_ssrc: int, now: float) -> Sequence[TransportFeedback | Remb]:
-        """The feedback that is due."""
+    def take(self, now: float) -> Sequence[bytes]:
+        """The RTCP packets that are due; none where the plane sends them by itself."""
 
 
 def agreed(parameters: RtpParameters, before: tuple[int, bool]) -> tuple[int, bool]:
@@ -55,9 +56,10 @@ def agreed(parameters: RtpParameters, before: tuple[int, bool]) -> tuple[int, bo
 class PlainUpstream:
     """The plain plane's: `received` for every packet, `take` when `due`."""
 
-    __slots__ = ("_arrivals", "_last_ssrc", "_remb", "due", "extension_id")
+    __slots__ = ("_arrivals", "_last_ssrc", "_local_ssrc", "_remb", "due", "extension_id")
 
-    def __init__(self) -> None:
+    def __init__(self, local_ssrc: int) -> None:
+        self._local_ssrc = local_ssrc
         self._arrivals = Arrivals()
         self._remb: ReceiveEstimate | None = None
         self._last_ssrc = 0
@@ -93,10 +95,13 @@ class PlainUpstream:
             return True
         return False
 
-    def take(self, local_ssrc: int, now: float) -> Sequence[TransportFeedback | Remb]:
+    def take(self, now: float) -> Sequence[bytes]:
         if now < self.due:
             return ()
         self.due = inf
+        told: Sequence[TransportFeedback | Remb]
         if self._remb is not None:
-            return self._remb.take(local_ssrc, now)
-        return self._arrivals.take(local_ssrc, self._last_ssrc, now)
+            told = self._remb.take(self._local_ssrc, now)
+        else:
+            told = self._arrivals.take(self._local_ssrc, self._last_ssrc, now)
+        return [rtcp.pack(packet) for packet in told]

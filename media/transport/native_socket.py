@@ -73,6 +73,8 @@ class NativePeerTransport(PeerTransport):
             self.handlers.rtp_received(bytearray(packet), now)
         elif kind == _native.UP_OUT:
             self.send_rtp(packet)
+        elif kind == _native.UP_CONTROL:
+            self.send_rtcp(packet)
 
     def datagram_received(self, kind: DatagramKind, length: int, now: float) -> None:
         """What came by TCP."""
