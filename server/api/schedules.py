@@ -65,7 +65,7 @@ async def list_schedules(ctx: RequestContext) -> list[ScheduleOut]:
 async def who_is_on_call(ctx: RequestContext, query: OnCallQuery) -> list[OnCallOut]:
     """Now, or ``at`` a time; for one specialty or all."""
     at = ctx.now if query.at is None else query.at
-    schedules = await load_schedules(ctx.session, query.specialty)
+    schedules = await load_schedules(ctx.session, query.specialty, since=at)
     return [await _on_call_out(ctx, schedule, at) for schedule in schedules]
 
 

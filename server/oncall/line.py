@@ -19,7 +19,7 @@ async def candidates(
 ) -> list[Candidate]:
     """Who is on call for the consult's specialty, in order; never its requester, nobody who left."""
     order: list[str] = []
-    for schedule in await load_schedules(session, row.specialty):
+    for schedule in await load_schedules(session, row.specialty, since=now):
         order += [one for one in on_call(schedule, now).practitioners if one not in order]
     query = select(Practitioner.id).where(Practitioner.id.in_(order), Practitioner.active)
     active = set(await session.scalars(query)) - {row.requester_id}
