@@ -26,6 +26,7 @@ SIGNAL_COMMIT_REST_S = (
 SIGNAL_COMMIT_BUSY_FILES = (
     16  # a round of so many files is a busy one: a few streams are made durable at once
 )
+SIGNAL_MAX_LOSSES = 256  # statements of loss of one stream: a card that damages more has to be replaced
 SIGNAL_MAX_MARK_BYTES = 4096  # a mark in the record says a code and a time, no more
 SIGNAL_FILE_MAX_BYTES = 256 * 1024 * 1024  # a file is read as a whole; twice the values below
 SIGNAL_FILE_MAX_VALUES = 64 * 1024 * 1024  # samples of all leads together: 24 h of 3 leads at 250 Hz

@@ -184,6 +184,20 @@ def _measure_media(services: Services) -> None:
         "huizhen_media_blocked", "Datagrams that the kernel had no room for", lambda: counters.send_blocked
     )
     metrics.gauge("huizhen_media_failed", "Datagrams that the kernel refused", lambda: counters.send_failed)
+    _measure_store(metrics, services.signals)
+
+
+def _measure_store(metrics: Metrics, store: SignalStore) -> None:
+    """An operator's alarm belongs on the first; the third warns before."""
+    metrics.gauge(
+        "huizhen_signals_not_stored",
+        "1 while the disk does not take the signals that come",
+        lambda: int(store.trouble is not None),
+    )
+    metrics.gauge(
+        "huizhen_signal_store_failures", "Times that signals could not be stored", lambda: store.failures
+    )
+    metrics.gauge("huizhen_signal_store_free_bytes", "Room on the disk of the signals", store.free_bytes)
 
 
 async def _run(services: Services, stack: AsyncExitStack) -> dict[str, int]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from aiohttp import WSMsgType, web
 
 from media.errors import LIMIT_REACHED, Fault, LocalProtocolError, RemoteProtocolError
 from media.signals import (
     Close,
+    Lose,
     Mark,
     Open,
     Output,
@@ -26,6 +28,7 @@ from media.signals import (
     wire,
 )
 from media.signals.errors import SIGNAL_CLOCK_JUMP, SIGNAL_UNEXPECTED
+from media.signals.records import Loss
 from signaling.access import may_use_signals
 from signaling.errors import STREAM_BUSY
 from signaling.events import SignalEnded, SignalStarted
@@ -152,6 +155,8 @@ class Publisher(SignalSocket):
                     await self._do_all(await self._open_stream(token, descriptor))
                 case Store():
                     self._store(output)
+                case Lose(loss):
+                    self._lose(loss)
                 case Mark(code):
                     await self._mark(code)
                 case Close():
@@ -167,6 +172,7 @@ class Publisher(SignalSocket):
             self._log = await self._rooms.signal_store.open(self.room.id, descriptor)
             self.room.signals.start_stream(descriptor)
         except Fault as fault:
+            self._note(fault)
             return self._session.refused(fault, self._clock.monotonic())
         self.room.signal_started(descriptor, await self._first_sample_at(self._log))
         self._tell(SignalStarted)
@@ -192,20 +198,31 @@ class Publisher(SignalSocket):
             self._do_soon([Mark(SIGNAL_CLOCK_JUMP.code)])
         sequence = output.frame.sequence
         written = self._log.submit(sequence, output.data)
-        self._storing.add(written)
-        written.add_done_callback(lambda done: self._written(sequence, done))
+        self._when_durable(written, lambda now: self._session.stored(sequence, now))
 
-    def _written(self, sequence: int, written: asyncio.Future[None]) -> None:
-        """Acknowledge; of frames that became durable together the first one speaks for all."""
-        self._storing.discard(written)
-        fault = written.exception()
-        now = self._clock.monotonic()
-        if fault is None:
-            outputs = self._session.stored(sequence, now)
-        else:
-            assert isinstance(fault, LocalProtocolError)  # a log says nothing else
-            outputs = self._session.store_failed(fault, now)
-        self._do_soon(outputs)
+    def _lose(self, loss: Loss) -> None:
+        if self._log is not None:
+            logger.warning("stream %s lost %d to %d: %s", self.stream_id, loss.first, loss.last, loss.reason)
+            self._when_durable(self._log.lose(loss), self._session.loss_stored)
+
+    def _when_durable(self, written: asyncio.Future[None], durable: Callable[[float], list[Output]]) -> None:
+        """Acknowledge then; of frames that became durable together the first one speaks for all."""
+        self._storing.add(written)
+
+        def done(_: asyncio.Future[None]) -> None:
+            self._storing.discard(written)
+            fault = written.exception()
+            now = self._clock.monotonic()
+            assert fault is None or isinstance(fault, LocalProtocolError)  # a log says nothing else
+            self._note(fault)
+            self._do_soon(durable(now) if fault is None else self._session.store_failed(fault, now))
+
+        written.add_done_callback(done)
+
+    def _note(self, fault: Fault | None) -> None:
+        """Tell the room whether what it sees is being kept."""
+        if self.room is not None and (fault is None or isinstance(fault, LocalProtocolError)):
+            self.room.signals.storing(None if fault is None else fault.code)
 
     def _do_soon(self, outputs: list[Output]) -> None:
         if outputs:

@@ -89,6 +89,7 @@ class EcgSession:
         self._url = options.server.rstrip("/") + assignment.signals_path
         self._can_wait = options.room_token is None
         self._stop = asyncio.Event()
+        self._lost = 0
         directory = options.outbox / _safe(assignment.room_id)
         self._outgoing = Outgoing(directory, self._connect, clock, options.stream_id, self._show, status.fail)
 
@@ -157,6 +158,9 @@ class EcgSession:
         return EcgStream(self._url, self._token, outbox, self._can_wait, self._trust, changed)
 
     def _show(self, state: State) -> None:
+        if self._outgoing.lost > self._lost:
+            self._lost = self._outgoing.lost
+            self._status.fail(DeviceFault(faults.EXIT_DISK, faults.OUTBOX_DAMAGED, str(self._lost)))
         texts = {State.STREAMING: faults.SENDING, State.ANNOUNCED: faults.CONNECTING}
         waiting = self._status.count(self._outgoing.waiting, faults.UNCONFIRMED)
         confirmed = self._status.count(self._outgoing.confirmed, faults.CONFIRMED)

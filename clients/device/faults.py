@@ -68,6 +68,10 @@ SOURCE_UNKNOWN = Text("无法识别的信号源：", "There is no such source:")
 FILE_OR_SOURCE = Text("--file 与 --source 只能选一个。", "Give --file or --source, not both.")
 FEED_MALFORMED = Text("信号源的数据无法使用，未保留：", "The source's data cannot be used and is not kept:")
 EXTRA_MISSING = Text("缺少此信号源所需的组件：", "What this source needs is not installed:")
+OUTBOX_DAMAGED = Text(
+    "设备缓存损坏，部分数据丢失（已记入记录），帧数：",
+    "The outbox is damaged; frames that are lost, as the record says:",
+)
 STREAM_BROKEN = Text(
     "服务器缺少已确认的数据，此信号流不能继续。",
     "The server lost data it had confirmed; this stream cannot go on.",

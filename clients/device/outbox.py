@@ -6,6 +6,7 @@ deleted once all of it is confirmed; the newest one always stays, because it kno
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class Outbox:
     @property
     def waiting(self) -> int:
         """Frames not yet confirmed."""
-        return len(self._places)
+        return self.last + 1 - self.first
 
     def append(self, data: bytes) -> None:
         """Keep an encoded frame, the next of its stream; return when it is on the disk.
@@ -154,8 +155,6 @@ class Outbox:
                 segment.file = None
 
     def _note(self, sequence: int, path: Path, offset: int) -> None:
-        if not self._places and sequence > self.last:
-            self.first = sequence
         self._places[sequence] = (path, offset)
         self.last = max(self.last, sequence)
         self._segments[-1].last = self.last
@@ -179,20 +178,30 @@ class Outbox:
         return file
 
     def _replay(self, path: Path) -> None:
+        """Take up a segment. What is damaged in it has a number and no place, so `read` gives None."""
+        size, begins = path.stat().st_size, int(path.stem)
         with path.open("rb") as file:
-            records.read_file_header(file)
-            whole = list(records.scan(file, file.tell()))
-        begins = int(path.stem)
-        if not whole:
+            try:
+                records.read_file_header(file)
+                start = file.tell()
+            except LocalProtocolError:
+                logger.warning("outbox segment %s: damaged header", path.name)
+                start = 0
+            whole = list(records.scan(file, start))
+        if not self._segments:
+            # Of the oldest segment some may be confirmed; damaged ones at its begin are not forgotten.
+            self.first, self.last = begins, begins - 1
+        if not whole and size == start:
             # Made and never written: all before it was measured, and may be confirmed and gone.
             path.unlink()
-            if not self._places:
-                self.first, self.last = begins, begins - 1
+            self.last = max(self.last, begins - 1)
             return
         self._segments.append(_Segment(path, begins, self.last))
         for found in whole:
             self._note(read_header(found.body).sequence, path, found.offset)
-        self._bytes += path.stat().st_size
+        self.last += _damaged_behind(whole, size)
+        self._segments[-1].last = self.last
+        self._bytes += size
 
     def _delete(self, segment: _Segment) -> None:
         if segment.file is not None:
@@ -211,10 +220,25 @@ def stream_in(directory: Path) -> StreamDescriptor | None:
         paths = _segments(directory)
         if not paths:
             return None
-        with paths[-1].open("rb") as file:
+        for path in reversed(paths[1:]):
+            with contextlib.suppress(LocalProtocolError), path.open("rb") as file:
+                return records.read_file_header(file)
+        with paths[0].open("rb") as file:
             return records.read_file_header(file)
     except OSError as problem:
         raise store_fault(problem) from problem
+
+
+def _damaged_behind(whole: list[records.Record], size: int) -> int:
+    """How many records lay behind the last whole one of a segment.
+
+    Each was synced before the next was begun, so a crash tears one at most; whole ones that are damaged may
+    have been sent, and their numbers must not be used again.
+    """
+    if not whole:
+        return SEGMENT_FRAMES
+    smallest = min(found.end - found.offset for found in whole)
+    return (size - whole[-1].end) // smallest
 
 
 def _segments(directory: Path) -> list[Path]:

@@ -94,6 +94,11 @@ class Outgoing:
         return sum(way.stream.uplink.progress.confirmed + 1 for way in self._ways)
 
     @property
+    def lost(self) -> int:
+        """Frames that the outbox could not read again; the server was told."""
+        return sum(way.stream.uplink.progress.lost for way in self._ways)
+
+    @property
     def untrusted(self) -> bool:
         return any(way.stream.untrusted for way in self._ways)
 

@@ -25,6 +25,9 @@ LIVE_WINDOW = SIGNAL_WINDOW_FRAMES // 2  # 15 s without an acknowledgement
 BACKFILL_WINDOW = 50  # 5 s of signal in flight: at 100 ms round trip a backlog drains 50 times real time
 
 
+OUTBOX_DAMAGED = "outbox_damaged"  # why frames are lost, in the record
+
+
 class Frames(Protocol):
     """What the uplink needs of the outbox."""
 
@@ -52,6 +55,7 @@ class Progress:
 
     sent: int = 0
     confirmed: int = -1
+    lost: int = 0
 
 
 class Uplink:
@@ -71,6 +75,7 @@ class Uplink:
         self._late_in_flight = 0
         self._backlog = range(0)
         self._live = 0
+        self._damaged: list[int] = []
         self._ending = False
         self._end_sent = False
 
@@ -86,6 +91,7 @@ class Uplink:
         self._late_in_flight = 0
         self._backlog = range(0)
         self._end_sent = False
+        self._damaged.clear()
         if self.state in (State.ANNOUNCED, State.STREAMING):
             self.state = State.OFFLINE
 
@@ -120,10 +126,23 @@ class Uplink:
         while self._backlog and self._late_in_flight < BACKFILL_WINDOW:
             self._put(messages, self._backlog[0], late=True)
             self._backlog = self._backlog[1:]
+        messages += self._losses()
         if self._ending and not self._end_sent and not self._backlog and self._live > self._frames.last:
             self._end_sent = True
             messages.append(wire.end())
         return messages
+
+    def _losses(self) -> list[str | bytes]:
+        """What the outbox can no longer read is said to be lost, or the stream would never be whole."""
+        runs: list[list[int]] = []
+        for sequence in self._damaged:
+            if runs and runs[-1][1] + 1 == sequence:
+                runs[-1][1] = sequence
+            else:
+                runs.append([sequence, sequence])
+        self._damaged.clear()
+        self.progress.lost += sum(last - first + 1 for first, last in runs)
+        return [wire.lost(first, last, OUTBOX_DAMAGED) for first, last in runs]
 
     @property
     def _live_in_flight(self) -> int:
@@ -148,6 +167,7 @@ class Uplink:
     def _put(self, messages: list[str | bytes], sequence: int, late: bool) -> None:
         data = self._frames.read(sequence)
         if data is None:
+            self._damaged.append(sequence)
             return
         messages.append(mark_backfill(data) if late else data)
         self._in_flight.append((sequence, late))

@@ -4,7 +4,7 @@ from media.signals.descriptor import Lead, StreamDescriptor
 from media.signals.fanout import SignalFanout, ViewerQueue
 from media.signals.frames import FLAG_BACKFILL, FLAG_DELTA, FLAG_SEAM, Frame, decode, encode, read_header
 from media.signals.ledger import StreamLedger
-from media.signals.publish import Close, Mark, Open, Output, PublishSession, Send, Store
+from media.signals.publish import Close, Lose, Mark, Open, Output, PublishSession, Send, Store
 from media.signals.replay import StoredStream
 from media.signals.store import SignalStore, StreamLog
 
@@ -15,6 +15,7 @@ __all__ = [
     "Close",
     "Frame",
     "Lead",
+    "Lose",
     "Mark",
     "Open",
     "Output",

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from media.errors import RemoteProtocolError
+from media.errors import ErrorCode, RemoteProtocolError
 from media.limits import (
     SIGNAL_LIVE_KEEP_BYTES,
     SIGNAL_LIVE_KEEP_S,
@@ -120,6 +120,7 @@ class SignalFanout:
         self._streams: dict[str, _LiveStream] = {}
         self._viewers: set[ViewerQueue] = set()
         self._clocks: dict[str, DeviceClock] = {}
+        self._trouble: ErrorCode | None = None
 
     @property
     def viewers(self) -> int:
@@ -170,10 +171,18 @@ class SignalFanout:
             viewer.put(data)
         return jumped
 
+    def storing(self, fault: ErrorCode | None) -> None:
+        """Tell viewers when what comes is no longer kept, and when it is again."""
+        if fault is not self._trouble:
+            self._trouble = fault
+            self._tell(wire.storing(fault))
+
     def add_viewer(self, wake: Callable[[], None]) -> ViewerQueue:
         """A queue that begins with the list of streams and what each showed last."""
         viewer = ViewerQueue(wake)
         viewer.put(wire.streams((known.descriptor, known.live) for known in self._streams.values()))
+        if self._trouble is not None:
+            viewer.put(wire.storing(self._trouble))
         for stream_id, known in self._streams.items():
             if known.told is not SAME_CLOCK:
                 viewer.put(wire.clock(stream_id, known.told, known.clock.jumps))

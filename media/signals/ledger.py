@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from media.errors import RemoteProtocolError
@@ -64,6 +64,17 @@ class StreamLedger:
         alone = sequence - 1 not in self and sequence + 1 not in self
         if alone and len(self._firsts) > SIGNAL_MAX_GAPS:
             raise RemoteProtocolError(SIGNAL_GAP_TOO_LARGE, f"{len(self._firsts)} gaps")
+
+    def add_range(self, first: int, last: int) -> None:
+        """Hold all numbers from ``first`` to ``last``, whichever were held already."""
+        left = bisect_left(self._lasts, first - 1)
+        right = bisect_right(self._firsts, last + 1)
+        if left < right:
+            first, last = min(first, self._firsts[left]), max(last, self._lasts[right - 1])
+        held = sum(self._lasts[at] - self._firsts[at] + 1 for at in range(left, right))
+        self._firsts[left:right] = [first]
+        self._lasts[left:right] = [last]
+        self._count += last - first + 1 - held
 
     def add(self, sequence: int) -> bool:
         """Hold ``sequence``; False when it was held already."""

@@ -2,10 +2,11 @@
 
 The host feeds it what arrives and does, in order, what it answers::
 
-    receive_text, receive_frame, opened, refused, stored, store_failed, tick  ->  list[Output]
+    receive_text, receive_frame, opened, refused, stored, loss_stored, store_failed, tick  ->  list[Output]
 
     Open        check the token, open the log, then call `opened` or `refused`
     Store       append the frame to the log and show it to the viewers, then call `stored`
+    Lose        write into the stream's record that these frames never come, then call `loss_stored`
     Send        send the text
     Mark        write into the stream's record that it broke off, and why
     Close       close the connection with this code; nothing comes after it
@@ -22,12 +23,24 @@ import enum
 from dataclasses import dataclass, field
 
 from media.errors import Fault, LocalProtocolError, RemoteProtocolError
-from media.limits import SIGNAL_ANNOUNCE_TIMEOUT_S, SIGNAL_IDLE_TIMEOUT_S, SIGNAL_WINDOW_FRAMES
+from media.limits import (
+    SIGNAL_ANNOUNCE_TIMEOUT_S,
+    SIGNAL_IDLE_TIMEOUT_S,
+    SIGNAL_MAX_AHEAD_FRAMES,
+    SIGNAL_MAX_LOSSES,
+    SIGNAL_WINDOW_FRAMES,
+)
 from media.signals import wire
 from media.signals.descriptor import StreamDescriptor
-from media.signals.errors import SIGNAL_TIMEOUT, SIGNAL_UNEXPECTED, SIGNAL_WINDOW_EXCEEDED
+from media.signals.errors import (
+    SIGNAL_GAP_TOO_LARGE,
+    SIGNAL_TIMEOUT,
+    SIGNAL_UNEXPECTED,
+    SIGNAL_WINDOW_EXCEEDED,
+)
 from media.signals.frames import FrameHeader, inspect
 from media.signals.ledger import StreamLedger
+from media.signals.records import Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,13 @@ class Store:
 
     frame: FrameHeader
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lose:
+    """Make it durable that the device can never send these frames."""
+
+    loss: Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +88,7 @@ class Close:
     reason: str = ""
 
 
-Output = Open | Store | Send | Mark | Close
+Output = Open | Store | Lose | Send | Mark | Close
 
 
 class State(enum.Enum):
@@ -93,6 +113,8 @@ class PublishSession:
         self._heard_at = now
         self._durable = StreamLedger()
         self._pending: set[int] = set()
+        self._losing = 0
+        self._losses = 0
         self._acked = -1
 
     def next_timeout(self) -> float | None:
@@ -127,6 +149,8 @@ class PublishSession:
             self.state = State.OPENING
             self.descriptor = message.stream
             return [Open(message.token, message.stream)]
+        if isinstance(message, wire.Lost) and self.state is State.LIVE:
+            return self._lose(message)
         if isinstance(message, wire.End) and self.state is State.LIVE:
             self.state = State.ENDING
             return self._finish_when_stored()
@@ -168,6 +192,14 @@ class PublishSession:
             return []
         return [*self._acknowledge(), *self._finish_when_stored()]
 
+    def loss_stored(self, now: float) -> list[Output]:
+        """A loss is durable and in the ledger given to `opened`."""
+        self._heard_at = max(self._heard_at, now)
+        self._losing -= 1
+        if self.state not in (State.LIVE, State.ENDING):
+            return []
+        return [*self._acknowledge(), *self._finish_when_stored()]
+
     def store_failed(self, fault: LocalProtocolError, now: float) -> list[Output]:
         """A frame could not be made durable: no acknowledgement, the device keeps it and comes back."""
         self._heard_at = max(self._heard_at, now)
@@ -185,6 +217,17 @@ class PublishSession:
         self._pending.add(frame.sequence)
         return [Store(frame, data)]
 
+    def _lose(self, lost: wire.Lost) -> list[Output]:
+        """What is known already is acknowledged again; frames of the range that did come stay."""
+        if lost.last <= self._durable.contiguous:
+            return [Send(wire.ack(self._durable.contiguous))]
+        beyond = lost.last > self._durable.contiguous + SIGNAL_MAX_AHEAD_FRAMES
+        self._losses += 1
+        if beyond or self._losses > SIGNAL_MAX_LOSSES:
+            return self._fail(RemoteProtocolError(SIGNAL_GAP_TOO_LARGE, f"lost up to {lost.last}"))
+        self._losing += 1
+        return [Lose(Loss(lost.first, lost.last, lost.reason))]
+
     def _acknowledge(self) -> list[Output]:
         contiguous = self._durable.contiguous
         if contiguous <= self._acked:
@@ -193,7 +236,8 @@ class PublishSession:
         return [Send(wire.ack(contiguous))]
 
     def _finish_when_stored(self) -> list[Output]:
-        if self.state is not State.ENDING or self._pending or self.descriptor is None:
+        waits = self._pending or self._losing
+        if self.state is not State.ENDING or waits or self.descriptor is None:
             return []
         self.state = State.CLOSED
         return [Send(wire.ended(self.descriptor.stream_id)), Close(wire.CLOSE_DONE)]

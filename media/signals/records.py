@@ -5,7 +5,8 @@
     file    "HZSTREAM" | u16 version 1 | u32 length | descriptor, JSON | u32 CRC-32 of all before
     record  u32 length of body | u8 kind | u64 received at, ns Unix | body | u32 CRC-32 of all before
 
-Kinds: 1 a wire frame exactly as it came, 2 a mark (JSON object with ``code``). Little-endian. A record
+Kinds: 1 a wire frame exactly as it came, 2 a mark (JSON object with ``code``), 3 a loss: frames that the
+device says it can never send (JSON object with ``first``, ``last``, ``reason``). Little-endian. A record
 that is not whole while one after it is was damaged on the disk and is stepped over; a bad record with
 nothing whole behind it is a torn tail.
 """
@@ -31,6 +32,8 @@ FRAME_START = frames.MAGIC + bytes([frames.VERSION])
 RESYNC_BYTES = 4 * SIGNAL_MAX_FRAME_BYTES  # a damaged disk sector spoils one or two records
 KIND_FRAME = 1
 KIND_MARK = 2
+KIND_LOST = 3
+KINDS = (KIND_FRAME, KIND_MARK, KIND_LOST)
 
 _FILE_HEAD = struct.Struct("<8sHI")
 _RECORD_HEAD = struct.Struct("<IBQ")
@@ -101,6 +104,25 @@ def mark_code(body: bytes) -> str:
     return str(value.get("code", "")) if isinstance(value, dict) else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Frames ``first`` to ``last`` are lost for ever; the device says why."""
+
+    first: int
+    last: int
+    reason: str
+
+    def body(self) -> bytes:
+        """The body of its record."""
+        return json.dumps({"first": self.first, "last": self.last, "reason": self.reason}).encode()
+
+    @classmethod
+    def read(cls, body: bytes) -> Loss:
+        """From `body`, which a CRC has vouched for."""
+        value = json.loads(body)
+        return cls(int(value["first"]), int(value["last"]), str(value["reason"]))
+
+
 def read_record(file: BinaryIO, offset: int) -> Record | None:
     """The record at ``offset``, or None when it is not whole."""
     file.seek(offset)
@@ -108,7 +130,7 @@ def read_record(file: BinaryIO, offset: int) -> Record | None:
     if len(head) < _RECORD_HEAD.size:
         return None
     length, kind, received_ns = _RECORD_HEAD.unpack(head)
-    if length > SIGNAL_MAX_FRAME_BYTES or kind not in (KIND_FRAME, KIND_MARK):
+    if length > SIGNAL_MAX_FRAME_BYTES or kind not in KINDS:
         return None
     body = file.read(length)
     crc = file.read(_CRC.size)

@@ -27,7 +27,8 @@ class StoredStream:
     :param samples: durable samples of each lead.
     :param start: time of the first sample on this server's clock, Unix seconds; 0 when empty.
     :param end: time behind the last sample, likewise.
-    :param missing: sequence numbers that never came, (first, last).
+    :param missing: sequence numbers that never came, (first, last), lost ones among them.
+    :param losses: frames that the device said it can never send, and why.
     :param marks: fault codes by which the stream broke off, or its clock was set.
     :param drift_ppm: how much faster this server's clock runs than the device's, as last seen.
     """
@@ -38,6 +39,7 @@ class StoredStream:
     start: float
     end: float
     missing: tuple[tuple[int, int], ...]
+    losses: tuple[records.Loss, ...]
     marks: tuple[str, ...]
     drift_ppm: float = 0.0
 
@@ -72,6 +74,7 @@ class StreamIndex:
     samples: int = 0
     marks: list[str] = field(default_factory=list)
     marked_ns: list[int] = field(default_factory=list)
+    losses: list[records.Loss] = field(default_factory=list)
     eras: list[Era] = field(default_factory=list)
     _clock: FollowedClock = field(default_factory=lambda: FollowedClock(DeviceClock()))
 
@@ -80,6 +83,10 @@ class StreamIndex:
         if found.kind == records.KIND_MARK:
             self.marks.append(records.mark_code(found.body))
             self.marked_ns.append(found.received_ns)
+            return
+        if found.kind == records.KIND_LOST:
+            self.losses.append(loss := records.Loss.read(found.body))
+            self.ledger.add_range(loss.first, loss.last)
             return
         header = read_header(found.body)
         if not self.ledger.add(header.sequence):
@@ -109,14 +116,25 @@ class StreamIndex:
         later = bisect_right(self.eras, sequence, key=lambda era: era.first)
         return self.eras[max(0, later - 1)]
 
+    def _missing(self) -> list[tuple[int, int]]:
+        if not self.losses:
+            return self.ledger.missing()
+        came = StreamLedger()
+        for sequence in self.offsets:
+            came.add(sequence)
+        # Behind the last frame, too: numbers that are settled and have no frame.
+        came.add(self.ledger.highest + 1)
+        return came.missing()
+
     def stored(self) -> StoredStream:
         return StoredStream(
             self.descriptor,
-            frames=len(self.ledger),
+            frames=len(self.offsets),
             samples=self.samples,
             start=min((era.line.to_ours(era.first_ns) for era in self.eras), default=0) / 1e9,
             end=max((era.line.to_ours(era.last_ns) for era in self.eras), default=0) / 1e9,
-            missing=tuple(self.ledger.missing()),
+            missing=tuple(self._missing()),
+            losses=tuple(self.losses),
             marks=tuple(self.marks),
             drift_ppm=self.eras[-1].line.drift * 1e6 if self.eras else 0.0,
         )

@@ -10,11 +10,12 @@ import asyncio
 import logging
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from media.clock import Clock
-from media.errors import MALFORMED, NOT_FOUND, LocalProtocolError, RemoteProtocolError
+from media.errors import MALFORMED, NOT_FOUND, ErrorCode, LocalProtocolError, RemoteProtocolError
 from media.limits import SIGNAL_MAX_MARK_BYTES
 from media.signals import records
 from media.signals.commit import AppendFile, CommitThread, Sync, Write, store_fault
@@ -83,6 +84,24 @@ class StreamLog:
             self._pending[sequence] = future
         return future
 
+    def lose(self, loss: records.Loss) -> asyncio.Future[None]:
+        """Write into the record that frames never come; the future ends when that is durable.
+
+        Its fault is that of `append`.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(fault: LocalProtocolError | None) -> None:
+            if fault is None:
+                self.ledger.add_range(loss.first, loss.last)
+            _resolve(future, fault)
+
+        try:
+            self._store.commit(self._file, records.KIND_LOST, loss.body(), done)
+        except LocalProtocolError as fault:
+            future.set_exception(fault)
+        return future
+
     async def mark(self, code: str) -> None:
         """Write into the record that the stream broke off by fault ``code``.
 
@@ -132,6 +151,10 @@ class SignalStore:
         self._logs: dict[tuple[str, str], StreamLog] = {}
         self._opening = asyncio.Lock()
         self._thread: CommitThread | None = None
+        self.trouble: ErrorCode | None = None
+        """Why the last attempt to store failed; None when it did not."""
+        self.failures = 0
+        """Attempts that failed, since the start."""
 
     async def open(self, owner: str, descriptor: StreamDescriptor) -> StreamLog:
         """Open a stream, new or known; the same log when it is open already.
@@ -144,7 +167,11 @@ class SignalStore:
         async with self._opening:
             log = self._logs.get((owner, descriptor.stream_id))
             if log is None:
-                log = await self._load(owner, path, descriptor)
+                try:
+                    log = await self._load(owner, path, descriptor)
+                except LocalProtocolError as fault:
+                    self._note(fault)
+                    raise
                 self._logs[owner, descriptor.stream_id] = log
             log.users += 1
         if log.descriptor.crc != descriptor.crc:
@@ -201,7 +228,30 @@ class SignalStore:
         """For `StreamLog`: hand one record to the commit thread."""
         if self._thread is None:
             self._thread = CommitThread(asyncio.get_running_loop())
-        self._thread.submit(file, records.record(kind, round(self._clock.wall() * 1e9), body), done)
+        record = records.record(kind, round(self._clock.wall() * 1e9), body)
+
+        def noted(fault: LocalProtocolError | None) -> None:
+            self._note(fault)
+            done(fault)
+
+        self._thread.submit(file, record, noted)
+
+    def free_bytes(self) -> int:
+        """What the disk still holds for anybody; 0 when it cannot be asked."""
+        try:
+            return shutil.disk_usage(self._directory).free
+        except OSError:
+            return 0
+
+    def _note(self, fault: LocalProtocolError | None) -> None:
+        """Keep and log whether the disk takes what it is given: once when it stops, once when it goes on."""
+        if fault is not None:
+            self.failures += 1
+            if self.trouble is not fault.code:
+                logger.error("signals are not stored: %s; devices keep them", fault)
+        elif self.trouble is not None:
+            logger.warning("signals are stored again")
+        self.trouble = None if fault is None else fault.code
 
     async def release(self, log: StreamLog) -> None:
         """For `StreamLog.close`."""

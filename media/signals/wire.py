@@ -2,28 +2,31 @@
 
 ::
 
-    publish   device -> server   announce {token, stream}   end {}
+    publish   device -> server   announce {token, stream}   lost {first, last, reason}   end {}
               server -> device   accepted {streamId, durableSequence}   ack {sequence}   ended {streamId}
     view      viewer -> server   watch {token}   acknowledge {id}
               server -> viewer   streams {streams}   stream {stream}   ended {streamId}
                                  analysis {...}   alarm {...}   refused {id, code, blame, message, detail}
-                                 clock {streamId, at, offset, driftPpm, jumps}
+                                 clock {streamId, at, offset, driftPpm, jumps}   storing {code, message}
     both      server -> peer     error {code, blame, message: {zh, en}, detail}
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from media.errors import Fault, RemoteProtocolError
+from media.errors import ErrorCode, Fault, RemoteProtocolError
 from media.limits import SIGNAL_MAX_TEXT_BYTES
 from media.signals.analysis.findings import Alarm, Analysis
 from media.signals.clock import ClockLine
 from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_MALFORMED, SIGNAL_TOO_LARGE
+
+_WORD = re.compile(r"[a-z][a-z_]{0,39}")
 
 CLOSE_DONE = 1000  # RFC 6455 section 7.4.1: normal closure
 CLOSE_PEER_FAULT = 4400  # the error message before it says what the peer did wrong; do not retry
@@ -37,6 +40,15 @@ class Announce:
 
     token: str = field(repr=False)
     stream: StreamDescriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The device can never send frames ``first`` to ``last``; ``reason`` is a word for the record."""
+
+    first: int
+    last: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,7 @@ class Refused:
     en: str
 
 
-def parse_publish(text: str) -> Announce | End:
+def parse_publish(text: str) -> Announce | Lost | End:
     """A device's message.
 
     :raises RemoteProtocolError: ``signal_malformed`` or ``signal_too_large``.
@@ -99,6 +111,8 @@ def parse_publish(text: str) -> Announce | End:
     match fields.get("type"):
         case "announce":
             return Announce(_string(fields, "token"), StreamDescriptor.from_json(fields.get("stream")))
+        case "lost":
+            return _lost(fields)
         case "end":
             return End()
         case _:
@@ -144,6 +158,10 @@ def parse_reply(text: str) -> Accepted | Ack | Ended | Refused:
 
 def announce(token: str, stream: StreamDescriptor) -> str:
     return _text({"type": "announce", "token": token, "stream": stream.as_json()})
+
+
+def lost(first: int, last: int, reason: str) -> str:
+    return _text({"type": "lost", "first": first, "last": last, "reason": reason})
 
 
 def end() -> str:
@@ -199,6 +217,13 @@ def refused(alarm_id: str, fault: Fault) -> str:
     return _text({"type": "refused", "id": alarm_id, **fault.as_json()})
 
 
+def storing(fault: ErrorCode | None) -> str:
+    """Whether what comes is being kept: the fault that keeps the store from it, or None again."""
+    if fault is None:
+        return _text({"type": "storing", "code": None, "message": None})
+    return _text({"type": "storing", "code": fault.code, "message": {"zh": fault.zh, "en": fault.en}})
+
+
 def clock(stream_id: str, line: ClockLine, jumps: int) -> str:
     """How a viewer puts a stream on the session's clock; times are seconds."""
     return _text(
@@ -231,6 +256,13 @@ def _fields(text: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise RemoteProtocolError(SIGNAL_MALFORMED, "not an object")
     return value
+
+
+def _lost(fields: Mapping[str, object]) -> Lost:
+    first, last, reason = _sequence(fields, "first"), _sequence(fields, "last"), _string(fields, "reason")
+    if not 0 <= first <= last or not _WORD.fullmatch(reason):
+        raise RemoteProtocolError(SIGNAL_MALFORMED, "lost")
+    return Lost(first, last, reason)
 
 
 def _string(fields: Mapping[str, object], key: str) -> str:

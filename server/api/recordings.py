@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
@@ -48,6 +49,12 @@ class TrackOut(ApiModel):
     url: str
 
 
+class SignalLossOut(ApiModel):
+    first: int
+    last: int
+    reason: str
+
+
 class SignalOut(ApiModel):
     """One signal stream with its descriptor. ``start_ms``: first sample, after the recording's start."""
 
@@ -58,6 +65,8 @@ class SignalOut(ApiModel):
     end_ms: float
     frames: int
     missing: list[tuple[int, int]] = Field(description="sequence numbers that never came, first and last")
+    losses: list[SignalLossOut] = Field(description="those of them that the device said it can never send")
+    marks: list[str] = Field(description="codes of what broke the stream off, or of a clock that was set")
     url: str
 
 
@@ -184,6 +193,8 @@ def _signal_out(row: RecordingRow, stream: StoredStream, ticket: str) -> SignalO
         "endMs": (stream.end - row.started_at) * 1000,
         "frames": stream.frames,
         "missing": stream.missing,
+        "losses": [asdict(loss) for loss in stream.losses],
+        "marks": stream.marks,
         "url": f"/api/v1/recordings/{row.id}/signals/{descriptor.stream_id}?ticket={ticket}",
     }
     return SignalOut.model_validate(extra)

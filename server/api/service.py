@@ -20,11 +20,16 @@ class HealthOut(ApiModel):
 
 
 class ReadyOut(ApiModel):
-    """``media_port``: the UDP port that browsers must reach; ``media_plane``: what moves packets."""
+    """``media_port``: the UDP port that browsers must reach; ``media_plane``: what moves packets.
+
+    ``signal_store``: ``ok``, or the code of why signals are not stored (``store_full``). The server goes on
+    with it: pictures and sound need no disk, and devices keep their signals.
+    """
 
     status: Literal["ok"] = "ok"
     media_port: int
     media_plane: Literal["python", "native"]
+    signal_store: str = "ok"
 
 
 @endpoint("GET", "/healthz", summary="The process answers", public=True)
@@ -38,8 +43,12 @@ async def readyz(ctx: RequestContext) -> ReadyOut:
         await ctx.session.execute(text("SELECT 1"))
     except SQLAlchemyError:
         raise LocalProtocolError(NOT_READY, "database") from None
-    socket = ctx.services.media_socket
-    return ReadyOut(media_port=socket.port, media_plane=socket.plane)
+    socket, trouble = ctx.services.media_socket, ctx.services.signals.trouble
+    return ReadyOut(
+        media_port=socket.port,
+        media_plane=socket.plane,
+        signal_store="ok" if trouble is None else trouble.code,
+    )
 
 
 @endpoint("GET", "/metrics", summary="Figures for Prometheus", public=True, media_type="text/plain")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
+import os
 import threading
 import uuid
 from collections.abc import AsyncIterator
@@ -87,9 +89,9 @@ async def acknowledged(ws: ClientWebSocketResponse, sequence: int) -> None:
 
 
 async def binary(ws: ClientWebSocketResponse) -> bytes:
-    """The next frame; what is told of the device's clock is passed over."""
+    """The next frame; what is told of streams and clocks is passed over."""
     message = await asyncio.wait_for(ws.receive(), TIMEOUT_S)
-    while message.type is WSMsgType.TEXT and message.data.startswith('{"type":"clock"'):
+    while message.type is WSMsgType.TEXT:
         message = await asyncio.wait_for(ws.receive(), TIMEOUT_S)
     assert message.type is WSMsgType.BINARY, message
     data: bytes = message.data
@@ -263,3 +265,66 @@ async def test_a_recording_names_the_streams_of_its_room(web: Web) -> None:
     await text(await announce(web, second, user_id="ecg-2"))
     recorder = web.signaling.plane.recorders[recording_id]
     assert [stream_id for stream_id, _ in recorder.signals] == [stream.stream_id, second.stream_id]
+
+
+async def test_a_full_disk_is_told_to_device_room_and_operator_and_nothing_is_lost(
+    web: Web, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream, full = descriptor(), threading.Event()
+    full.set()
+
+    def write(file: int, data: bytes, offset: int) -> int:
+        if full.is_set():
+            raise OSError(errno.ENOSPC, "full")
+        return os.pwrite(file, data, offset)
+
+    store = web.signaling.store
+    store._write = write
+
+    def trouble() -> str | None:
+        return None if store.trouble is None else store.trouble.code
+
+    viewer = await watch(web)
+    await text(viewer)
+    device = await announce(web, stream)
+    assert (await text(device))["type"] == "accepted"
+    await text(viewer)
+    await device.send_bytes(frame(0, stream))
+    assert await refusal(device, 4500) == "store_full"
+    assert await binary(viewer) == frame(0, stream)  # seen, and not kept
+    told = await text(viewer)
+    while told["type"] != "storing":
+        told = await text(viewer)
+    assert told["code"] == "store_full"
+    assert told["message"]["zh"]
+    assert trouble() == "store_full"
+    late = await watch(web)
+    assert [(await text(late))["type"] for _ in range(2)] == ["streams", "storing"]
+    full.clear()
+    again = await announce(web, stream)
+    assert (await text(again))["durableSequence"] == -1
+    await again.send_bytes(frame(0, stream))
+    await acknowledged(again, 0)
+    assert await binary(viewer) == frame(0, stream)
+    assert await text(viewer) == {"type": "storing", "code": None, "message": None}
+    assert trouble() is None
+    said = [record.levelname for record in caplog.records if "stored" in record.getMessage()]
+    assert said == ["ERROR", "WARNING"]
+    assert len(list(store.read(ROOM, stream.stream_id))) == 1
+
+
+async def test_a_loss_is_in_the_record_and_confirmed(web: Web) -> None:
+    stream = descriptor()
+    device = await announce(web, stream)
+    await text(device)
+    await device.send_bytes(frame(0, stream))
+    await device.send_str(wire.lost(1, 3, "outbox_damaged"))
+    await device.send_bytes(frame(4, stream))
+    await acknowledged(device, 4)
+    await device.send_str(wire.end())
+    assert (await text(device))["type"] == "ended"
+    (stored,) = web.signaling.store.streams(ROOM)
+    assert (stored.frames, stored.missing) == (2, ((1, 3),))
+    assert [loss.reason for loss in stored.losses] == ["outbox_damaged"]
+    back = await announce(web, stream)
+    assert (await text(back))["durableSequence"] == 4

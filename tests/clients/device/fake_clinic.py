@@ -12,7 +12,7 @@ from aiohttp import WSMsgType, web
 
 from media.clock import SystemClock
 from media.errors import Fault, RemoteProtocolError
-from media.signals import Close, Mark, Open, Output, PublishSession, Send, SignalStore, Store, StreamLog
+from media.signals import Close, Lose, Mark, Open, Output, PublishSession, Send, SignalStore, Store, StreamLog
 
 ROOM = "c-room"
 
@@ -128,6 +128,10 @@ class _Connection:
                     await self.log.submit(frame.sequence, data)
                     await self._clinic.count(frames=1)
                     await self.do(self.session.stored(frame.sequence, 0.0))
+                case Lose(loss):
+                    assert self.log is not None
+                    await self.log.lose(loss)
+                    await self.do(self.session.loss_stored(0.0))
                 case Send(text) if not self._socket.closed:
                     await self._socket.send_str(text)
                 case Close(code, reason):

@@ -142,6 +142,40 @@ async def test_a_backlog_is_sent_although_live_frames_wait_for_their_acks(
     assert digest(kept(clinic)) == digest(np.concatenate([RECORD[:8000], RECORD]))
 
 
+async def test_a_damaged_outbox_is_a_loss_in_the_record_and_not_a_stream_without_an_end(
+    clinic: FakeClinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await clinic.stop()
+    pace = Pace()
+    pace.stop_after = 30
+    first = asyncio.create_task(ecg.run(options(clinic, tmp_path), pace.clock, pace.sleep))
+    await asyncio.wait_for(pace.reached.wait(), 20)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    (path,) = (tmp_path / "outbox" / ROOM).glob("*.seg")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    await clinic.start()
+    again = Pace()
+    assert await ecg.run(options(clinic, tmp_path), again.clock, again.sleep) == faults.EXIT_DONE
+    (stream,) = clinic.store.streams(ROOM)
+    (loss,) = stream.losses
+    assert loss.first == loss.last
+    assert loss.reason == "outbox_damaged"
+    assert stream.missing == ((loss.first, loss.last),)
+    sequences = [frame.sequence for frame in clinic.store.read(ROOM, stream.descriptor.stream_id)]
+    assert sequences == [n for n in range(max(sequences) + 1) if n != loss.first]
+    assert digest(kept_parts(clinic)[-1]) == digest(RECORD)
+    assert "is damaged" in capsys.readouterr().err
+    assert not (tmp_path / "outbox" / ROOM).exists()
+
+
+def kept_parts(clinic: FakeClinic) -> list[np.ndarray]:
+    (stream,) = clinic.store.streams(ROOM)
+    return [run.samples for run in runs(clinic.store.read(ROOM, stream.descriptor.stream_id))]
+
+
 async def test_loop_marks_the_seam(clinic: FakeClinic, tmp_path: Path) -> None:
     pace = Pace()
     pace.stop_after = 230

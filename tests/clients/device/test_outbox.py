@@ -95,6 +95,53 @@ def test_another_measurement_is_never_mixed_in(tmp_path: Path) -> None:
         opened(tmp_path, leads=2)
 
 
+def spoil(path: Path, offset: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 0xFF
+    path.write_bytes(data)
+
+
+def offset_of(path: Path, sequence: int) -> int:
+    """Inside the frame of this number."""
+    return path.read_bytes().index(data_of(sequence)) + 60
+
+
+@pytest.mark.parametrize("damaged", [[0], [1, 2], [5], [0, 5]])
+def test_a_damaged_frame_has_a_number_and_no_bytes(tmp_path: Path, damaged: list[int]) -> None:
+    """The last one too: it may have been sent, and its number must not be used for other samples."""
+    filled(tmp_path, 6).close()
+    (path,) = tmp_path.glob("*.seg")
+    places = [offset_of(path, sequence) for sequence in damaged]
+    for place in places:
+        spoil(path, place)
+    outbox = opened(tmp_path)
+    assert (outbox.first, outbox.last, outbox.waiting) == (0, 5, 6)
+    expected = [None if n in damaged else data_of(n) for n in range(6)]
+    assert [outbox.read(n) for n in range(6)] == expected
+    outbox.append(data_of(6))
+    outbox.close()
+    assert opened(tmp_path).read(6) == data_of(6)
+
+
+@pytest.mark.parametrize("segment", [0, 1, 2])
+def test_a_segment_with_a_damaged_header_costs_no_frame(tmp_path: Path, segment: int) -> None:
+    filled(tmp_path, 2 * SEGMENT_FRAMES + 5).close()
+    path = sorted(tmp_path.glob("*.seg"))[segment]
+    spoil(path, 20)
+    outbox = opened(tmp_path)
+    assert (outbox.descriptor.stream_id, outbox.last) == (STREAM, 2 * SEGMENT_FRAMES + 4)
+    assert all(outbox.read(n) is not None for n in range(outbox.last + 1))
+
+
+def test_a_last_segment_that_is_all_damaged_leaves_its_numbers_unused(tmp_path: Path) -> None:
+    filled(tmp_path, SEGMENT_FRAMES + 1).close()
+    path = sorted(tmp_path.glob("*.seg"))[1]
+    path.write_bytes(bytes(len(path.read_bytes())))
+    outbox = opened(tmp_path)
+    assert outbox.last == 2 * SEGMENT_FRAMES - 1
+    assert outbox.read(SEGMENT_FRAMES) is None
+
+
 def test_full_outbox_refuses_the_new_and_keeps_the_old(tmp_path: Path) -> None:
     outbox = opened(tmp_path, STREAM, max_bytes=1000)
     while outbox.waiting < 5:

@@ -47,3 +47,19 @@ def test_too_far_ahead_is_refused() -> None:
     ledger.check(SIGNAL_MAX_AHEAD_FRAMES)
     with pytest.raises(RemoteProtocolError, match="signal_gap_too_large"):
         ledger.check(SIGNAL_MAX_AHEAD_FRAMES + 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12), st.booleans()), max_size=30))
+def test_ranges_agree_with_a_set(steps: list[tuple[int, int, bool]]) -> None:
+    ledger, held = StreamLedger(), set[int]()
+    for first, more, as_range in steps:
+        if as_range:
+            ledger.add_range(first, first + more)
+            held |= set(range(first, first + more + 1))
+        else:
+            ledger.add(first)
+            held.add(first)
+        ranges = list(ledger.ranges())
+        assert {n for low, high in ranges for n in range(low, high + 1)} == held
+        assert all(one[1] + 1 < other[0] for one, other in itertools.pairwise(ranges))
+        assert len(ledger) == len(held)

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from clients.device.uplink import State, Uplink
 from media.errors import LocalProtocolError, RemoteProtocolError
 from media.limits import (
+    SIGNAL_MAX_AHEAD_FRAMES,
+    SIGNAL_MAX_LOSSES,
     SIGNAL_MAX_STREAMS,
     SIGNAL_MAX_TEXT_BYTES,
     SIGNAL_VIEWER_FRAMES,
@@ -26,7 +28,8 @@ from media.signals.errors import STORE_FULL
 from media.signals.fanout import SignalFanout
 from media.signals.frames import FLAG_BACKFILL, FLAG_DELTA, Frame, decode, encode, inspect, read_header
 from media.signals.ledger import StreamLedger
-from media.signals.publish import Close, Mark, Open, Output, PublishSession, Send, Store
+from media.signals.publish import Close, Lose, Mark, Open, Output, PublishSession, Send, Store
+from media.signals.records import Loss
 
 STREAM = "00112233-4455-6677-8899-aabbccddeeff"
 TWO = StreamDescriptor(STREAM, "ecg", "", 500.0, (Lead("I"), Lead("II")))
@@ -66,7 +69,8 @@ class Server:
         self.stored: dict[int, bytes] = {}
         self.order: list[tuple[int, bool]] = []
         self.marks: list[str] = []
-        self.waiting: deque[Store] = deque()
+        self.losses: list[Loss] = []
+        self.waiting: deque[Store | Lose] = deque()
         self.session = PublishSession(0.0)
         self.replies: list[str] = []
         self.closed: Close | None = None
@@ -86,6 +90,11 @@ class Server:
     def sync(self) -> None:
         while self.waiting:
             item = self.waiting.popleft()
+            if isinstance(item, Lose):
+                self.losses.append(item.loss)
+                self.ledger.add_range(item.loss.first, item.loss.last)
+                self.do(self.session.loss_stored(0.0))
+                continue
             assert item.frame.sequence not in self.stored
             self.stored[item.frame.sequence] = item.data
             self.ledger.add(item.frame.sequence)
@@ -100,6 +109,8 @@ class Server:
                 case Store(frame):
                     self.waiting.append(output)
                     self.order.append((frame.sequence, bool(frame.flags & FLAG_BACKFILL)))
+                case Lose():
+                    self.waiting.append(output)
                 case Send(text):
                     self.replies.append(text)
                 case Mark(code):
@@ -251,6 +262,59 @@ def test_nothing_is_lost_or_doubled_whatever_the_line_does(steps: list[str]) -> 
     pair.settle()
     assert pair.whole()
     assert pair.memory.first == pair.memory.last + 1
+
+
+@given(damaged=st.sets(st.integers(0, 39)), cut_after=st.integers(0, 3))
+def test_what_the_outbox_cannot_read_is_a_loss_and_the_stream_ends(damaged: set[int], cut_after: int) -> None:
+    pair = Pair()
+    for _ in range(40):
+        pair.memory.measure()
+    for sequence in damaged:
+        del pair.memory._data[sequence]
+    pair.connect()
+    for _ in range(cut_after):
+        pair.turn()
+    pair.cut()
+    pair.connect()
+    pair.uplink.end()
+    pair.settle()
+    assert pair.uplink.state is State.ENDED
+    assert set(pair.server.stored) == set(range(40)) - damaged
+    lost = {n for loss in pair.server.losses for n in range(loss.first, loss.last + 1)}
+    assert lost == damaged
+    assert {loss.reason for loss in pair.server.losses} <= {"outbox_damaged"}
+    assert pair.server.marks == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"lost","first":5,"last":4,"reason":"x"}',
+        '{"type":"lost","first":-1,"last":4,"reason":"x"}',
+        '{"type":"lost","first":0,"last":4}',
+        '{"type":"lost","first":0,"last":4,"reason":"Bed 4, Mr Li"}',
+        '{"type":"lost","first":0,"last":4.5,"reason":"x"}',
+        wire.lost(0, SIGNAL_MAX_AHEAD_FRAMES, "x"),
+    ],
+)
+def test_an_impossible_loss_is_one_error_and_a_mark(text: str) -> None:
+    server = Server()
+    server.receive(wire.announce("token", TWO))
+    server.receive(text)
+    assert server.closed is not None
+    assert server.closed.code == wire.CLOSE_PEER_FAULT
+    assert len(server.marks) == 1
+    assert not server.waiting
+
+
+def test_losses_without_an_end_are_refused() -> None:
+    server = Server()
+    server.receive(wire.announce("token", TWO))
+    for number in range(SIGNAL_MAX_LOSSES):
+        server.receive(wire.lost(2 * number + 1, 2 * number + 1, "x"))
+    assert server.closed is None
+    server.receive(wire.lost(4000, 4000, "x"))
+    assert server.closed == Close(wire.CLOSE_PEER_FAULT, "signal_gap_too_large")
 
 
 def test_end_waits_for_the_disk() -> None:
