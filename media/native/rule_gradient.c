@@ -3,6 +3,7 @@
 
 #define GROUP_S 0.005
 #define BURST_S 0.1
+#define LEAST_SPREAD 1.0
 #define SMOOTHING 0.9
 #define GAIN 4.0
 #define MAX_DELTAS 60
@@ -22,20 +23,43 @@ void rule_gradient_reset(struct rule_gradient *gradient) {
     *gradient = (struct rule_gradient){.threshold = gradient->threshold, .over_ms = -1};
 }
 
-/* Least squares, in milliseconds of delay for each millisecond. */
-static double slope_of(const struct rule_gradient *gradient) {
+/* The sums from the points themselves: at first, and once a window, before rounding shows. */
+static void begin_anew(struct rule_gradient *gradient) {
     double first = gradient->points[gradient->start].at;
-    double sum_x = 0, sum_y = 0, sum_xx = 0, sum_xy = 0;
+    struct rule_line line = {.first = first, .until_anew = RULE_GRADIENT_POINTS};
     for (int index = 0; index < RULE_GRADIENT_POINTS; index++) {
         const struct rule_point *point = &gradient->points[(gradient->start + index) % RULE_GRADIENT_POINTS];
         double x = point->at - first;
-        sum_x += x;
-        sum_y += point->delay;
-        sum_xx += x * x;
-        sum_xy += x * point->delay;
+        line.sum_x += x;
+        line.sum_y += point->delay;
+        line.sum_xx += x * x;
+        line.sum_xy += x * point->delay;
     }
-    double spread = sum_xx - sum_x * sum_x / RULE_GRADIENT_POINTS;
-    return spread > 0 ? (sum_xy - sum_x * sum_y / RULE_GRADIENT_POINTS) / spread : 0;
+    gradient->line = line;
+}
+
+/* Least squares over the newest points (gradient.TrendLine), in milliseconds of delay for each millisecond. */
+static double add_point(struct rule_gradient *gradient, double at, double delay) {
+    struct rule_line *line = &gradient->line;
+    bool full = gradient->count == RULE_GRADIENT_POINTS;
+    struct rule_point gone = gradient->points[gradient->start];
+    gradient->points[(gradient->start + gradient->count) % RULE_GRADIENT_POINTS] = (struct rule_point){at, delay};
+    if (full)
+        gradient->start = (gradient->start + 1) % RULE_GRADIENT_POINTS;
+    else if (++gradient->count < RULE_GRADIENT_POINTS)
+        return 0;
+    if (full && line->until_anew) {
+        line->until_anew--;
+        double x = at - line->first, was = gone.at - line->first;
+        line->sum_x += x - was;
+        line->sum_y += delay - gone.delay;
+        line->sum_xx += x * x - was * was;
+        line->sum_xy += x * delay - was * gone.delay;
+    } else {
+        begin_anew(gradient);
+    }
+    double spread = line->sum_xx - line->sum_x * line->sum_x / RULE_GRADIENT_POINTS;
+    return spread > LEAST_SPREAD ? (line->sum_xy - line->sum_x * line->sum_y / RULE_GRADIENT_POINTS) / spread : 0;
 }
 
 static void move_threshold(struct rule_gradient *gradient, double trend, double at_ms) {
@@ -85,13 +109,7 @@ static void close_group(struct rule_gradient *gradient) {
     gradient->deltas++;
     gradient->accumulated += arrived_ms - sent_ms;
     gradient->smoothed += (1 - SMOOTHING) * (gradient->accumulated - gradient->smoothed);
-    int place = (gradient->start + gradient->count) % RULE_GRADIENT_POINTS;
-    if (gradient->count == RULE_GRADIENT_POINTS)
-        gradient->start = (gradient->start + 1) % RULE_GRADIENT_POINTS;
-    else
-        gradient->count++;
-    gradient->points[place] = (struct rule_point){group->last_arrived * 1000, gradient->smoothed};
-    double slope = gradient->count == RULE_GRADIENT_POINTS ? slope_of(gradient) : 0;
+    double slope = add_point(gradient, group->last_arrived * 1000, gradient->smoothed);
     judge(gradient, slope, sent_ms, group->last_arrived * 1000);
 }
 

@@ -280,10 +280,15 @@ struct rule_group {
 struct rule_point {
     double at, delay; /* milliseconds */
 };
+struct rule_line { /* gradient.TrendLine */
+    double first, sum_x, sum_y, sum_xx, sum_xy;
+    int until_anew;
+};
 struct rule_gradient { /* gradient.DelayGradient */
     double threshold, threshold_at, accumulated, smoothed, slope, over_ms;
     struct rule_group group, previous;
     struct rule_point points[RULE_GRADIENT_POINTS];
+    struct rule_line line;
     int start, count, deltas, over_count;
     bool grouped, previous_known, threshold_known;
     enum rule_signal signal;

@@ -169,12 +169,15 @@ class TrendLine:
 
     def _begin_anew(self) -> None:
         first = self._first = self._points[0][0]
-        at = [point[0] - first for point in self._points]
+        sum_x = sum_y = sum_xx = sum_xy = 0.0  # not by sum(), whose rounding depends on Python's version
+        for at, delay in self._points:
+            x = at - first
+            sum_x += x
+            sum_y += delay
+            sum_xx += x * x
+            sum_xy += x * delay
+        self._sum_x, self._sum_y, self._sum_xx, self._sum_xy = sum_x, sum_y, sum_xx, sum_xy
         self._until_anew = _WINDOW
-        self._sum_x = sum(at)
-        self._sum_y = sum([delay for _, delay in self._points])
-        self._sum_xx = sum([x * x for x in at])
-        self._sum_xy = sum([x * point[1] for x, point in zip(at, self._points, strict=True)])
 
     def _slope(self) -> float:
         sum_x = self._sum_x

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from collections import deque
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from media import limits
 from media.relay.estimate import BandwidthEstimator
-from media.relay.gradient import DelayGradient
+from media.relay.gradient import DelayGradient, TrendLine
 from media.relay.hearing import PlainHearing, SentLog
 from media.relay.loss import LossControl
 from media.rtp.twcc import TransportFeedback
@@ -174,6 +177,22 @@ def test_nonsense_feedback_is_harmless() -> None:
         feedback = TransportFeedback(1, 2, base, 300, time, 0, tuple((n, -n * 900) for n in range(30)))
         tell(estimator, hearing, feedback, 3.0)
         assert limits.ESTIMATE_MIN_BPS <= estimator.target_bps(3.0) <= limits.ESTIMATE_MAX_BPS
+
+
+def test_the_trend_line_is_the_least_squares_of_its_window_however_long_it_runs() -> None:
+    chance = random.Random(3)
+    line, points = TrendLine(), deque[tuple[float, float]](maxlen=20)
+    at, delay = 5e7, 40.0
+    for _ in range(5000):
+        at += chance.choice((5.5, 10.0, 33.3, 700.0))
+        delay += chance.gauss(0, 3)
+        points.append((at, delay))
+        slope = line.add(at, delay)
+        if len(points) == 20:
+            known = np.polyfit([one - points[0][0] for one, _ in points], [two for _, two in points], 1)[0]
+            assert slope == pytest.approx(known, abs=1e-9)
+        else:
+            assert slope == 0.0
 
 
 def test_the_gradient_sees_a_queue_grow_and_drain() -> None:
