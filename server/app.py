@@ -33,6 +33,7 @@ import server.api.service
 from media.clock import Clock
 from media.errors import LocalProtocolError
 from media.signals import SignalStore
+from media.signals.analysis.alarms import PRESETS, AlarmLimits
 from media.transport import MediaSocket, MediaSocketConfig
 from media.transport.media_config import Plane, announced_addresses
 from server.api.context import SERVICES
@@ -149,7 +150,11 @@ async def _build(config: Config, clock: Clock, stack: AsyncExitStack) -> Service
 def _build_rooms(services: Services) -> None:
     config, clock = services.config, services.clock
     services.rooms = RoomService(
-        SignalingConfig(allowed_origins=config.http.allowed_origins, turn=_turn(config)),
+        SignalingConfig(
+            allowed_origins=config.http.allowed_origins,
+            turn=_turn(config),
+            alarm_limits=_alarm_limits(config),
+        ),
         services.media_socket,
         clock,
         (services.keys.room_secret,),
@@ -166,6 +171,18 @@ def _build_rooms(services: Services) -> None:
     services.dispatcher = Dispatcher(services)
     services.gateway.on_user_connected = services.consults.user_connected
     _measure_media(services)
+
+
+def _alarm_limits(config: Config) -> AlarmLimits:
+    """:raises LocalProtocolError: config_invalid."""
+    alarms = config.alarms
+    limits = PRESETS.get(alarms.patients)
+    if limits is None:
+        raise LocalProtocolError(CONFIG_INVALID, f"[alarms] patients: one of {', '.join(PRESETS)}")
+    limits = replace(limits, low=alarms.low or limits.low, high=alarms.high or limits.high)
+    if not 0 < limits.low < limits.high:
+        raise LocalProtocolError(CONFIG_INVALID, "[alarms] low must be below high")
+    return limits
 
 
 def _measure_media(services: Services) -> None:

@@ -118,6 +118,19 @@ class OnCallConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmsConfig:
+    """Alarms of the ECG analysis, a help that replaces no monitor."""
+
+    patients: str = option(
+        "adult", "adult (50 to 120 beats per minute), child (75 to 160) or neonate (100 to 200)."
+    )
+    low: int = option(0, "Heart rate per minute below which there is an alarm; 0: as for the patients above.")
+    high: int = option(
+        0, "Heart rate per minute above which there is an alarm; 0: as for the patients above."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """What is written down about running; never names, patients or tokens."""
 
@@ -142,6 +155,7 @@ class Config:
     storage: StorageConfig = field(default_factory=StorageConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
     oncall: OnCallConfig = field(default_factory=OnCallConfig)
+    alarms: AlarmsConfig = field(default_factory=AlarmsConfig)
     log: LogConfig = field(default_factory=LogConfig)
     web: WebConfig = field(default_factory=WebConfig)
 

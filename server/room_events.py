@@ -1,6 +1,6 @@
 """What rooms tell.
 
-Who came is kept, recordings go into the catalogue, removals into the audit trail, everything to the consults.
+Who came is kept, recordings go into the catalogue, removals and alarms into the audit trail, all to consults.
 """
 
 from __future__ import annotations
@@ -11,10 +11,19 @@ from server.archive.participants import keep_participant
 from server.archive.recordings import consultation_of
 from server.auth.actor import Actor, ActorKind, system_actor
 from server.services import Services
-from signaling.events import PeerJoined, PeerRemoved, RecordingStarted, RecordingStopped, RoomEvent
+from signaling.events import (
+    PeerJoined,
+    PeerRemoved,
+    RecordingStarted,
+    RecordingStopped,
+    RoomEvent,
+    SignalAlarm,
+)
 from signaling.personal import Personal
 
 logger = logging.getLogger(__name__)
+
+_ALARM_ACTIONS = {"raised": "alarm.raise", "ended": "alarm.end", "acknowledged": "alarm.acknowledge"}
 
 
 class RoomEvents:
@@ -35,6 +44,8 @@ class RoomEvents:
                 await self._recording_stopped(event)
             case PeerRemoved():
                 await self._audit(_person(event.by), "room.remove", event.room_id, {"removed": event.user_id})
+            case SignalAlarm():
+                await self._alarm(event)
         await self._services.consults.room_event(event)
 
     async def _recording_started(self, event: RecordingStarted) -> None:
@@ -48,6 +59,15 @@ class RoomEvents:
             await self._services.recordings.stopped(session, event)
         detail = {"recordingId": event.recording_id}
         await self._audit(system_actor(), "recording.stop", event.room_id, detail)
+
+    async def _alarm(self, event: SignalAlarm) -> None:
+        """Those about the measuring come and go with every electrode: they stand in the stream alone."""
+        if event.technical:
+            return
+        detail = {"alarmId": event.alarm_id, "kind": event.kind, "severity": event.severity}
+        who = _person(event.user_id) if event.user_id else system_actor()
+        detail |= {"streamId": event.stream_id}
+        await self._audit(who, _ALARM_ACTIONS[event.happened], event.room_id, detail)
 
     async def _audit(self, actor: Actor, action: str, room_id: str, detail: dict[str, str]) -> None:
         consultation = consultation_of(room_id)

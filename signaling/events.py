@@ -109,6 +109,21 @@ class SignalEnded(RoomEvent):
 
 
 @dataclass(frozen=True)
+class SignalAlarm(RoomEvent):
+    """The analysis of a stream raised an alarm, it ended, or ``user_id`` acknowledged it: ``happened``."""
+
+    room_id: str
+    stream_id: str
+    alarm_id: str
+    kind: str
+    severity: str
+    happened: str
+    technical: bool
+    at: float
+    user_id: str | None = None
+
+
+@dataclass(frozen=True)
 class RoomClosed(RoomEvent):
     """Nothing follows for this room."""
 

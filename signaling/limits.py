@@ -112,6 +112,15 @@ SIGNAL_CLOSE_S = 2.0
 SIGNAL_HEARTBEAT_S = 10.0
 """WebSocket ping of signal sockets; a dead one is noticed within twice this."""
 
+ANALYSIS_LOOK_S = 0.1
+"""How often the streams are looked at that have a second of signal waiting for analysis."""
+
+VIEWER_REQUESTS_PER_SECOND = 2.0
+"""Acknowledgements of one viewer: a person presses a button."""
+
+VIEWER_REQUESTS_BURST = 10.0
+"""As many alarms as stand in a room, pressed away one after the other."""
+
 CONNECTIVITY_S = 20.0
 """How long one connectivity test lasts: ICE gives up after 15 s."""
 

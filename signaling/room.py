@@ -18,6 +18,7 @@ from media.clock import Clock
 from media.errors import WRONG_STATE, RemoteProtocolError
 from media.rtp.renumber import WireNumbers
 from media.signals import SignalFanout, StreamDescriptor
+from media.signals.analysis.board import AnalysisBoard
 from signaling.access import RoomClaims, RoomGrant
 from signaling.errors import RECORDING_NOT_ALLOWED, ROOM_CLOSED, TOKEN_REVOKED
 from signaling.events import RecordingStarted, RecordingStopped, RoomClosed, RoomEvent
@@ -77,6 +78,7 @@ class Room:
         self.closed = False
         self.attachments: set[Attachment] = set()
         self.signals = SignalFanout()
+        self.analysis = AnalysisBoard(lambda: new_id("a"))
         self._signal_starts: dict[str, tuple[StreamDescriptor, float]] = {}
         self.state = RoomState(room_id, settings, context.clock.wall())
         self._context = context

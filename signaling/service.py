@@ -14,6 +14,7 @@ from typing import Any, Literal
 from media.clock import Clock
 from media.errors import NOT_FOUND, LocalProtocolError, RemoteProtocolError
 from media.signals import SignalStore
+from media.signals.analysis.alarms import PRESETS, AlarmLimits
 from media.transport import IceCandidate, MediaSocket
 from signaling.access import RoomClaims, verify_room_token
 from signaling.errors import ROOM_CLOSED, TOO_MANY_ROOMS
@@ -37,12 +38,14 @@ class SignalingConfig:
     :param turn: a TURN server for which credentials are made, each time anew.
     :param allowed_origins: web origins besides our own that may connect; ``("*",)`` for any.
     :param max_rooms: open rooms at once.
+    :param alarm_limits: of the analysis of all ECGs.
     """
 
     ice_servers: tuple[dict[str, Any], ...] = ()
     turn: TurnServer | None = None
     allowed_origins: tuple[str, ...] = ()
     max_rooms: int = ROOMS_MAX
+    alarm_limits: AlarmLimits = PRESETS["adult"]
 
 
 @dataclass(frozen=True, slots=True)

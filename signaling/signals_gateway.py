@@ -30,15 +30,19 @@ from media.signals import (
 from media.signals.errors import SIGNAL_CLOCK_JUMP, SIGNAL_UNEXPECTED
 from media.signals.records import Loss
 from signaling.access import may_use_signals
-from signaling.errors import STREAM_BUSY
+from signaling.errors import RATE_LIMITED, STREAM_BUSY
 from signaling.events import SignalEnded, SignalStarted
 from signaling.limits import (
     SIGNAL_HELLO_S,
     SIGNAL_PUBLISHERS_PER_ROOM_MAX,
     SIGNAL_VIEWERS_PER_ROOM_MAX,
+    VIEWER_REQUESTS_BURST,
+    VIEWER_REQUESTS_PER_SECOND,
 )
+from signaling.rates import TokenBucket
 from signaling.room import Room
 from signaling.service import RoomService
+from signaling.signal_analysis import SignalAnalysis
 from signaling.signal_socket import SignalSocket
 
 logger = logging.getLogger(__name__)
@@ -49,6 +53,9 @@ class SignalsGateway:
 
     def __init__(self, rooms: RoomService) -> None:
         self.rooms = rooms
+        self.analysis = SignalAnalysis(
+            rooms.clock, rooms.signal_store, rooms.publish_event, rooms.config.alarm_limits
+        )
         self._sockets: set[SignalSocket] = set()
 
     def attach(self, app: web.Application) -> None:
@@ -62,6 +69,7 @@ class SignalsGateway:
             socket.end("room_closed")
         while self._sockets:
             await asyncio.wait({socket.done for socket in self._sockets})
+        await self.analysis.close()
 
     async def _publish(self, request: web.Request) -> web.StreamResponse:
         return await self._serve(Publisher(self, request))
@@ -174,6 +182,7 @@ class Publisher(SignalSocket):
         except Fault as fault:
             self._note(fault)
             return self._session.refused(fault, self._clock.monotonic())
+        self._gateway.analysis.begin(self.room, descriptor)
         self.room.signal_started(descriptor, await self._first_sample_at(self._log))
         self._tell(SignalStarted)
         return self._session.opened(self._log.ledger, self._clock.monotonic())
@@ -196,6 +205,7 @@ class Publisher(SignalSocket):
         if self.room.signals.publish(output.frame, output.data, arrived_ns):
             logger.warning("stream %s: the device's clock was set", self.stream_id)
             self._do_soon([Mark(SIGNAL_CLOCK_JUMP.code)])
+        self._gateway.analysis.put(self.room, output.frame, output.data)
         sequence = output.frame.sequence
         written = self._log.submit(sequence, output.data)
         self._when_durable(written, lambda now: self._session.stored(sequence, now))
@@ -246,6 +256,7 @@ class Publisher(SignalSocket):
             isinstance(other, Publisher) and other.stream_id == self.stream_id
             for other in self.room.attachments
         ):
+            self._gateway.analysis.end(self.room, self.stream_id)
             self.room.signals.end_stream(self.stream_id)
             self.room.signal_ended(self.stream_id)
         while self._storing:
@@ -266,6 +277,8 @@ class Viewer(SignalSocket):
     def __init__(self, gateway: SignalsGateway, request: web.Request) -> None:
         super().__init__(gateway.rooms, request)
         self._gateway = gateway
+        now = self._clock.monotonic()
+        self._requests = TokenBucket(VIEWER_REQUESTS_PER_SECOND, VIEWER_REQUESTS_BURST, now)
 
     async def run(self) -> None:
         hello = await self.receive(SIGNAL_HELLO_S)
@@ -276,33 +289,54 @@ class Viewer(SignalSocket):
             wanted = wire.parse_view(hello.data)
             if not isinstance(wanted, wire.Watch):
                 raise RemoteProtocolError(SIGNAL_UNEXPECTED)
-            self.room = self._gateway.admit(self, wanted.token, SIGNAL_VIEWERS_PER_ROOM_MAX)
+            room = self.room = self._gateway.admit(self, wanted.token, SIGNAL_VIEWERS_PER_ROOM_MAX)
         except Fault as fault:
             await self.refuse(fault)
             return
-        queue = self.room.signals.add_viewer(self.wake)
-        leaving = asyncio.ensure_future(self._leaving())
-        leaving.add_done_callback(lambda _: self.wake())
+        queue = room.signals.add_viewer(self.wake)
+        for text in room.analysis.hello():
+            queue.put(text)
+        listening = asyncio.ensure_future(self._listen(room, queue))
+        listening.add_done_callback(lambda _: self.wake())
         try:
-            await self._watch(queue, leaving)
+            await self._watch(queue, listening)
         finally:
-            self.room.signals.remove_viewer(queue)
-            await _ended(leaving)
+            room.signals.remove_viewer(queue)
+            await _ended(listening)
 
-    async def _leaving(self) -> None:
-        """A viewer has nothing more to say: reading shows when it goes."""
-        while (await self.ws.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            pass
+    async def _listen(self, room: Room, queue: ViewerQueue) -> None:
+        """What a viewer may say while it watches; returns when it goes, or says something it may not."""
+        while (message := await self.ws.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            if message.type is WSMsgType.BINARY:
+                continue
+            try:
+                wanted = wire.parse_view(message.data)
+                if not isinstance(wanted, wire.Acknowledge):
+                    raise RemoteProtocolError(SIGNAL_UNEXPECTED)
+            except RemoteProtocolError as fault:
+                self.end_fault = self.end_fault or fault
+                return
+            self._acknowledge(room, queue, wanted.alarm_id)
 
-    async def _watch(self, queue: ViewerQueue, leaving: asyncio.Future[None]) -> None:
+    def _acknowledge(self, room: Room, queue: ViewerQueue, alarm_id: str) -> None:
+        try:
+            if not self._requests.take(self._clock.monotonic()):
+                raise RemoteProtocolError(RATE_LIMITED)
+            self._gateway.analysis.acknowledge(room, self.claims, alarm_id)
+        except RemoteProtocolError as fault:
+            queue.put(wire.refused(alarm_id, fault))
+
+    async def _watch(self, queue: ViewerQueue, listening: asyncio.Future[None]) -> None:
         """Send what is queued."""
-        while not (self.ws.closed or leaving.done()):
+        while not self.ws.closed:
             while (item := queue.pop()) is not None and self.end_fault is None:
                 await self.send(item)
             fault = self.end_fault or queue.fault
             if fault is not None:
-                await _ended(leaving)
+                await _ended(listening)
                 await self.refuse(fault)
+                return
+            if listening.done():
                 return
             await self.sleep()
 

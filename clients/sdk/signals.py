@@ -15,6 +15,7 @@ from clients.sdk.limits import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S
 from clients.sdk.trust import Trust
 from media.limits import SIGNAL_MAX_FRAME_BYTES
 from media.signals import wire
+from media.signals.analysis.findings import Alarm, Analysis
 from media.signals.descriptor import StreamDescriptor
 from media.signals.frames import Frame, decode, read_header
 
@@ -173,6 +174,18 @@ class SignalEnded:
     stream_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class AcknowledgeRefused:
+    """An acknowledgement was not taken."""
+
+    alarm_id: str
+    refusal: RequestRefused
+
+
+Told = Frame | SignalStream | SignalEnded | Analysis | Alarm | AcknowledgeRefused
+"""What a viewer hears. `Analysis` and `Alarm` are a help, never a diagnosis."""
+
+
 class SignalViewer:
     """Watches all signals of the token's room; made by `connect`."""
 
@@ -196,8 +209,8 @@ class SignalViewer:
             raise
         return viewer
 
-    async def receive(self) -> Frame | SignalStream | SignalEnded:
-        """The next frame or change; raises ConnectionLost when it is over."""
+    async def receive(self) -> Told:
+        """The next frame, change or word of the analysis; raises ConnectionLost when it is over."""
         while True:
             if self._announced:
                 return self._announced.pop(0)
@@ -213,6 +226,17 @@ class SignalViewer:
             if isinstance(item, Frame):
                 return item
 
+    async def next_alarm(self, kind: str, state: str = "raised") -> Alarm:
+        """The next alarm of this kind in this state."""
+        while True:
+            item = await self.receive()
+            if isinstance(item, Alarm) and (item.kind, item.state) == (kind, state):
+                return item
+
+    async def acknowledge(self, alarm_id: str) -> None:
+        """Say that a person has seen an alarm. The answer comes as an `Alarm` or an `AcknowledgeRefused`."""
+        await self._socket.send(wire.acknowledge(alarm_id))
+
     async def close(self) -> None:
         """Stop watching; idempotent."""
         await self._socket.close()
@@ -221,9 +245,16 @@ class SignalViewer:
         descriptor = self.streams.get(str(read_header(message).stream_id))
         return None if descriptor is None else decode(message, descriptor)
 
-    def _change(self, message: dict[str, Any]) -> SignalEnded | None:
-        if message.get("type") == "ended":
-            return SignalEnded(str(message["streamId"]))
+    def _change(self, message: dict[str, Any]) -> Told | None:
+        match message.get("type"):
+            case "ended":
+                return SignalEnded(str(message["streamId"]))
+            case "analysis":
+                return Analysis.from_json(message)
+            case "alarm":
+                return Alarm.from_json(message)
+            case "refused":
+                return AcknowledgeRefused(str(message["id"]), RequestRefused.from_json(message))
         found = message.get("streams") or [message.get("stream")]
         for fields in (entry for entry in found if entry):
             live = bool(fields.pop("live", True))

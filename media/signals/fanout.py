@@ -1,8 +1,9 @@
 """The live view: what the streams of one room look like right now, and a bounded queue for each viewer.
 
 A viewer is never waited for. Its queue holds ``SIGNAL_VIEWER_FRAMES`` frames; when it is full the oldest
-frame goes, and the viewer sees the hole in the sequence numbers. Control messages are never dropped; a
-viewer that lets ``SIGNAL_VIEWER_TEXTS`` of them wait is cut off.
+frame goes, and the viewer sees the hole in the sequence numbers. Control messages are never dropped (one that
+tells a state may be replaced by the next state while it waits); a viewer that lets ``SIGNAL_VIEWER_TEXTS`` of
+them wait is cut off.
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ CLOCK_TELL_NS = 5_000_000  # below 5 ms an eye sees no shift between two signals
 SAME_CLOCK = ClockLine(0, 0)  # what viewers assume until told
 
 
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """The place in the queue of a text that may be replaced while it waits."""
+
+    key: str
+
+
 class ViewerQueue:
     """What one viewer has yet to be sent: texts and frames, in order.
 
@@ -41,13 +49,22 @@ class ViewerQueue:
         self.dropped = 0
         self.fault: RemoteProtocolError | None = None
         self._wake = wake
-        self._messages: deque[Message] = deque()
+        self._messages: deque[Message | _Latest] = deque()
+        self._latest: dict[str, str] = {}
         self._frames = 0
 
     def __len__(self) -> int:
         return len(self._messages)
 
-    def put(self, message: Message) -> None:
+    def put_latest(self, key: str, text: str) -> None:
+        """Queue a text that replaces the one of the same key, if that waits still: a state, not an event."""
+        if self.fault is None and key in self._latest:
+            self._latest[key] = text
+            return
+        self._latest[key] = text
+        self.put(_Latest(key))
+
+    def put(self, message: Message | _Latest) -> None:
         """Queue a message, making room by the rule above. After a `fault` nothing is taken."""
         if self.fault is not None:
             return
@@ -58,6 +75,7 @@ class ViewerQueue:
         elif len(self._messages) - self._frames >= SIGNAL_VIEWER_TEXTS:
             self.fault = RemoteProtocolError(SIGNAL_VIEWER_SLOW)
             self._messages.clear()
+            self._latest.clear()
             self._frames = 0
             self._wake()
             return
@@ -69,6 +87,8 @@ class ViewerQueue:
         if not self._messages:
             return None
         message = self._messages.popleft()
+        if isinstance(message, _Latest):
+            return self._latest.pop(message.key)
         if isinstance(message, bytes):
             self._frames -= 1
         return message
@@ -194,6 +214,15 @@ class SignalFanout:
     def remove_viewer(self, viewer: ViewerQueue) -> None:
         """Idempotent."""
         self._viewers.discard(viewer)
+
+    def tell(self, text: str) -> None:
+        """Every viewer hears it."""
+        self._tell(text)
+
+    def tell_latest(self, key: str, text: str) -> None:
+        """Every viewer hears it, or, when it is slow, what replaces it."""
+        for viewer in self._viewers:
+            viewer.put_latest(key, text)
 
     def _clock_of(self, descriptor: StreamDescriptor) -> DeviceClock:
         """One for each device that says so, otherwise one for each stream."""

@@ -227,8 +227,20 @@ def decode(data: bytes, descriptor: StreamDescriptor) -> Frame:
         header.sampling_rate_mhz,
         header.descriptor_crc,
         header.flags,
-        samples.astype(np.int16, copy=False),
+        samples,
     )
+
+
+def samples_of(data: bytes, header: FrameHeader) -> Samples:
+    """The samples of a frame whose header was read from ``data``: int16, shape (samples, leads).
+
+    :raises RemoteProtocolError: ``signal_malformed``, a payload of another size than the header says.
+    """
+    payload = _payload(data, header)
+    if header.flags & FLAG_DELTA:
+        return _sum_up(payload, header.samples_per_lead, header.leads)
+    samples = np.frombuffer(payload, dtype="<i2").reshape(header.samples_per_lead, header.leads)
+    return samples.astype(np.int16, copy=False)
 
 
 def mark_backfill(data: bytes) -> bytes:

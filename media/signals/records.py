@@ -6,9 +6,10 @@
     record  u32 length of body | u8 kind | u64 received at, ns Unix | body | u32 CRC-32 of all before
 
 Kinds: 1 a wire frame exactly as it came, 2 a mark (JSON object with ``code``), 3 a loss: frames that the
-device says it can never send (JSON object with ``first``, ``last``, ``reason``). Little-endian. A record
-that is not whole while one after it is was damaged on the disk and is stepped over; a bad record with
-nothing whole behind it is a torn tail.
+device says it can never send (JSON object with ``first``, ``last``, ``reason``), 4 an alarm of the analysis
+as it stands (JSON object, PROTOCOL.md; the last one of an ``id`` counts). Little-endian. A record that is not
+whole while one after it is was damaged on the disk and is stepped over; a bad record with nothing whole
+behind it is a torn tail.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import BinaryIO
 from media.errors import LocalProtocolError, RemoteProtocolError
 from media.limits import SIGNAL_MAX_FRAME_BYTES, SIGNAL_MAX_TEXT_BYTES
 from media.signals import frames
+from media.signals.analysis.findings import Alarm
 from media.signals.descriptor import StreamDescriptor
 from media.signals.errors import STORE_DAMAGED
 
@@ -33,7 +35,8 @@ RESYNC_BYTES = 4 * SIGNAL_MAX_FRAME_BYTES  # a damaged disk sector spoils one or
 KIND_FRAME = 1
 KIND_MARK = 2
 KIND_LOST = 3
-KINDS = (KIND_FRAME, KIND_MARK, KIND_LOST)
+KIND_ALARM = 4
+KINDS = (KIND_FRAME, KIND_MARK, KIND_LOST, KIND_ALARM)
 
 _FILE_HEAD = struct.Struct("<8sHI")
 _RECORD_HEAD = struct.Struct("<IBQ")
@@ -121,6 +124,16 @@ class Loss:
         """From `body`, which a CRC has vouched for."""
         value = json.loads(body)
         return cls(int(value["first"]), int(value["last"]), str(value["reason"]))
+
+
+def alarm_body(alarm: Alarm) -> bytes:
+    """The body of an alarm's record."""
+    return json.dumps(alarm.as_json(), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def alarm_of(body: bytes) -> Alarm:
+    """The alarm of a record's body."""
+    return Alarm.from_json(json.loads(body))
 
 
 def read_record(file: BinaryIO, offset: int) -> Record | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from media.signals import records
+from media.signals.analysis.findings import Alarm
 from media.signals.clock import ClockLine, DeviceClock, FollowedClock
 from media.signals.commit import create_file
 from media.signals.descriptor import StreamDescriptor
@@ -30,6 +31,7 @@ class StoredStream:
     :param missing: sequence numbers that never came, (first, last), lost ones among them.
     :param losses: frames that the device said it can never send, and why.
     :param marks: fault codes by which the stream broke off, or its clock was set.
+    :param alarms: of the analysis, each as it stood last, in the order in which they were raised.
     :param drift_ppm: how much faster this server's clock runs than the device's, as last seen.
     """
 
@@ -42,6 +44,7 @@ class StoredStream:
     losses: tuple[records.Loss, ...]
     marks: tuple[str, ...]
     drift_ppm: float = 0.0
+    alarms: tuple[Alarm, ...] = ()
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ class StreamIndex:
     marks: list[str] = field(default_factory=list)
     marked_ns: list[int] = field(default_factory=list)
     losses: list[records.Loss] = field(default_factory=list)
+    alarms: dict[str, Alarm] = field(default_factory=dict)
     eras: list[Era] = field(default_factory=list)
     _clock: FollowedClock = field(default_factory=lambda: FollowedClock(DeviceClock()))
 
@@ -87,6 +91,10 @@ class StreamIndex:
         if found.kind == records.KIND_LOST:
             self.losses.append(loss := records.Loss.read(found.body))
             self.ledger.add_range(loss.first, loss.last)
+            return
+        if found.kind == records.KIND_ALARM:
+            alarm = records.alarm_of(found.body)
+            self.alarms[alarm.id] = alarm
             return
         header = read_header(found.body)
         if not self.ledger.add(header.sequence):
@@ -136,6 +144,7 @@ class StreamIndex:
             missing=tuple(self._missing()),
             losses=tuple(self.losses),
             marks=tuple(self.marks),
+            alarms=tuple(self.alarms.values()),
             drift_ppm=self.eras[-1].line.drift * 1e6 if self.eras else 0.0,
         )
 

@@ -18,6 +18,7 @@ from media.clock import Clock
 from media.errors import MALFORMED, NOT_FOUND, ErrorCode, LocalProtocolError, RemoteProtocolError
 from media.limits import SIGNAL_MAX_MARK_BYTES
 from media.signals import records
+from media.signals.analysis.findings import Alarm
 from media.signals.commit import AppendFile, CommitThread, Sync, Write, store_fault
 from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_LEAD_SET_CHANGED
@@ -107,11 +108,20 @@ class StreamLog:
 
         :raises LocalProtocolError: as `append`.
         """
-        body = records.mark_body(code)
+        await self._note(records.KIND_MARK, records.mark_body(code))
+
+    async def alarm(self, alarm: Alarm) -> None:
+        """Write into the record how an alarm of the analysis stands.
+
+        :raises LocalProtocolError: as `append`.
+        """
+        await self._note(records.KIND_ALARM, records.alarm_body(alarm))
+
+    async def _note(self, kind: int, body: bytes) -> None:
         if len(body) > SIGNAL_MAX_MARK_BYTES:
             raise LocalProtocolError(MALFORMED, "mark")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._store.commit(self._file, records.KIND_MARK, body, lambda fault: _resolve(future, fault))
+        self._store.commit(self._file, kind, body, lambda fault: _resolve(future, fault))
         await asyncio.shield(future)
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from media.signals import StoredStream
+from media.signals.analysis.findings import Alarm
 from server.api.context import RequestContext
 from server.api.models import ApiModel, Timestamp
 from server.api.routing import endpoint
@@ -55,6 +56,20 @@ class SignalLossOut(ApiModel):
     reason: str
 
 
+class AlarmOut(ApiModel):
+    """An alarm of the automatic analysis: a hint, no diagnosis."""
+
+    model_config = _OPEN
+
+    id: str
+    kind: str
+    severity: str
+    at_ms: float = Field(description="when it was raised, after the recording's start")
+    ended_ms: float | None
+    acknowledged_ms: float | None
+    message: dict[str, str]
+
+
 class SignalOut(ApiModel):
     """One signal stream with its descriptor. ``start_ms``: first sample, after the recording's start."""
 
@@ -67,6 +82,7 @@ class SignalOut(ApiModel):
     missing: list[tuple[int, int]] = Field(description="sequence numbers that never came, first and last")
     losses: list[SignalLossOut] = Field(description="those of them that the device said it can never send")
     marks: list[str] = Field(description="codes of what broke the stream off, or of a clock that was set")
+    alarms: list[AlarmOut] = Field(description="what its analysis raised, oldest first, as it stood last")
     url: str
 
 
@@ -195,9 +211,22 @@ def _signal_out(row: RecordingRow, stream: StoredStream, ticket: str) -> SignalO
         "missing": stream.missing,
         "losses": [asdict(loss) for loss in stream.losses],
         "marks": stream.marks,
+        "alarms": [_alarm_out(row, alarm) for alarm in stream.alarms],
         "url": f"/api/v1/recordings/{row.id}/signals/{descriptor.stream_id}?ticket={ticket}",
     }
     return SignalOut.model_validate(extra)
+
+
+def _alarm_out(row: RecordingRow, alarm: Alarm) -> dict[str, Any]:
+    def after_start(at: float | None) -> float | None:
+        return None if at is None else (at - row.started_at) * 1000
+
+    return {
+        **alarm.as_json(),
+        "atMs": after_start(alarm.since),
+        "endedMs": after_start(alarm.ended_at),
+        "acknowledgedMs": after_start(alarm.acknowledged_at),
+    }
 
 
 def _chunk(frames: Any) -> bytes:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import pytest_asyncio
 
 from media.signals import Frame, Lead, StreamDescriptor, decode
+from media.signals.analysis.findings import Alarm
 from server.app import Server
 from server.archive.models import RecordingRow
 from server.auth.tickets import make_ticket
 from server.room_events import RoomEvents
-from signaling.events import PeerJoined, RecordingStarted, RecordingStopped
+from signaling.events import PeerJoined, RecordingStarted, RecordingStopped, SignalAlarm
 from tests.server.running import Caller, CallerFactory
 
 WEBM = bytes(range(256)) * 8
@@ -98,6 +100,17 @@ async def store_signal(server: Server, room_id: str) -> None:
     for sequence in range(120):
         samples = np.full((50, 2), sequence, dtype=np.int16)
         await log.append(Frame.of(STREAM, sequence, start_ns + sequence * 10**8, samples))
+    alarm = Alarm("a-1", STREAM.stream_id, "pause", "medium", start_ns / 1e9 + 4, 0.0, {"seconds": 2.4})
+    await log.alarm(alarm)
+    await log.alarm(
+        replace(
+            alarm,
+            ended_at=alarm.since + 1,
+            acknowledged_at=alarm.since + 2,
+            acknowledged_by="prc-cardio1",
+            acknowledged_role="expert",
+        )
+    )
     await log.close()
 
 
@@ -109,6 +122,12 @@ async def test_a_recording_has_tracks_signals_and_times(recorded: Recorded) -> N
     assert (track["startMs"], track["width"], track["lostPackets"]) == (120, 320, 0)
     assert (signal["frames"], signal["samplingRateHz"], len(signal["leads"])) == (120, 500.0, 2)
     assert signal["missing"] == []
+    (alarm,) = signal["alarms"]
+    assert (alarm["kind"], alarm["state"], alarm["over"]) == ("pause", "acknowledged", True)
+    assert alarm["atMs"] == pytest.approx(4000, abs=1000)
+    assert alarm["endedMs"] - alarm["atMs"] == pytest.approx(1000, abs=1)
+    assert alarm["acknowledgedMs"] - alarm["atMs"] == pytest.approx(2000, abs=1)
+    assert "2.4" in alarm["message"]["zh"]
     listed = await recorded.village.get(f"/consultations/{recorded.consultation_id}/recordings")
     assert [entry["id"] for entry in listed] == [recorded.recording_id]
 
@@ -184,6 +203,28 @@ async def test_a_ticket_opens_its_recording_s_tracks_only(recorded: Recorded, se
     }
     for target, expected in cases.items():
         assert (await nobody.call("GET", target))[0] == expected, target
+
+
+async def test_alarms_of_the_heart_stand_in_the_trail(
+    recorded: Recorded, server: Server, caller: CallerFactory
+) -> None:
+    events, room_id = RoomEvents(server.services), f"c-{recorded.consultation_id}"
+    told = SignalAlarm(room_id, STREAM.stream_id, "a-1", "tachycardia", "medium", "raised", False, 1.0)
+    for event in (
+        told,
+        replace(told, kind="lead_off", technical=True),
+        replace(told, happened="acknowledged", user_id="prc-cardio1"),
+        replace(told, happened="ended"),
+    ):
+        await events.room_event(event)
+    page = await (await caller("regulator")).get(f"/audit?consultationId={recorded.consultation_id}")
+    kept = [entry for entry in page["items"] if entry["action"].startswith("alarm.")]
+    assert {entry["action"]: entry["actor"]["kind"] for entry in kept} == {
+        "alarm.raise": "system",
+        "alarm.acknowledge": "practitioner",
+        "alarm.end": "system",
+    }
+    assert all(entry["detail"]["kind"] == "tachycardia" for entry in kept)
 
 
 async def test_opening_a_recording_stands_in_the_trail(recorded: Recorded, caller: CallerFactory) -> None:

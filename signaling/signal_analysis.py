@@ -1,0 +1,211 @@
+"""Runs the analysis of all live ECGs beside their way to disk and viewers, never in it.
+
+One thread calculates (`media.signals.analysis`); the event loop hands it, ten times a second, the streams
+that have a second of signal waiting, and tells the rooms what was found. A stream that waits too long has its
+signal skipped, and says so; frames never wait for any of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from media.clock import Clock
+from media.errors import Fault, RemoteProtocolError
+from media.signals import SignalStore, StreamDescriptor, wire
+from media.signals.analysis.alarms import AlarmLimits
+from media.signals.analysis.analyzer import Findings, can_analyse
+from media.signals.analysis.feed import AnalysisFeed, Batch
+from media.signals.analysis.findings import Alarm, State
+from media.signals.frames import FrameHeader
+from signaling.access import RoomClaims, may_use_signals
+from signaling.events import RoomEvent, SignalAlarm
+from signaling.limits import ANALYSIS_LOOK_S
+from signaling.room import Room
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Live:
+    """One stream that is analysed, and the room that hears of it."""
+
+    room: Room
+    feed: AnalysisFeed
+
+
+class SignalAnalysis:
+    """All rooms of a process.
+
+    :param publish_event: tells the application of alarms.
+    :param limits: of the alarms of all streams.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        store: SignalStore,
+        publish_event: Callable[[RoomEvent], None],
+        limits: AlarmLimits,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._publish_event = publish_event
+        self._limits = limits
+        self._live: dict[tuple[str, str], _Live] = {}
+        self._thread: ThreadPoolExecutor | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
+        self._keeping: set[asyncio.Task[None]] = set()
+
+    @property
+    def streams(self) -> int:
+        """How many are analysed now."""
+        return len(self._live)
+
+    def begin(self, room: Room, descriptor: StreamDescriptor) -> None:
+        """A stream is live, for the first time or again. What is no ECG is left alone."""
+        if not can_analyse(descriptor):
+            return
+        now = self._clock.monotonic()
+        known = self._live.get((room.id, descriptor.stream_id))
+        if known is not None:
+            known.feed.begin_again(now)
+            return
+        self._live[room.id, descriptor.stream_id] = _Live(room, AnalysisFeed(descriptor, self._limits, now))
+        self._wanted.set()
+        if self._task is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="signal-analysis")
+            self._task = asyncio.create_task(self._run(self._thread), name="signal analysis")
+
+    def put(self, room: Room, header: FrameHeader, data: bytes) -> None:
+        """A frame of a stream, which goes its way to disk and viewers anyway."""
+        known = self._live.get((room.id, header.stream_id))
+        if known is not None:
+            known.feed.put(header, data, self._clock.monotonic())
+
+    def end(self, room: Room, stream_id: str) -> None:
+        """The stream's device is gone. Idempotent."""
+        known = self._live.pop((room.id, stream_id), None)
+        if known is not None:
+            self._told(known, room.analysis.ended(stream_id, self._clock.wall()))
+
+    def acknowledge(self, room: Room, claims: RoomClaims, alarm_id: str) -> None:
+        """A person has seen an alarm: everybody in the room is told, and the record.
+
+        :raises RemoteProtocolError: not_granted, not_found.
+        """
+        may_use_signals(claims.grant, "acknowledge")
+        alarm = room.analysis.acknowledge(alarm_id, claims.user_id, claims.role, self._clock.wall())
+        if alarm is not None:
+            self._tell(room, room.analysis.descriptor(alarm.stream_id), alarm, "acknowledged")
+
+    async def close(self) -> None:
+        """Stop, and wait until all that was told is in the record. Idempotent."""
+        task, self._task = self._task, None
+        thread, self._thread = self._thread, None
+        self._live.clear()
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if thread is not None:
+            await asyncio.to_thread(thread.shutdown)
+        while self._keeping:
+            await asyncio.wait(set(self._keeping))
+
+    async def _run(self, thread: ThreadPoolExecutor) -> None:
+        while True:
+            if not self._live:
+                self._wanted.clear()
+                await self._wanted.wait()
+            await asyncio.sleep(ANALYSIS_LOOK_S)
+            await self._round(thread)
+
+    async def _round(self, thread: ThreadPoolExecutor) -> None:
+        now = self._clock.monotonic()
+        due = [
+            (key, live, batch)
+            for key, live in self._live.items()
+            if (batch := live.feed.take(now)) is not None
+        ]
+        if due:
+            work = [(live.feed, batch) for _, live, batch in due]
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(thread, _analyse, work, self._clock.wall())
+            for (key, live, _), findings in zip(due, found, strict=True):
+                if findings is not None and self._live.get(key) is live:
+                    self._found(live, findings)
+        for live in self._live.values():
+            silent = live.feed.silent(self._clock.monotonic())
+            if silent is not None:
+                stream_id = live.feed.descriptor.stream_id
+                self._told(live, live.room.analysis.silent(stream_id, silent, self._clock.wall()))
+
+    def _found(self, live: _Live, findings: Findings) -> None:
+        changed = live.room.analysis.found(live.feed.descriptor, findings)
+        told = findings.analysis
+        live.room.signals.tell_latest(told.stream_id, wire.analysis(told))
+        self._told(live, changed)
+
+    def _told(self, live: _Live, alarms: Iterable[Alarm]) -> None:
+        for alarm in alarms:
+            self._tell(live.room, live.feed.descriptor, alarm, "raised" if alarm.active else "ended")
+
+    def _tell(self, room: Room, descriptor: StreamDescriptor, alarm: Alarm, happened: State) -> None:
+        """Viewers, the application, the record."""
+        logger.info("room %s: stream %s: %s %s", room.id, alarm.stream_id, alarm.kind, happened)
+        room.signals.tell(wire.alarm(alarm))
+        self._publish_event(
+            SignalAlarm(
+                room.id,
+                alarm.stream_id,
+                alarm.id,
+                alarm.kind,
+                alarm.severity,
+                happened,
+                alarm.technical,
+                self._clock.wall(),
+                alarm.acknowledged_by if happened == "acknowledged" else None,
+            )
+        )
+        task = asyncio.create_task(self._keep(room.id, descriptor, alarm), name="keep an alarm")
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def _keep(self, room_id: str, descriptor: StreamDescriptor, alarm: Alarm) -> None:
+        """In the stream's own record, which may be closed by now."""
+        try:
+            log = await self._store.open(room_id, descriptor)
+            try:
+                await log.alarm(alarm)
+            finally:
+                await log.close()
+        except Fault as fault:
+            # The room has seen it and the audit trail has it; the disk's fault is told to the device anyway.
+            logger.error("stream %s: alarm %s not stored: %s", alarm.stream_id, alarm.id, fault.code.code)
+
+
+def _analyse(work: Sequence[tuple[AnalysisFeed, Batch]], at: float) -> list[Findings | None]:
+    """In the thread: every stream's findings, None for one that could not be analysed."""
+    found: list[Findings | None] = []
+    for feed, batch in work:
+        found.append(_findings(feed, batch, at))
+        # Give the interpreter away after each stream: who moves frames waits for one of them at most.
+        time.sleep(0)
+    return found
+
+
+def _findings(feed: AnalysisFeed, batch: Batch, at: float) -> Findings | None:
+    try:
+        return feed.analyse(batch, at)
+    except (ArithmeticError, LookupError, TypeError, ValueError, RemoteProtocolError):
+        # Our mistake with one stream's samples: it goes on unanalysed, and all others are untouched.
+        logger.exception("stream %s cannot be analysed any more", feed.descriptor.stream_id)
+        feed.broken = True
+        return None
