@@ -25,6 +25,8 @@ from loadtest.traffic.transport import Hub, LightTransport, certificate_for, pro
 from media.transport.certificate import DtlsCertificate
 
 _FIRST_ROOM = 1000
+JOINING_AT_ONCE = 48
+"""A join at Janus is a second of waiting."""
 FEED_TRIES = 50
 FEED_WAIT_S = 0.1
 
@@ -60,10 +62,12 @@ class Janus:
         await session.detach(desk)
         publishers = {room: _Person(self._hub, session, certificate) for room in numbers}
         self._people += publishers.values()
-        await in_groups(person.publish(room, frame_packets) for room, person in publishers.items())
+        await in_groups(
+            (person.publish(room, frame_packets) for room, person in publishers.items()), JOINING_AT_ONCE
+        )
         sinks = [(room, _Person(self._hub, session, certificate)) for room in numbers for _ in range(fan_out)]
         self._people += (person for _, person in sinks)
-        await in_groups(person.subscribe(room, publishers[room]) for room, person in sinks)
+        await in_groups((person.subscribe(room, publishers[room]) for room, person in sinks), JOINING_AT_ONCE)
         for person in self._people:
             if person.profile != profile:
                 raise RuntimeError(f"{person.profile} was negotiated instead of {profile}")

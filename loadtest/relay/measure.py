@@ -11,13 +11,13 @@ from loadtest.relay.figures import Sample
 from loadtest.relay.forwarder import Forwarder
 from loadtest.traffic.engine import Totals, TrafficEngine
 
-SATURATED_S = 0.7
-PACED_S = 1.5
-BEGIN_S = 0.4
+SATURATED_S = 0.5
+PACED_S = 0.8
+BEGIN_S = 0.25
 """From a standing start until rates and batches are what they stay."""
-WARM_UP_S = 2.0
-SETTLE_TRIES = 5
-DRAIN_S = 0.3
+WARM_UP_S = 1.5
+SETTLE_TRIES = 4
+DRAIN_S = 0.15
 """For everything under way to arrive."""
 WINDOW_LEAST = 512
 WINDOW_FRAMES = 2

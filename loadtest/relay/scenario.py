@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -88,8 +89,10 @@ async def _run(
                 missing.append(f"the {plane} plane did not start: {str(error).splitlines()[-1]}")
                 progress(missing[-1])
         for case in wanted:
+            began = time.monotonic()
             samples = await _case(case, forwarders, engine, runs, cores, progress)
             done(figures.of_case(case, samples))
+            progress(f"{case.name}: {time.monotonic() - began:.0f} s")
     finally:
         for forwarder in forwarders:
             forwarder.close()

@@ -24,6 +24,7 @@ from media.transport.certificate import DtlsCertificate
 from media.transport.demux import DatagramKind, classify
 from media.transport.errors import NATIVE_UNAVAILABLE
 from media.transport.ice import IceLiteAgent, new_ice_parameters
+from media.transport.inbox import Inbox
 from media.transport.media_config import MediaSocketConfig, announced_addresses, bind_sockets
 from media.transport.outbox import Outbox
 from media.transport.parameters import IceCandidate
@@ -67,6 +68,7 @@ class MediaSocket:
         self._loop = asyncio.get_running_loop()
         self._incoming = PacketBuffer()
         self._outgoing = PacketBuffer()
+        self._inbox: Inbox | None = None
         self._outbox: Outbox | None = None
         self._certificate = DtlsCertificate(clock.wall())
         self._tcp = TcpListener(tcp, clock, self._tcp_received, self._tcp_lost) if tcp else None
@@ -185,6 +187,7 @@ class MediaSocket:
     # receiving
 
     def _start_reading(self) -> None:
+        self._inbox = Inbox.open(self._udp)
         self._outbox = Outbox.open(self._udp, self._counts, self._loop.call_soon)
         self._loop.add_reader(self._udp, self._readable)
 
@@ -195,18 +198,27 @@ class MediaSocket:
 
     def _readable(self) -> None:
         """Read what is there, up to the batch's bound; the loop calls again when more is left."""
-        outbox = self._outbox
-        if outbox is None:
-            self._read()
+        inbox, outbox = self._inbox, self._outbox
+        if inbox is None or outbox is None:
+            self._read_one_by_one()
             return
         outbox.held = True
         try:
-            self._read()
+            self._read(inbox)
         finally:
             outbox.held = False
             outbox.flush()
 
-    def _read(self) -> None:
+    def _read(self, inbox: Inbox) -> None:
+        now = self._clock.monotonic()
+        incoming = self._incoming
+        for slot in range(inbox.read()):
+            incoming.memory, incoming.view = inbox.pointers[slot], inbox.views[slot]
+            self._received(inbox.length(slot), inbox.source(slot), now)
+            if self._closed:
+                return
+
+    def _read_one_by_one(self) -> None:
         now = self._clock.monotonic()
         view = self._incoming.view[:MAX_DATAGRAM]
         for _ in range(MAX_DATAGRAMS_PER_WAKE):

@@ -40,15 +40,16 @@ Call = Callable[[int, int, int], int]
 class Words:
     """Memory for structures of 64-bit words, zero at first.
 
-    :ivar at: its address. :ivar view: the words.
+    :ivar at: its address. :ivar view: the words. :ivar raw: the bytes.
     """
 
-    __slots__ = ("_memory", "at", "view")
+    __slots__ = ("_memory", "at", "raw", "view")
 
     def __init__(self, count: int) -> None:
         self._memory = (ctypes.c_uint64 * count)()
         self.at = ctypes.addressof(self._memory)
-        self.view = memoryview(self._memory).cast("B").cast("Q")
+        self.raw = memoryview(self._memory).cast("B")
+        self.view = self.raw.cast("Q")
 
 
 class Slots:
