@@ -41,7 +41,7 @@ def build(root: Path, strict: bool = False, sanitize: bool = False) -> bool:
     """
     sources = sorted((root / "media" / "native").glob("*.c"))
     command = [*_compiler(), *_FLAGS, *(_STRICT if strict else ()), *(_SANITIZE if sanitize else ())]
-    command += [f"-I{_headers()}", "-shared", *map(str, sources)]
+    command += [f"-I{_headers()}", f'-DNATIVE_FACE="{_face(root)}"', "-shared", *map(str, sources)]
     target = module_path(root)
     stamp = root / "build" / f"native-{target.name}.sha256"
     made_of = _fingerprint(root, command)
@@ -73,6 +73,12 @@ def _headers() -> str:
     if not (Path(folder) / "Python.h").exists():
         raise BuildFailedError(f"Python's headers are missing ({folder}; package python3-dev)")
     return folder
+
+
+def _face(root: Path) -> str:
+    """Digest of what Python expects of the module (`media.native` compares): an old one is refused by it."""
+    texts = (root / "media" / "_native.pyi", root / "media" / "native" / "__init__.py")
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in texts if path.exists())).hexdigest()
 
 
 def _fingerprint(root: Path, command: list[str]) -> str:

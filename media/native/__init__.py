@@ -7,8 +7,10 @@ what comes out must be, byte for byte, what pylibsrtp itself gives. Otherwise th
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +22,6 @@ from media.transport.srtp import SRTP_PROFILES, SrtpProfile, new_session
 
 if TYPE_CHECKING:
     from media import _native
-
-ABI = 1
-"""The Python face this package is written for."""
 
 _FUNCTIONS = ("srtp_protect", "srtp_unprotect", "srtp_protect_rtcp", "srtp_unprotect_rtcp")
 _SIGNATURE = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
@@ -131,11 +130,18 @@ def _prepare() -> None:
         compiled: Any = importlib.import_module("media._native")
     except ImportError as error:
         raise NativeUnavailableError(f"not built ({error})") from error
-    if compiled.ABI != ABI:
-        raise NativeUnavailableError(f"built for another version (interface {compiled.ABI}, not {ABI})")
+    if getattr(compiled, "FACE", "") != _face():
+        raise NativeUnavailableError("built from other sources than these: build it again (make setup)")
     compiled.bind([_address(name) for name in _FUNCTIONS])
     for profile in SRTP_PROFILES:
         _compare(compiled, profile)
+
+
+def _face() -> str:
+    """Digest of what Python expects of the compiled module, as `hatch_build` makes it when it is built."""
+    here = Path(__file__)
+    texts = (here.parents[1] / "_native.pyi", here)
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in texts)).hexdigest()
 
 
 def _address(name: str) -> int:

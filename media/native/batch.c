@@ -13,9 +13,9 @@
 #define UDP_SEGMENT 103
 #endif
 
-enum { CONTROL_SIZE = 128 }; /* of one message: packet info and segment size, aligned */
+enum { CONTROL_SIZE = 64 }; /* of one message: the segment size, aligned */
 
-_Static_assert(CONTROL_SIZE >= CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(uint16_t)), "control room");
+_Static_assert(CONTROL_SIZE >= CMSG_SPACE(sizeof(uint16_t)), "control room");
 
 enum datagram_kind datagram_classify(const uint8_t *datagram, size_t length)
 {
@@ -40,16 +40,14 @@ int64_t monotonic_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-bool inbox_init(struct inbox *inbox, int fd, unsigned slots, bool locals)
+bool inbox_init(struct inbox *inbox, int fd, unsigned slots)
 {
-    *inbox = (struct inbox){.fd = fd, .slots = slots, .locals = locals};
+    *inbox = (struct inbox){.fd = fd, .slots = slots};
     inbox->bytes = malloc((size_t)slots * DATAGRAM_STRIDE);
     inbox->messages = calloc(slots, sizeof *inbox->messages);
     inbox->vectors = calloc(slots, sizeof *inbox->vectors);
     inbox->sources = calloc(slots, sizeof *inbox->sources);
-    inbox->controls = locals ? calloc(slots, CONTROL_SIZE) : NULL;
-    if (inbox->bytes == NULL || inbox->messages == NULL || inbox->vectors == NULL || inbox->sources == NULL
-        || (locals && inbox->controls == NULL)) {
+    if (inbox->bytes == NULL || inbox->messages == NULL || inbox->vectors == NULL || inbox->sources == NULL) {
         inbox_free(inbox);
         return false;
     }
@@ -69,7 +67,6 @@ void inbox_free(struct inbox *inbox)
     free(inbox->messages);
     free(inbox->vectors);
     free(inbox->sources);
-    free(inbox->controls);
     *inbox = (struct inbox){.fd = -1};
 }
 
@@ -77,31 +74,10 @@ unsigned inbox_read(struct inbox *inbox, unsigned most)
 {
     if (most > inbox->slots)
         most = inbox->slots;
-    for (unsigned slot = 0; slot < most; slot++) {
-        struct msghdr *header = &inbox->messages[slot].msg_hdr;
-        header->msg_namelen = sizeof *inbox->sources;
-        if (inbox->locals) {
-            header->msg_control = inbox->controls + (size_t)slot * CONTROL_SIZE;
-            header->msg_controllen = CONTROL_SIZE;
-        }
-    }
+    for (unsigned slot = 0; slot < most; slot++)
+        inbox->messages[slot].msg_hdr.msg_namelen = sizeof *inbox->sources;
     int read = recvmmsg(inbox->fd, inbox->messages, most, MSG_DONTWAIT, NULL);
     return read > 0 ? (unsigned)read : 0;
-}
-
-uint32_t inbox_local(const struct inbox *inbox, unsigned slot)
-{
-    struct msghdr *header = &inbox->messages[slot].msg_hdr;
-    if (!inbox->locals)
-        return 0;
-    for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL; part = CMSG_NXTHDR(header, part)) {
-        if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
-            struct in_pktinfo info;
-            memcpy(&info, CMSG_DATA(part), sizeof info);
-            return info.ipi_addr.s_addr;
-        }
-    }
-    return 0;
 }
 
 void destination_init(struct destination *to)
@@ -150,23 +126,6 @@ void outbox_add(struct outbox *outbox, struct destination *to, uint32_t length)
     to->last = index;
 }
 
-void outbox_skip(struct outbox *outbox)
-{
-    outbox->items[outbox->count++] = (struct outbox_item){NULL, 0, BATCH_NONE};
-}
-
-static void add_control(struct msghdr *header, uint8_t *room, int level, int type, const void *data, size_t size)
-{
-    size_t used = header->msg_controllen;
-    header->msg_control = room;
-    struct cmsghdr *part = (struct cmsghdr *)(void *)(room + used);
-    part->cmsg_level = level;
-    part->cmsg_type = type;
-    part->cmsg_len = CMSG_LEN(size);
-    memcpy(CMSG_DATA(part), data, size);
-    header->msg_controllen = used + CMSG_SPACE(size);
-}
-
 /* One message of `count` equal datagrams (the last may be shorter) whose vectors are in place. */
 static void add_message(struct outbox *outbox, unsigned index, struct iovec *vectors, unsigned count)
 {
@@ -180,13 +139,13 @@ static void add_message(struct outbox *outbox, unsigned index, struct iovec *vec
         .msg_iov = vectors,
         .msg_iovlen = count,
     };
-    if (to->local != 0) {
-        struct in_pktinfo info = {.ipi_spec_dst.s_addr = to->local};
-        add_control(header, room, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
-    }
     if (count > 1) {
         uint16_t size = (uint16_t)vectors[0].iov_len;
-        add_control(header, room, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size);
+        struct cmsghdr *part = (struct cmsghdr *)(void *)room;
+        *part = (struct cmsghdr){.cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof size)};
+        memcpy(CMSG_DATA(part), &size, sizeof size);
+        header->msg_control = room;
+        header->msg_controllen = CMSG_SPACE(sizeof size);
     }
 }
 
@@ -226,10 +185,8 @@ static void send_apart(struct outbox *outbox, unsigned message)
     for (size_t i = 0; i < header->msg_iovlen; i++) {
         single.msg_iov = &header->msg_iov[i];
         single.msg_iovlen = 1;
-        /* packet info, where there is one, stands before the segment size */
-        single.msg_controllen = header->msg_controllen - CMSG_SPACE(sizeof(uint16_t));
-        if (single.msg_controllen == 0)
-            single.msg_control = NULL;
+        single.msg_control = NULL;
+        single.msg_controllen = 0;
         outbox->counters.calls++;
         if (sendmsg(outbox->fd, &single, MSG_DONTWAIT) >= 0) {
             outbox->counters.sent++;
@@ -276,7 +233,7 @@ void outbox_prepare(struct outbox *outbox)
     for (uint32_t index = 0; index < outbox->count; index++) {
         struct destination *to = outbox->items[index].to;
         /* The first datagram of a destination brings all of its chain, so that runs stand together. */
-        if (to == NULL || to->first != index)
+        if (to->first != index)
             continue;
         uint32_t at = index;
         while (at != BATCH_NONE) {

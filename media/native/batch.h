@@ -30,15 +30,13 @@ int64_t monotonic_ns(void);
 struct inbox {
     int fd;
     unsigned slots;
-    bool locals; /* learn to which local IPv4 address a datagram came */
     uint8_t *bytes;
     struct mmsghdr *messages;
     struct iovec *vectors;
     struct sockaddr_storage *sources;
-    uint8_t *controls;
 };
 
-bool inbox_init(struct inbox *inbox, int fd, unsigned slots, bool locals);
+bool inbox_init(struct inbox *inbox, int fd, unsigned slots);
 void inbox_free(struct inbox *inbox);
 /* Read up to `most` datagrams without waiting; how many, 0 for none (or an error of an earlier send). */
 unsigned inbox_read(struct inbox *inbox, unsigned most);
@@ -53,14 +51,10 @@ static inline uint32_t inbox_length(const struct inbox *inbox, unsigned slot)
     return inbox->messages[slot].msg_len;
 }
 
-/* Local IPv4 address of a datagram, network byte order; 0 unless asked for. */
-uint32_t inbox_local(const struct inbox *inbox, unsigned slot);
-
 /* Where datagrams go. The chain fields are the outbox's own and empty between flushes. */
 struct destination {
     struct sockaddr_storage address;
     socklen_t address_length;
-    uint32_t local; /* IPv4 address to leave from, network byte order; 0: the system's choice */
     uint32_t first, last;
 };
 
@@ -106,7 +100,5 @@ static inline uint8_t *outbox_room(struct outbox *outbox)
 
 /* The datagram in the room goes there; `to` stays where it is until the next flush. */
 void outbox_add(struct outbox *outbox, struct destination *to, uint32_t length);
-/* Leave the room empty. */
-void outbox_skip(struct outbox *outbox);
 
 #endif

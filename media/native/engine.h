@@ -22,7 +22,9 @@
 enum { ENGINE_BATCH = 64, ENGINE_OUT_SLOTS = 256, ENGINE_CHECKS = 256 };
 
 /* Of the thread's turns on a core: the shortest that the kernel takes. */
+#define ENGINE_NICE (-10)
 #define ENGINE_SLICE_NS 100000
+#define ENGINE_PYTHON_SLICE_NS 200000 /* of the thread that makes the engine: the event loop's */
 
 /* What comes so soon after a check from an address that is not known yet waits behind the check in Python. */
 #define ENGINE_EARLY_NS 200000000

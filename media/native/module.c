@@ -56,12 +56,8 @@ PyMODINIT_FUNC PyInit__native(void)
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)
         return NULL;
-    if (PyModule_AddIntConstant(module, "ABI", NATIVE_ABI) < 0
-        || PyModule_AddIntConstant(module, "PLAIN", PROTECT_PLAIN) < 0
-        || PyModule_AddIntConstant(module, "RTP", PROTECT_RTP) < 0
-        || PyModule_AddIntConstant(module, "RTCP", PROTECT_RTCP) < 0 || add_srtp_type(module) < 0
-        || add_batch_type(module) < 0 || add_engine_types(module) < 0
-        || (add_rule_types != NULL && add_rule_types(module) < 0)) {
+    if (PyModule_AddStringConstant(module, "FACE", NATIVE_FACE) < 0 || add_srtp_type(module) < 0
+        || add_engine_types(module) < 0 || (add_rule_types != NULL && add_rule_types(module) < 0)) {
         Py_DECREF(module);
         return NULL;
     }

@@ -7,10 +7,11 @@
 
 #include "srtp.h"
 
-/* Raised with every change of the Python face; media/native/__init__.py holds the same number. */
-#define NATIVE_ABI 1
-
-enum packet_protection { PROTECT_PLAIN = 0, PROTECT_RTP = 1, PROTECT_RTCP = 2 };
+/* A digest of the Python face that this is compiled for, given by hatch_build.py; media/native/__init__.py
+ * refuses another one. */
+#ifndef NATIVE_FACE
+#define NATIVE_FACE ""
+#endif
 
 struct srtp_object {
     PyObject_HEAD
@@ -23,7 +24,6 @@ extern PyTypeObject srtp_type;
 
 /* Each adds its types to the module: 0, or -1 with an exception. */
 int add_srtp_type(PyObject *module);
-int add_batch_type(PyObject *module);
 int add_engine_types(PyObject *module);
 /* The rule's own face; the module works without it. */
 __attribute__((weak)) int add_rule_types(PyObject *module);

@@ -19,6 +19,8 @@ MAX_TRAILER = 4 + 16 + 128
 """Authentication tag, SRTCP index and MKI at their longest (libsrtp's SRTP_MAX_SRTCP_TRAILER_LEN)."""
 _REPLAY_WINDOW = 1024
 """Packets: 1 s of a 10 Mbit/s picture may come late or be sent again."""
+_SENT_WINDOW = 128
+"""Packets: only voices go again with their own number, of the last 32; each packet moves the whole window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def new_session(profile: SrtpProfile, key: bytes, outbound: bool) -> Session:
     ssrc_type = Policy.SSRC_ANY_OUTBOUND if outbound else Policy.SSRC_ANY_INBOUND
     policy = Policy(key=key, ssrc_type=ssrc_type, srtp_profile=profile.libsrtp_id)
     policy.allow_repeat_tx = True
-    policy.window_size = _REPLAY_WINDOW
+    policy.window_size = _SENT_WINDOW if outbound else _REPLAY_WINDOW
     return Session(policy)
 
 

@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+from media import native
+
 ROOT = Path(__file__).resolve().parents[3]
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
@@ -97,3 +99,18 @@ def test_the_wheel_carries_it_unless_told_not_to(
         assert len(names) == 1
         assert f"cp{sys.version_info.major}{sys.version_info.minor}" in wheel.name
         assert os.sep not in names[0].removeprefix("media/")
+
+
+def test_a_module_of_other_sources_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after an update without a build: its calls would take other arguments."""
+    if not native.available():
+        pytest.skip(str(native.problem()))
+    native.problem.cache_clear()
+    monkeypatch.setattr(native.module(), "FACE", "0" * 64)
+    native.problem.cache_clear()
+    try:
+        assert native.problem() == "built from other sources than these: build it again (make setup)"
+    finally:
+        monkeypatch.undo()
+        native.problem.cache_clear()
+    assert native.problem() is None
