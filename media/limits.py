@@ -26,6 +26,7 @@ SIGNAL_COMMIT_REST_S = (
 SIGNAL_COMMIT_BUSY_FILES = (
     16  # a round of so many files is a busy one: a few streams are made durable at once
 )
+SIGNAL_FINGERPRINTS = 1024  # frames of a stream whose content is remembered: three windows in flight
 SIGNAL_MAX_LOSSES = 256  # statements of loss of one stream: a card that damages more has to be replaced
 SIGNAL_MAX_MARK_BYTES = 4096  # a mark in the record says a code and a time, no more
 ANALYSIS_ROUND_S = 1.0  # of signal for one round: quality is judged by the second, nobody reads faster

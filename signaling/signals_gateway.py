@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from aiohttp import WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from media.errors import LIMIT_REACHED, Fault, LocalProtocolError, RemoteProtocolError
 from media.signals import (
@@ -152,6 +152,9 @@ class Publisher(SignalSocket):
             return self._session.receive_text(message.data, now)
         if message.type is WSMsgType.BINARY:
             return self._session.receive_frame(message.data, now)
+        problem = message.data
+        if isinstance(problem, WebSocketError) and problem.code == WSCloseCode.MESSAGE_TOO_BIG:
+            return self._session.receive_oversized(now)
         return None
 
     async def _do_all(self, outputs: list[Output]) -> None:
@@ -185,7 +188,7 @@ class Publisher(SignalSocket):
         self._gateway.analysis.begin(self.room, descriptor)
         self.room.signal_started(descriptor, await self._first_sample_at(self._log))
         self._tell(SignalStarted)
-        return self._session.opened(self._log.ledger, self._clock.monotonic())
+        return self._session.opened(self._log.ledger, self._clock.monotonic(), self._log.fingerprints)
 
     async def _first_sample_at(self, log: StreamLog) -> float:
         """When this stream began, Unix seconds; now, for a new one."""

@@ -144,8 +144,10 @@ class FollowedClock:
         """As `DeviceClock.observe`; backfill says nothing of the clock and is passed over."""
         if frame.flags & FLAG_BACKFILL:
             return False
-        follows = frame.sequence == self._sequence + 1 and not frame.flags & FLAG_SEAM and self._sequence >= 0
+        follows = 0 <= self._sequence == frame.sequence - 1
         step = frame.device_time_ns - self._end_ns if follows else 0
+        if frame.flags & FLAG_SEAM:
+            step = min(0, step)  # a source may pause before a seam; time never goes back
         self._sequence, self._end_ns = frame.sequence, frame.end_ns
         return self._clock.observe(frame.end_ns, arrived_ns, step)
 

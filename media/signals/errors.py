@@ -27,6 +27,12 @@ SIGNAL_WRONG_STREAM = ErrorCode(
     "数据帧不属于已声明的信号流。",
     "The frame belongs to another stream than the one announced.",
 )
+SIGNAL_CONFLICT = ErrorCode(
+    "signal_conflict",
+    409,
+    "同一序号的数据内容不同：可能有两台设备使用同一信号流。",
+    "Another frame has this number already: two devices seem to send one stream.",
+)
 SIGNAL_OUT_OF_RANGE = ErrorCode(
     "signal_out_of_range",
     422,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from bisect import bisect_left, bisect_right
+from collections import OrderedDict
 from collections.abc import Iterator
 
 from media.errors import RemoteProtocolError
-from media.limits import SIGNAL_MAX_AHEAD_FRAMES, SIGNAL_MAX_GAPS
+from media.limits import SIGNAL_FINGERPRINTS, SIGNAL_MAX_AHEAD_FRAMES, SIGNAL_MAX_GAPS
 from media.signals.errors import SIGNAL_GAP_TOO_LARGE
 
 
@@ -95,3 +97,20 @@ class StreamLedger:
             self._lasts.insert(index, sequence)
         self._count += 1
         return True
+
+
+class Fingerprints:
+    """What the newest ``SIGNAL_FINGERPRINTS`` frames held, so that a repeated number is known for a repeated
+    frame.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[int, int] = OrderedDict()
+
+    def differs(self, sequence: int, content: memoryview) -> bool:
+        """Remember a frame, or compare it with the one remembered of this number."""
+        found = zlib.crc32(content)
+        known = self._known.setdefault(sequence, found)
+        if len(self._known) > SIGNAL_FINGERPRINTS:
+            self._known.popitem(last=False)
+        return known != found

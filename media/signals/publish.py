@@ -2,7 +2,8 @@
 
 The host feeds it what arrives and does, in order, what it answers::
 
-    receive_text, receive_frame, opened, refused, stored, loss_stored, store_failed, tick  ->  list[Output]
+    receive_text, receive_frame, receive_oversized, opened, refused, stored, loss_stored, store_failed, tick
+    ->  list[Output]
 
     Open        check the token, open the log, then call `opened` or `refused`
     Store       append the frame to the log and show it to the viewers, then call `stored`
@@ -33,13 +34,15 @@ from media.limits import (
 from media.signals import wire
 from media.signals.descriptor import StreamDescriptor
 from media.signals.errors import (
+    SIGNAL_CONFLICT,
     SIGNAL_GAP_TOO_LARGE,
     SIGNAL_TIMEOUT,
+    SIGNAL_TOO_LARGE,
     SIGNAL_UNEXPECTED,
     SIGNAL_WINDOW_EXCEEDED,
 )
-from media.signals.frames import FrameHeader, inspect
-from media.signals.ledger import StreamLedger
+from media.signals.frames import FrameHeader, content_of, inspect
+from media.signals.ledger import Fingerprints, StreamLedger
 from media.signals.records import Loss
 
 
@@ -112,6 +115,7 @@ class PublishSession:
         self.descriptor: StreamDescriptor | None = None
         self._heard_at = now
         self._durable = StreamLedger()
+        self._fingerprints = Fingerprints()
         self._pending: set[int] = set()
         self._losing = 0
         self._losses = 0
@@ -169,13 +173,25 @@ class PublishSession:
         except RemoteProtocolError as fault:
             return self._fail(fault)
 
-    def opened(self, durable: StreamLedger, now: float) -> list[Output]:
-        """The host opened the log; ``durable`` is the log's own ledger, read here and never changed."""
+    def receive_oversized(self, now: float) -> list[Output]:
+        """A message came in that the transport did not even read."""
+        self._heard_at = now
+        return self._fail(RemoteProtocolError(SIGNAL_TOO_LARGE, "message"))
+
+    def opened(
+        self, durable: StreamLedger, now: float, fingerprints: Fingerprints | None = None
+    ) -> list[Output]:
+        """The host opened the log.
+
+        :param durable: the log's own ledger, read here and never changed.
+        :param fingerprints: of the stream's frames, over all connections; this one's alone when None.
+        """
         if self.state is not State.OPENING or self.descriptor is None:
             return []
         self.state = State.LIVE
         self._heard_at = now
         self._durable = durable
+        self._fingerprints = fingerprints or self._fingerprints
         self._acked = durable.contiguous
         return [Send(wire.accepted(self.descriptor.stream_id, self._acked))]
 
@@ -206,6 +222,8 @@ class PublishSession:
         return self._fail(fault)
 
     def _accept(self, frame: FrameHeader, data: bytes) -> list[Output]:
+        if self._fingerprints.differs(frame.sequence, content_of(data)):
+            raise RemoteProtocolError(SIGNAL_CONFLICT, f"sequence {frame.sequence}")
         if frame.sequence in self._durable:
             return [Send(wire.ack(self._durable.contiguous))]
         if frame.sequence in self._pending:

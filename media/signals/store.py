@@ -23,7 +23,7 @@ from media.signals.commit import AppendFile, CommitThread, Sync, Write, store_fa
 from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_LEAD_SET_CHANGED
 from media.signals.frames import Frame, decode, encode
-from media.signals.ledger import StreamLedger
+from media.signals.ledger import Fingerprints, StreamLedger
 from media.signals.replay import StoredStream, StreamIndex, frames_of, replay, scan
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class StreamLog:
         self.owner = owner
         self.descriptor = descriptor
         self.ledger = StreamLedger()
+        self.fingerprints = Fingerprints()
         self.users = 0
         self._store = store
         self._file = file

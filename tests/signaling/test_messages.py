@@ -117,6 +117,8 @@ def test_every_message_has_a_handler_and_a_line_in_the_protocol() -> None:
 NOT_ON_THE_WIRE = {
     *("ice_parameters_invalid", "stun_malformed", "transport_failed", "frame_too_long"),
     *("signal_unsupported", "native_unavailable"),
+    *("signal_file_unknown", "signal_file_broken", "signal_file_too_large", "signal_file_range"),
+    *("signal_export_too_long", "signal_export_empty", "signal_export_unfit"),
 }
 """Of our own clients' side, or below signaling."""
 
