@@ -72,12 +72,20 @@ def launch(playwright: Playwright, path: Path | None = None, extra: Sequence[str
 
 
 def person(
-    browser: Browser, url: str, username: str | None, *, locale: str = "zh-CN", **options: Any
+    browser: Browser,
+    url: str,
+    username: str | None,
+    *,
+    locale: str = "zh-CN",
+    permissions: Sequence[str] = ("camera", "microphone", "notifications"),
+    **options: Any,
 ) -> BrowserContext:
-    """A browser of one person's own, logged in as ``username`` (None: nobody) at the server ``url``."""
-    context = browser.new_context(
-        base_url=url, locale=locale, permissions=["camera", "microphone", "notifications"], **options
-    )
+    """A browser of one person's own, logged in as ``username`` (None: nobody) at the server ``url``.
+
+    :param permissions: held by every frame, whatever the page's own policy says of it. Camera and microphone
+        are allowed to who asks even without, by a flag.
+    """
+    context = browser.new_context(base_url=url, locale=locale, permissions=[*permissions], **options)
     if username is not None:
         reply = context.request.post("/api/v1/auth/login", data={"username": username, "password": PASSWORD})
         if not reply.ok:

@@ -78,9 +78,9 @@ class Bridge:
                 leg.down.send(packet, time.monotonic())
 
     def read_leg(self, leg: Leg) -> None:
-        """Packets from a peer; only those to the server go on."""
+        """Packets from a peer; only those to the server, and from an address of this line, go on."""
         for packet in _read(leg.device):
-            if packet[0] >> 4 == 4 and packet[16:20] == self.hub_address:
+            if packet[0] >> 4 == 4 and packet[16:20] == self.hub_address and packet[12:15] == leg.network:
                 leg.up.send(packet, time.monotonic())
             else:
                 self.strays += 1
@@ -151,15 +151,24 @@ def _open_hub(address: str, network: str) -> int:
     return device
 
 
-def _open_leg(number: int, name: str, namespace: str, address: str, seed: int) -> Leg:
-    device = open_tun(f"hz-leg{number}")
-    ip("link", "set", f"hz-leg{number}", "netns", namespace, "name", "eth0")
+def _open_leg(number: int, setup: dict[str, Any], seed: int) -> Leg:
+    name, namespace, device, address = (setup[key] for key in ("name", "namespace", "device", "address"))
+    descriptor = open_tun(f"hz-leg{number}")
+    ip("link", "set", f"hz-leg{number}", "netns", namespace, "name", device)
     ip("-n", namespace, "link", "set", "lo", "up")
-    ip("-n", namespace, "addr", "add", f"{address}/32", "dev", "eth0")
-    ip("-n", namespace, "link", "set", "eth0", "up", "mtu", str(_MTU), "txqueuelen", str(_DEVICE_QUEUE))
-    ip("-n", namespace, "route", "add", "default", "dev", "eth0", "src", address)
+    ip("-n", namespace, "link", "set", device, "mtu", str(_MTU), "txqueuelen", str(_DEVICE_QUEUE))
+    if setup["up"]:
+        give_address(namespace, device, address)
     packed = socket.inet_aton(address)
-    return Leg(name, device, packed[:3], Line(seed + 2 * number), Line(seed + 2 * number + 1))
+    return Leg(name, descriptor, packed[:3], Line(seed + 2 * number), Line(seed + 2 * number + 1))
+
+
+def give_address(namespace: str, device: str, address: str, metric: int = 0) -> None:
+    """Bring an interface up with a default route; of several routes the lowest metric is taken."""
+    ip("-n", namespace, "addr", "add", f"{address}/32", "dev", device)
+    ip("-n", namespace, "link", "set", device, "up")
+    route = ["default", "dev", device, "src", address, "metric", str(metric)]
+    ip("-n", namespace, "route", "replace", *route)
 
 
 def _serve(bridge: Bridge) -> None:
@@ -188,12 +197,9 @@ def _serve(bridge: Bridge) -> None:
 
 
 def main(setup: dict[str, Any]) -> None:
-    """Run one bridge; ``setup``: hub, network, seed, legs [{name, namespace, address}]."""
+    """Run one bridge; ``setup``: hub, network, seed, legs [{name, namespace, device, address, up}]."""
     hub = _open_hub(setup["hub"], setup["network"])
-    legs = [
-        _open_leg(number, leg["name"], leg["namespace"], leg["address"], setup["seed"])
-        for number, leg in enumerate(setup["legs"])
-    ]
+    legs = [_open_leg(number, leg, setup["seed"]) for number, leg in enumerate(setup["legs"])]
     with suppress(PermissionError):  # some containers forbid it; `impair_check` tells what that costs
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_PRIORITY))
     print(json.dumps({"ready": True}), flush=True)

@@ -76,9 +76,11 @@ def _joins(browser: Browser, url: str, runs: int, progress: Progress) -> Samples
 
 
 def start_consult(
-    browser: Browser, url: str, village: Rest, kinds: tuple[str, ...] = ("ecg",)
+    browser: Browser, url: str, village: Rest, kinds: tuple[str, ...] = ("ecg",), **options: Any
 ) -> tuple[str, BrowserContext]:
     """Request an urgent cardiology consult with the clinic's devices of these kinds; whoever is rung accepts.
+
+    :param options: of the expert's `person`.
 
     Returns the consult's id and the browser of that expert.
     """
@@ -98,7 +100,7 @@ def start_consult(
         },
     )["id"]
     for username in ("cardio1", "cardio2"):
-        context = person(browser, url, username)
+        context = person(browser, url, username, **options)
         expert = Rest(context, username)
         ringing = expert.call("GET", "/consultations?scope=ringing")["items"]
         if consultation in [item["id"] for item in ringing]:

@@ -39,7 +39,8 @@ class Case:
     :param steps: seconds from the begin, and what the line is like from then on.
     :param seconds: how long figures are taken from the begin.
     :param restored_s: when the line is good again and recovery is watched; None when it stays as it is.
-    :param address_change: the person's address is changed at the begin.
+    :param change: at the begin the person's one interface gets another address, or it is lost while a
+        second one is up already.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Case:
     steps: tuple[tuple[float, Conditions], ...]
     seconds: float = MEASURE_SECONDS
     restored_s: float | None = None
-    address_change: bool = False
+    change: Literal["address", "interface"] | None = None
 
     def conditions(self) -> dict[str, Any]:
         """For the report: everything needed to lay the same line again."""
@@ -56,8 +57,8 @@ class Case:
             "seconds": self.seconds,
             "steps": [{"at_s": at, **_readable(conditions)} for at, conditions in self.steps],
         }
-        if self.address_change:
-            found["address_change_at_s"] = 0
+        if self.change:
+            found[f"{self.change}_change_at_s"] = 0
         return found
 
 
@@ -104,8 +105,8 @@ def shrink(name: str, who: Who, rates: Sequence[float], seconds: float = SHRINK_
     return Case(name, who, (*steps, (restored, GOOD)), restored + WATCH_RECOVERY_SECONDS, restored)
 
 
-def _address(name: str, who: Who) -> Case:
-    return Case(name, who, ((0.0, GOOD),), WATCH_RECOVERY_SECONDS, 0.0, address_change=True)
+def _change(name: str, who: Who, change: Literal["address", "interface"]) -> Case:
+    return Case(name, who, ((0.0, GOOD),), WATCH_RECOVERY_SECONDS, 0.0, change)
 
 
 CASES: tuple[Case, ...] = (
@@ -126,13 +127,15 @@ CASES: tuple[Case, ...] = (
     _step("step-1000", "expert", wide=4000, thin=1000),
     shrink("shrink", "expert", (4000, 2000, 1000, 600, 300)),
     _cut("cut-10s", "expert"),
-    _address("address-change", "expert"),
+    _change("address-change", "expert", "address"),
+    _change("interface-change", "expert", "interface"),
     _steady("village-loss-3", line(loss=3), "village"),
     _steady("village-loss-10", line(loss=10), "village"),
     _steady("village-rate-1000", line(rate=1000), "village"),
     _steady("village-rate-300", line(rate=300), "village"),
     _cut("village-cut-10s", "village"),
-    _address("village-address-change", "village"),
+    _change("village-address-change", "village", "address"),
+    _change("village-interface-change", "village", "interface"),
     _steady("guest-loss-10", line(loss=10), "guest"),
     _steady("guest-rate-300", line(rate=300), "guest"),
 )
@@ -171,7 +174,7 @@ def shortfalls(name: str, figures: dict[str, Any]) -> list[str]:
         checks.append(("ecg_gaps", 0))
     if name.startswith("guest-"):
         checks.append(("longest_freeze_ms", FREEZE_AT_LOSS_3_MS))
-    if name.endswith("address-change"):
+    if name.endswith("-change"):
         checks.append(("media_back_after_s", RECONNECT_AFTER_ADDRESS_CHANGE_S))
     if name.endswith("cut-10s"):
         checks.append(("media_back_after_s", REJOIN_AFTER_CUT_S))

@@ -23,6 +23,8 @@ from loadtest.network_watch import Watch
 from loadtest.server_process import ServerProcess
 
 PEERS = ("expert", "village", "guest")
+PERMISSIONS = ("notifications",)
+"""As a person's browser has them: a frame that gave the camera away then does without."""
 _OPEN_MS = 45_000
 _KEPT_LINES = 2000
 # The sdk guest has a tile too, but no picture. What stands on the stage, or is pinned, has nothing to press.
@@ -126,7 +128,7 @@ class Room:
 def running_room(directory: Path, seed: int) -> Iterator[Room]:
     """Everything of one run, closed at the end."""
     with ExitStack() as stack:
-        network = stack.enter_context(Network(PEERS, seed))
+        network = stack.enter_context(Network(PEERS, seed, two_ways=("expert", "village")))
         for name in PEERS:
             network.set_both(name, GOOD)
         server = ServerProcess(directory, host=HUB)
@@ -136,9 +138,12 @@ def running_room(directory: Path, seed: int) -> Iterator[Room]:
             name: stack.enter_context(_browser(playwright, network, name, server.url, directory))
             for name in ("expert", "village")
         }
-        village = person(browsers["village"], server.url, "village")
+        village = person(browsers["village"], server.url, "village", permissions=PERMISSIONS)
         rest = Rest(village, "village")
-        consultation, expert = start_consult(browsers["expert"], server.url, rest, ("ecg", "ultrasound"))
+        kinds = ("ecg", "ultrasound")
+        consultation, expert = start_consult(
+            browsers["expert"], server.url, rest, kinds, permissions=PERMISSIONS
+        )
         guest = Guest(network, server.url, _guest_token(rest, consultation))
         stack.callback(guest.close)
         room = Room(

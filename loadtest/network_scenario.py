@@ -76,7 +76,7 @@ def _summary(cases: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The two figures of the whole run: the worst of the cases that take them, None when media never came."""
     figures: dict[str, Any] = {}
     for figure, ending in (
-        ("reconnect_after_address_change_s", "address-change"),
+        ("reconnect_after_address_change_s", "-change"),
         ("rejoin_after_cut_s", "cut-10s"),
     ):
         taken = [one["media_back_after_s"] for one in cases if one["case"].endswith(ending)]
@@ -88,14 +88,19 @@ def _summary(cases: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _one(room: Room, case: Case, progress: Progress, seconds: float) -> dict[str, Any]:
     """One case from a good line on; its conditions and figures."""
     progress(f"{case.name} ...")
+    if case.change == "interface":
+        room.network.second_way(case.line)
     baseline, opened_anew = _settle(room)
     length = min(case.seconds, seconds) if case.restored_s is None else case.seconds
     began = time.time()
     identity = _identity(room, case)
     before = room.network.counters(case.line)
     room.network.set(case.line, up=case.steps, down=case.steps)
-    if case.address_change:
+    if case.change == "address":
         room.network.change_address(case.line)
+        began = time.time()
+    elif case.change == "interface":
+        room.network.change_interface(case.line)
         began = time.time()
     samples = _watch(room, case, baseline, began, length)
     ended = time.time()

@@ -1,7 +1,8 @@
 // Runs in a page before its own scripts: keeps its peer connections and when each shown picture came, and reduces
 // them to figures. Knows nothing of the page but its tiles' data attributes.
 (() => {
-  const connections = new Set()
+  // A frame of the page may make them, too.
+  const connections = (window.top.__connections ??= new Set())
   window.RTCPeerConnection = class extends window.RTCPeerConnection {
     constructor(...options) {
       super(...options)

@@ -81,5 +81,5 @@ def test_after_a_cut_the_same_person_is_back(report: Report) -> None:
 def test_media_follows_to_another_address_at_once(report: Report) -> None:
     found = case(report, "address-change")
     assert found["media_back_after_s"] is not None
-    assert found["media_back_after_s"] < 6  # 8 where the page waits for the browser to tell
+    assert found["media_back_after_s"] < 6  # 0.2 to 1.7 alone on a machine; 8 where nobody notices
     assert found["same_identity"]

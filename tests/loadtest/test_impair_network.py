@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtest.impair import NotRootError
+from loadtest.impair import NotRootError, ip
 from loadtest.impair_check import measure
 from loadtest.impair_line import Conditions
 from loadtest.impair_network import Network
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.network
 def network() -> Iterator[Network]:
     if not os.environ.get(MARK):
         pytest.fail("needs a network of its own: make test, or .ci/in_own_network .venv/bin/pytest")
-    with Network(["near", "far"]) as one:
+    with Network(["near", "far"], two_ways=["near"]) as one:
         yield one
 
 
@@ -66,6 +66,29 @@ def test_another_address_reaches_the_server_and_the_old_one_is_gone(network: Net
     new = network.change_address("far")
     assert new != old
     assert measure(network, "far", seconds=0.2).lost == 0
+
+
+def test_a_second_interface_takes_over_when_the_first_is_lost_and_back(network: Network) -> None:
+    first = network.address("near")
+    for _ in range(2):
+        network.second_way("near")
+        before = network.counters("near")["up"]["sent"]
+        assert measure(network, "near", seconds=0.1).lost == 0
+        assert network.change_interface("near") == network.address("near")
+        assert measure(network, "near", seconds=0.1).lost == 0
+        assert network.counters("near")["up"]["sent"] > before
+    assert network.address("near") == first
+
+
+def test_what_comes_from_another_networks_address_goes_nowhere(network: Network) -> None:
+    before = network.counters("near")["strays"]
+    ip("-n", network.namespace("near"), "addr", "add", "10.77.9.9/32", "dev", "lo")
+    strange = (
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM);"
+        "s.bind(('10.77.9.9', 0)); s.sendto(b'x', ('10.77.0.1', 9))"
+    )
+    subprocess.run(network.inside("near", sys.executable, "-c", strange), check=True)
+    assert network.counters("near")["strays"] > before
 
 
 def test_a_peer_reaches_nothing_but_the_server(network: Network) -> None:

@@ -8,7 +8,7 @@ import { produceOptions } from './encodings'
 import { RoomError } from './errors'
 import { Paths, type PathState } from './paths'
 import type { Channel } from './signaling'
-import { newestPacket, watchSilence } from './silence'
+import { newestPacket, Silence, watchSilence } from './silence'
 import type { ConsumerInfo, DataConsumerInfo, JoinReply, ServerEvents, Share, Source } from './wire'
 
 export interface RemoteTrack {
@@ -58,6 +58,7 @@ export class MediaSession extends Emitter<SessionEvents> {
   private readonly unclosed = new Set<string>()
   private readonly unconnected = new Map<string, DtlsParameters>()
   private readonly timers = new Set<ReturnType<typeof setTimeout>>()
+  private readonly silence = new Silence()
   private readonly stopWatching: () => void
   private closed = false
 
@@ -71,7 +72,7 @@ export class MediaSession extends Emitter<SessionEvents> {
     this.paths = new Paths(channel, (error) => this.fail(error))
     this.recv = recvTransport ? device.createRecvTransport({ ...recvTransport, iceServers }) : null
     if (this.recv) this.wire(this.recv)
-    this.stopWatching = watchSilence(() => this.newestPacket(), () => this.emit('silent', undefined))
+    this.stopWatching = watchSilence(this.silence, () => this.newestPacket(), () => this.emit('silent', undefined))
   }
 
   /** Of all that should come; a clock of the browser's, see `newestPacket`. */
@@ -129,6 +130,11 @@ export class MediaSession extends Emitter<SessionEvents> {
 
   restartIce(transportId: string): void {
     void this.paths.restart(transportId)
+  }
+
+  /** Signaling was asked about a silence, and is well: the others have nothing to send. */
+  silenceAnswered(): void {
+    this.silence.answered()
   }
 
   networkChanged(): void {

@@ -75,7 +75,8 @@ export class RoomClient extends Emitter<RoomEvents> {
   /** Media and signaling both silent: the way is gone, and a new one is looked for without waiting for either. */
   private async silent(session: MediaSession): Promise<void> {
     if (this.phase !== 'joined' && this.phase !== 'reconnecting') return
-    if (!(await this.channel.check('urgent')) && session === this.session) session.networkChanged()
+    if (await this.channel.check('urgent')) session.silenceAnswered()
+    else if (session === this.session) session.networkChanged()
   }
 
   // -- joining -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
-import { Device } from 'mediasoup-client'
+import { detectDevice, Device } from 'mediasoup-client'
+import { Chrome111 } from 'mediasoup-client/handlers/Chrome111'
 import type { RtpCapabilities } from 'mediasoup-client/types'
 import { RoomError } from './errors'
 import { engineHints, handlerName } from './handler'
+import { roaming } from './roaming'
 
 export interface PreparedDevice {
   capabilities: RtpCapabilities
@@ -13,7 +15,8 @@ const STORED = 'hz.router'
 /** Throws RoomError `unsupported_browser` where mediasoup-client has no handler for it. */
 export function makeBrowserDevice(): Device {
   try {
-    return new Device({ handlerName: handlerName(engineHints()) })
+    const name = handlerName(engineHints()) ?? detectDevice()
+    return new Device(name === 'Chrome111' ? { handlerFactory: roaming(Chrome111.createFactory({})) } : { handlerName: name })
   } catch (error) {
     throw RoomError.local('unsupported_browser', error instanceof Error ? error.message : '')
   }

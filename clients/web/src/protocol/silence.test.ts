@@ -32,6 +32,18 @@ describe('silence', () => {
     expect(told.slice(1).map((at, index) => at - told[index]!).every((gap) => gap >= 5000)).toBe(true)
   })
 
+  it('is told sooner again when the last alarm was answered', () => {
+    const rule = new Silence()
+    const told: number[] = []
+    const signs = [...flowing(5), ...still(8, 5), ...flowing(1, 6), ...still(20, 6)]
+    signs.forEach((sign, index) => {
+      if (!rule.look(sign, 10_000 + index * 100)) return
+      told.push(index * 100)
+      rule.answered()
+    })
+    expect(told).toEqual([900, 1900])
+  })
+
   it('is none when the page itself slept', () => {
     expect(alarms([...flowing(3), 3, ...flowing(3, 4)], 1500)).toEqual([])
   })

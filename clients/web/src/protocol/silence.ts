@@ -6,8 +6,9 @@
 const LOOK_MS = 100
 /** Voices are silent for 0.4 s at most (Opus in DTX), and pictures for less. */
 const SILENT_MS = 500
-/** Between two alarms, when media comes in pieces. */
+/** Between two alarms, when media comes in pieces; less after one that was answered, for it cost but a question. */
 const AGAIN_MS = 5_000
+const AGAIN_ANSWERED_MS = 1_000
 /** A page that was not run for so long has not listened either. */
 const ASLEEP_MS = 1_000
 
@@ -17,6 +18,7 @@ export class Silence {
   private heardAt = 0
   private lookedAt = 0
   private toldAt = -Infinity
+  private pause = AGAIN_MS
 
   /** `sign` is another number whenever media came since the last look, null when none is expected. True once for each silence. */
   look(sign: number | null, now: number): boolean {
@@ -26,9 +28,15 @@ export class Silence {
     this.sign = sign
     if (flows || asleep) this.heardAt = now
     if (flows || sign === null || sign === 0 || this.heardAt <= this.toldAt) return false
-    if (now - this.heardAt < SILENT_MS || now - this.toldAt < AGAIN_MS) return false
+    if (now - this.heardAt < SILENT_MS || now - this.toldAt < this.pause) return false
     this.toldAt = now
+    this.pause = AGAIN_MS
     return true
+  }
+
+  /** The last alarm was a false one. */
+  answered(): void {
+    this.pause = AGAIN_ANSWERED_MS
   }
 }
 
@@ -43,8 +51,7 @@ export function newestPacket(receivers: Iterable<Pick<RTCRtpReceiver, 'getSynchr
 }
 
 /** Looks until the returned function is called. */
-export function watchSilence(sign: () => number | null, silent: () => void): () => void {
-  const rule = new Silence()
+export function watchSilence(rule: Silence, sign: () => number | null, silent: () => void): () => void {
   const timer = setInterval(() => { if (rule.look(sign(), performance.now())) silent() }, LOOK_MS)
   return () => clearInterval(timer)
 }
