@@ -15,6 +15,8 @@ FULL_RATE_SHARE = 0.7
 """Full quality is the resolution of before at this share of its frame rate at least."""
 
 
+SAMPLES_PER_MS = 48
+"""Chromium counts what it plays at Opus's 48 kHz (RFC 7587 section 4.1)."""
 STILL_MS = 1500
 """A picture that has not changed for so long at the end of a window does not move."""
 IN_FLIGHT_MS = 100
@@ -73,6 +75,23 @@ def _audio(first: Sample, last: Sample) -> dict[str, Any]:
         "audio_concealed_percent": round(100 * concealed / total, 2),
         "audio_concealed_audibly_percent": round(100 * max(0.0, audible) / total, 2),
     }
+
+
+def concealed_by_part(samples: Sequence[Sample], settled_ms: float) -> dict[str, Any]:
+    """Sound while the sender notices that a line is another one, and after ``settled_ms``, apart.
+
+    ``transition_concealed_ms`` is a sum of time, as a share would depend on what it is divided by. None where
+    too few samples were taken.
+    """
+    before = [sample for sample in samples if sample["at"] < settled_ms]
+    after = [sample for sample in samples if sample["at"] >= settled_ms]
+    found: dict[str, Any] = {"transition_concealed_ms": None, "settled_concealed_percent": None}
+    if before and after:
+        first, then = inbound(before[0], "microphone"), inbound(after[0], "microphone")
+        found["transition_concealed_ms"] = round(_grown(first, then, "concealedSamples") / SAMPLES_PER_MS)
+    if len(after) > 1:
+        found["settled_concealed_percent"] = _audio(after[0], after[-1])["audio_concealed_percent"]
+    return found
 
 
 def _gaps(last: Sample, source: str, began_ms: float, pauses: Sequence[tuple[float, float]]) -> list[float]:

@@ -19,11 +19,12 @@ from playwright.sync_api import Error as PageError
 
 from loadtest.impair_check import measure
 from loadtest.impair_line import Conditions
-from loadtest.network_cases import GOOD, MEASURE_SECONDS, Case, shortfalls
+from loadtest.network_cases import GOOD, MEASURE_SECONDS, SETTLE_SECONDS, Case, shortfalls
 from loadtest.network_figures import (
     Sample,
     by_step,
     clinical_order_kept,
+    concealed_by_part,
     full_again,
     inbound,
     media_back,
@@ -35,7 +36,7 @@ from loadtest.report import Report, machine
 SEED = 20261
 SAMPLE_SECONDS = 0.5
 DENSE_SAMPLE_SECONDS = 0.1
-SETTLE_SECONDS = 25.0
+WHOLE_WITHIN_SECONDS = 25.0
 """How long a page gets on a good line to be at its best before a case begins; then it is opened anew."""
 STEADY_SAMPLES = 4
 WHOLE_RATE = 10
@@ -108,6 +109,7 @@ def _one(room: Room, case: Case, progress: Progress, seconds: float) -> dict[str
     room.network.set_both(case.line, GOOD)
     pauses = room.watches["expert"].pauses(ended)
     figures = of_window(samples, began * 1000, pauses)
+    figures |= concealed_by_part(samples, (began + SETTLE_SECONDS) * 1000)
     if case.restored_s is not None:
         restored = (began + case.restored_s) * 1000
         figures["recovered_after_s"] = _recovered(samples, baseline, restored)
@@ -144,7 +146,7 @@ def _settle(room: Room) -> tuple[Sample, bool]:
             room.wait_for_pictures("expert")
         room.put_camera_on_stage("expert")
         whole = 0
-        until = time.monotonic() + SETTLE_SECONDS
+        until = time.monotonic() + WHOLE_WITHIN_SECONDS
         while time.monotonic() < until:
             room.watches["expert"].pause(SAMPLE_SECONDS)
             sample = room.watches["expert"].sample()
@@ -217,5 +219,11 @@ def _short(baseline: Sample) -> dict[str, Any]:
 
 
 def _sentence(figures: dict[str, Any]) -> str:
-    names = ("longest_freeze_ms", "audio_concealed_percent", "recovered_after_s", "media_back_after_s")
+    names = (
+        "longest_freeze_ms",
+        "audio_concealed_percent",
+        "transition_concealed_ms",
+        "recovered_after_s",
+        "media_back_after_s",
+    )
     return ", ".join(f"{name} {figures[name]}" for name in names if name in figures)

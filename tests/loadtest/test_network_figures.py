@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from loadtest.network_cases import CASES, chosen, shortfalls
-from loadtest.network_figures import by_step, clinical_order_kept, full_again, media_back, of_window
+from loadtest.network_figures import (
+    by_step,
+    clinical_order_kept,
+    concealed_by_part,
+    full_again,
+    media_back,
+    of_window,
+)
 
 
 def sample(
@@ -154,6 +161,8 @@ def test_media_is_back_with_picture_and_sound_after_what_was_on_its_way() -> Non
 HELD = {
     "longest_freeze_ms": 100,
     "audio_concealed_percent": 0.1,
+    "settled_concealed_percent": 0.0,
+    "transition_concealed_ms": 300,
     "ecg_gaps": 0,
     "sources_moving": ["camera"],
 }
@@ -184,6 +193,26 @@ def test_what_is_met_is_not_said() -> None:
     assert shortfalls("loss-3", {"longest_freeze_ms": 500}) == []
     assert shortfalls("clean", {}) == []
     assert shortfalls("cut-10s", {"media_back_after_s": 3.0, "same_identity": True}) == []
+
+
+def test_sound_is_judged_before_and_after_a_line_has_settled() -> None:
+    samples = [
+        sample(0, sound=50, concealed=4_800),
+        sample(1_000, sound=100, concealed=19_200),
+        sample(3_100, sound=200, concealed=24_000),
+        sample(13_100, sound=700, concealed=24_000 + 2_400),
+    ]
+    assert concealed_by_part(samples, 3_000) == {
+        "transition_concealed_ms": 400,
+        "settled_concealed_percent": 0.5,
+    }
+    assert concealed_by_part(samples[:2], 3_000) == {
+        "transition_concealed_ms": None,
+        "settled_concealed_percent": None,
+    }
+    late = HELD | {"transition_concealed_ms": 501}
+    assert shortfalls("rate-300", late) == ["rate-300: transition_concealed_ms is 501, the limit is 500"]
+    assert len(shortfalls("rate-300", late | {"settled_concealed_percent": 1.1})) == 2
 
 
 def test_cases_are_chosen_by_name() -> None:
