@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from loadtest import canvas
 from loadtest.browser import PHONE, Rest, person
 from loadtest.join import start_consult
 from loadtest.server_process import ServerProcess
+from tests.browser.pdf_lines import lines, sheets
 from tests.browser.people import PATIENCE_MS, Person
 from tests.browser.test_accessibility import violations
 
@@ -92,5 +94,26 @@ def test_frozen_measured_and_looked_back_at(
     expect(who.get("ecg-card")).to_be_visible()
     assert violations(who.page) == []
     who.page.keyboard.press("Escape")
+    assert who.complaints == []
+    who.context.close()
+
+
+def test_ten_seconds_are_250_mm_on_paper(browser: Browser, consult: Consult) -> None:
+    who = in_the_room(browser, consult, **DESK)
+    who.wait_for("() => window.__huizhen.ecg().samplesDrawn > 9000")
+    # The browser's own window cannot be answered here; what it would print is asked for by `page.pdf`.
+    who.page.evaluate("() => { window.print = () => { window.printed = true } }")
+    who.get("ecg-print-open").click()
+    who.wait_for("() => window.printed")
+    pdf = who.page.pdf(prefer_css_page_size=True)
+    assert sheets(pdf) == 1
+    level = [(abs(x2 - x1), y1) for x1, y1, x2, y2 in lines(pdf) if abs(y2 - y1) < 0.01]
+    lengths = {round(length, 1) for length, _ in level}
+    assert 250.0 in lengths  # the strip's own measure; the grid below it carries the pulses as well
+    grid = sorted({round(y, 2) for length, y in level if abs(length - 260) < 0.05})
+    steps = {round(after - before, 1) for before, after in pairwise(grid)}
+    assert steps == {1.0}
+    # When it is printed the strip goes.
+    expect(who.page.locator(".ecg-print")).to_have_count(0)
     assert who.complaints == []
     who.context.close()

@@ -1,12 +1,16 @@
 /** Starts the ECG in a worker where canvases can go there, otherwise on the page's own thread. */
-import { EcgEngine, type EngineMessage, type EngineStatus } from './engine'
-import type { ViewOptions } from './sweep'
+import { EcgEngine, type EngineMessage, type EngineStatus, type EngineTold } from './engine'
+import type { Strip, ViewOptions } from './sweep'
 
 export interface EcgHandle {
   set(options: ViewOptions): void
   /** Shows the past that ends at a device time (Unix ms); `here`: what is drawn now; null: what comes. */
   look(end: number | 'here' | null): void
   choose(streamId: string): void
+  /** An alarm was seen by this person. */
+  acknowledge(id: string): void
+  /** The last seconds of what is shown, for print. */
+  strip(seconds: number): Promise<Strip | null>
   stop(): void
 }
 
@@ -14,13 +18,13 @@ export function signalsUrl(location: Pick<Location, 'protocol' | 'host'>): strin
   return `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/signals/view`
 }
 
-function workerEngine(tell: (status: EngineStatus) => void): { post: (message: EngineMessage, transfer?: Transferable[]) => void; end: () => void } {
+function workerEngine(tell: (told: EngineTold) => void): { post: (message: EngineMessage, transfer?: Transferable[]) => void; end: () => void } {
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'ecg' })
-  worker.onmessage = ({ data }: MessageEvent<EngineStatus>) => tell(data)
+  worker.onmessage = ({ data }: MessageEvent<EngineTold>) => tell(data)
   return { post: (message, transfer = []) => worker.postMessage(message, transfer), end: () => worker.terminate() }
 }
 
-function pageEngine(tell: (status: EngineStatus) => void): { post: (message: EngineMessage) => void; end: () => void } {
+function pageEngine(tell: (told: EngineTold) => void): { post: (message: EngineMessage) => void; end: () => void } {
   const engine = new EcgEngine(tell, (width, height) => Object.assign(document.createElement('canvas'), { width, height }))
   return { post: (message) => engine.handle(message), end: () => undefined }
 }
@@ -28,7 +32,9 @@ function pageEngine(tell: (status: EngineStatus) => void): { post: (message: Eng
 /** `canvas` is given away: it can be started only once. */
 export function startEcg(canvas: HTMLCanvasElement, token: string, options: ViewOptions, tell: (status: EngineStatus) => void): EcgHandle {
   const away = typeof Worker === 'function' && 'transferControlToOffscreen' in canvas && typeof OffscreenCanvas === 'function'
-  const engine = away ? workerEngine(tell) : pageEngine(tell)
+  const asking: ((strip: Strip | null) => void)[] = []
+  const hear = (told: EngineTold) => (told.type === 'strip' ? asking.shift()?.(told.strip) : tell(told.status))
+  const engine = away ? workerEngine(hear) : pageEngine(hear)
   const url = signalsUrl(location)
   const start = { type: 'start' as const, url, token, options }
   if (away) {
@@ -43,6 +49,11 @@ export function startEcg(canvas: HTMLCanvasElement, token: string, options: View
     set: (changed) => engine.post({ type: 'options', options: changed }),
     look: (end) => engine.post({ type: 'look', end }),
     choose: (streamId) => engine.post({ type: 'choose', streamId }),
+    acknowledge: (id) => engine.post({ type: 'acknowledge', id }),
+    strip: (seconds) => new Promise((resolve) => {
+      asking.push(resolve)
+      engine.post({ type: 'strip', seconds })
+    }),
     stop: () => {
       document.removeEventListener('visibilitychange', visible)
       engine.post({ type: 'stop' })

@@ -1,8 +1,9 @@
 /** Link, monitor and sweep put together on whatever thread this runs on; driven by messages, so that a worker needs nothing else. */
 import { SignalLink } from './link'
 import { Monitor, type EcgStatus } from './monitor'
+import type { Refusal } from './findings'
 import type { AnyCanvas, Context2d } from './paint'
-import { Sweep, type ViewOptions } from './sweep'
+import { Sweep, type Strip, type ViewOptions } from './sweep'
 
 /** Figures are told a few times a second; the picture does not depend on it. */
 const STATUS_EVERY_MS = 250
@@ -25,12 +26,16 @@ export type EngineMessage =
   | { type: 'choose'; streamId: string }
   | { type: 'lane'; streamId: string; canvas: AnyCanvas | null; options: ViewOptions }
   | { type: 'laneOptions'; streamId: string; options: ViewOptions }
+  | { type: 'acknowledge'; id: string }
+  | { type: 'strip'; seconds: number }
   | { type: 'visible'; visible: boolean }
   | { type: 'stop' }
 
 export type LinkState = 'connecting' | 'up' | 'down' | 'refused'
 /** `frames`: ms between the pictures since the last telling; `drawing`: ms that each of them took to draw. */
-export type EngineStatus = EcgStatus & { link: LinkState; frames: number[]; drawing: number[] }
+export type EngineStatus = EcgStatus & { link: LinkState; frames: number[]; drawing: number[]; refusal: Refusal | null }
+/** What the page hears: figures a few times a second, and a strip when it asked for one. */
+export type EngineTold = { type: 'status'; status: EngineStatus } | { type: 'strip'; strip: Strip | null }
 
 export class EcgEngine {
   private link: SignalLink | null = null
@@ -39,13 +44,14 @@ export class EcgEngine {
   private sweep: Sweep | null = null
   private visible = true
   private running = false
+  private refusal: Refusal | null = null
   private frames: number[] = []
   private drawing: number[] = []
   private lastFrameAt: number | null = null
   private timer: ReturnType<typeof setInterval> | undefined
 
   constructor(
-    private readonly tell: (status: EngineStatus) => void,
+    private readonly tell: (told: EngineTold) => void,
     private readonly makeCanvas: (width: number, height: number) => AnyCanvas,
     /** Unix ms with fractions; the clock that devices stamp by. */
     private readonly now: () => number = () => performance.timeOrigin + performance.now(),
@@ -59,19 +65,6 @@ export class EcgEngine {
       case 'options':
         this.sweep?.set(message.options)
         break
-      case 'look':
-        this.monitor?.look(message.end)
-        this.report()
-        break
-      case 'choose':
-        this.monitor?.choose(message.streamId)
-        break
-      case 'lane':
-        this.lane(message.streamId, message.canvas, message.options)
-        break
-      case 'laneOptions':
-        this.monitor?.setLane(message.streamId, message.options)
-        break
       case 'visible':
         this.visible = message.visible
         break
@@ -79,6 +72,34 @@ export class EcgEngine {
         this.running = false
         clearInterval(this.timer)
         this.link?.close()
+        break
+      default:
+        if (this.monitor) this.wish(message, this.monitor)
+    }
+  }
+
+  /** What a person wants of the pictures. */
+  private wish(message: EngineMessage, monitor: Monitor): void {
+    switch (message.type) {
+      case 'look':
+        monitor.look(message.end)
+        this.report()
+        break
+      case 'choose':
+        monitor.choose(message.streamId)
+        break
+      case 'lane':
+        this.lane(message.streamId, message.canvas, message.options)
+        break
+      case 'laneOptions':
+        monitor.setLane(message.streamId, message.options)
+        break
+      case 'acknowledge':
+        this.refusal = null
+        this.link?.acknowledge(message.id)
+        break
+      case 'strip':
+        this.tell({ type: 'strip', strip: monitor.strip(message.seconds) })
         break
     }
   }
@@ -95,8 +116,15 @@ export class EcgEngine {
       streams: (streams) => monitor.streamsAre(streams),
       ended: (streamId) => monitor.streamEnded(streamId),
       frame: (frame) => monitor.frame(frame, this.now()),
+      analysis: (analysis) => monitor.analysis(analysis, this.now()),
+      alarm: (alarm) => monitor.findings.alarm(alarm),
+      refused: (refusal) => { this.refusal = refusal },
+      clock: (clock) => monitor.clock(clock),
       damaged: () => { monitor.damaged += 1 },
-      state: (state) => { this.linkState = state },
+      state: (state) => {
+        if (state === 'up') monitor.findings.anew()
+        this.linkState = state
+      },
     })
     this.link.open()
     this.running = true
@@ -126,7 +154,8 @@ export class EcgEngine {
 
   private report(): void {
     if (!this.monitor || !this.running) return
-    this.tell({ ...this.monitor.status(this.now()), link: this.linkState, frames: this.frames, drawing: this.drawing })
+    const { linkState: link, frames, drawing, refusal } = this
+    this.tell({ type: 'status', status: { ...this.monitor.status(this.now()), link, frames, drawing, refusal } })
     this.frames = []
     this.drawing = []
   }

@@ -21,6 +21,10 @@ function setUp() {
     ended: (streamId) => heard.push(`ended ${streamId}`),
     frame: ({ sequence }) => heard.push(`frame ${sequence}`),
     damaged: () => heard.push('damaged'),
+    analysis: ({ heartRate }) => heard.push(`analysis ${heartRate}`),
+    alarm: ({ id }) => heard.push(`alarm ${id}`),
+    refused: ({ id }) => heard.push(`refused ${id}`),
+    clock: ({ offset }) => heard.push(`clock ${offset}`),
     state: (state) => heard.push(state),
   }
   const link = new SignalLink('ws://host/signals/view', 'token', handlers, () => {
@@ -45,6 +49,25 @@ describe('SignalLink', () => {
     say({ type: 'ended', streamId: 'b' })
     sockets[0]!.onmessage!({ data: '{' })
     expect(heard).toEqual(['up', 'streams a:false', 'streams b:true', 'ended b'])
+  })
+
+  it('passes on what the analysis tells, and acknowledges', () => {
+    vi.stubGlobal('WebSocket', { OPEN: 1 })
+    const { link, sockets, heard } = setUp()
+    const say = (message: object) => sockets[0]!.onmessage!({ data: JSON.stringify(message) })
+    say({ type: 'analysis', streamId: 'a', heartRate: 72 })
+    say({ type: 'alarm', id: 'a-1' })
+    say({ type: 'refused', id: 'a-1', code: 'not_granted' })
+    say({ type: 'clock', streamId: 'a', at: 1, offset: -3.25, driftPpm: 0 })
+    say({ type: 'something new' })
+    expect(heard).toEqual(['analysis 72', 'alarm a-1', 'refused a-1', 'clock -3.25'])
+    link.acknowledge('a-1')
+    expect(sockets[0]!.sent).toEqual([])
+    Object.assign(sockets[0]!, { readyState: 1 })
+    link.acknowledge('a-1')
+    expect(JSON.parse(sockets[0]!.sent[0]!)).toEqual({ type: 'acknowledge', id: 'a-1' })
+    link.close()
+    vi.unstubAllGlobals()
   })
 
   it('survives a damaged frame', async () => {

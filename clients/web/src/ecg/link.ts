@@ -1,5 +1,6 @@
 /** The signals socket of a room (signaling/PROTOCOL.md, /signals/view): opens itself again until it is closed or refused. */
 import { parseFrame, type Frame } from './frame'
+import type { Alarm, Analysis, Refusal } from './findings'
 import type { StreamInfo } from './ring'
 
 const RETRY_MS = [300, 600, 1_200, 2_500, 5_000]
@@ -13,8 +14,20 @@ export interface LinkHandlers {
   ended(streamId: string): void
   frame(frame: Frame): void
   damaged(): void
+  analysis(analysis: Analysis): void
+  alarm(alarm: Alarm): void
+  refused(refusal: Refusal): void
+  clock(clock: StreamClock): void
   /** Connected, being connected again, or refused for good. */
   state(state: 'up' | 'down' | 'refused'): void
+}
+
+/** session = device + offset + driftPpm / 1e6 * (device - at), seconds. */
+export interface StreamClock {
+  streamId: string
+  at: number
+  offset: number
+  driftPpm: number
 }
 
 interface ViewMessage {
@@ -88,7 +101,22 @@ export class SignalLink {
     } else if (message.type === 'ended' && message.streamId) {
       clearTimeout(this.silence)
       this.handlers.ended(message.streamId)
+    } else {
+      this.further(message)
     }
+  }
+
+  private further(message: ViewMessage): void {
+    const told = message as unknown
+    if (message.type === 'analysis') this.handlers.analysis(told as Analysis)
+    else if (message.type === 'alarm') this.handlers.alarm(told as Alarm)
+    else if (message.type === 'refused') this.handlers.refused(told as Refusal)
+    else if (message.type === 'clock') this.handlers.clock(told as StreamClock)
+  }
+
+  /** An alarm was seen; lost with the line, it is asked for again by the person who still sees it. */
+  acknowledge(id: string): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ type: 'acknowledge', id }))
   }
 
   private binary(data: ArrayBuffer): void {

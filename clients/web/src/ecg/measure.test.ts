@@ -71,7 +71,7 @@ describe('looking back', () => {
   const span = { oldestMs: 0, headMs: 600_000, pastMs: 590_000 }
 
   it('moves by slider and by pages', async () => {
-    const { wrapper } = await mountPage(PastBar, { span, pageSeconds: 5 })
+    const { wrapper } = await mountPage(PastBar, { span, clockMs: 0, pageSeconds: 5 })
     expect(wrapper.get('[data-testid=ecg-past-ago]').attributes('data-seconds')).toBe('10')
     await wrapper.get('[data-testid=ecg-past-back]').trigger('click')
     await wrapper.get('[data-testid=ecg-past-position]').trigger('keydown', { key: 'PageDown' })

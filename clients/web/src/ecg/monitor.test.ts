@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { layOut, layoutsFor, leadOrder, type LayoutWishes } from './layout'
 import { Monitor } from './monitor'
+import type { Analysis } from './findings'
+import { gapWords } from './paint'
 import { Playout } from './playout'
 import { SignalRing } from './ring'
 import { DEFAULT_OPTIONS, Sweep } from './sweep'
@@ -324,6 +326,55 @@ describe('Monitor', () => {
       monitor.streamEnded(`again-${restart}`)
     }
     expect(monitor.status(0).streams).toHaveLength(32)
+  })
+
+  it('says of a gap whether the record has it', () => {
+    const ring = new SignalRing(streamInfo(), 60)
+    ring.write(frame(0))
+    ring.write(frame(1, { timeMs: 1_003_000 }))
+    ring.write(frame(5, { timeMs: 1_003_500 }))
+    expect([ring.skipped(10, 300), ring.skipped(310, 350), ring.skipped(350, 400)]).toEqual([false, true, false])
+    expect([gapWords(3.24, null), gapWords(12.4, 'kept')]).toEqual([['3.2 s'], ['12 s kept', '12 s']])
+  })
+
+  it('marks beats behind the pen at once, once, and again when it paints anew', () => {
+    const { monitor, sweep, drawn } = setUp()
+    run(monitor, 0, 40)
+    const analysis = (beats: number[]) => ({ streamId: 'stream-1', beats }) as Analysis
+    const fills = () => drawn.filter(({ name }) => name === 'fill').length
+    drawn.length = 0
+    monitor.analysis(analysis([1_003.1, 1_003.6, 1_004.9]), 0)
+    expect(fills()).toBe(4) // two columns; the third beat is ahead of the pen
+    monitor.analysis(analysis([1_003.6]), 0)
+    expect(fills()).toBe(4)
+    sweep.repaint()
+    expect(fills()).toBe(8)
+    run(monitor, 41, 55)
+    expect(fills()).toBe(10)
+    monitor.look('here')
+    expect(fills()).toBe(16)
+    monitor.analysis({ ...analysis([1_003.2]), streamId: 'another' }, 0)
+    expect(fills()).toBe(16)
+  })
+
+  it('gives a strip for print: millivolts as shown, nothing where nothing was', () => {
+    const { monitor } = setUp()
+    expect(monitor.strip(10)).toBeNull()
+    run(monitor, 0, 150, [120])
+    const strip = monitor.strip(10)!
+    expect([strip.leads.length, strip.rateHz, strip.leads[1]!.label, strip.leads[0]!.millivolts.length]).toEqual([12, 100, 'II', 1000])
+    const end = Math.round((strip.endMs - 1_000_000) / 10)
+    const at = (index: number) => strip.leads[0]!.millivolts[index - (end - 1000)]
+    expect(at(1195)).toBeCloseTo(1.195, 5)
+    expect(at(1205)).toBeNaN()
+    expect(at(end - 1)).toBeCloseTo((end - 1) / 1000, 5)
+  })
+
+  it('looks at the same moment of the session on devices whose clocks differ', () => {
+    const { monitor } = setUp()
+    monitor.clock({ streamId: 'stream-1', at: 1_000, offset: -2, driftPpm: 1_000_000 / 100 })
+    run(monitor, 0, 20)
+    expect(monitor.status(0).clockMs).toBeCloseTo(-2_000 + 0.01 * (monitor.status(0).span!.headMs - 1_000_000), 6)
   })
 
   it('takes in a frame that comes late by painting again', () => {

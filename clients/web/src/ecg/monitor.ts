@@ -1,9 +1,11 @@
 /** The signals of a room: frames in, moving pictures and figures out. The clock is passed in; the thread it runs on does not matter. */
+import { Findings, type Alarm, type Analysis } from './findings'
 import type { Frame } from './frame'
+import type { StreamClock } from './link'
 import { Pane, type MonitorState, type PaneFigures, type Stream, type ViewSpan } from './pane'
 import { Playout } from './playout'
 import { SignalRing, type StreamInfo } from './ring'
-import type { Sweep, ViewOptions } from './sweep'
+import type { Strip, Sweep, ViewOptions } from './sweep'
 
 /** How far one can look back. */
 export const PAST_SECONDS = 600
@@ -27,6 +29,12 @@ export interface EcgStatus extends PaneFigures {
   stream: StreamInfo | null
   streams: StreamChoice[]
   span: ViewSpan | null
+  /** ms to add to the device's clock to have the session's */
+  clockMs: number
+  /** of the ECG that is shown; null while nothing was told lately */
+  analysis: Analysis | null
+  /** of the whole room, what waits for a person first */
+  alarms: Alarm[]
   /** frames that were refused as damaged */
   damaged: number
 }
@@ -38,6 +46,8 @@ function keepable(info: StreamInfo, seconds: number): number {
 export class Monitor {
   private readonly streams = new Map<string, Stream>()
   private readonly main: Pane
+  readonly findings = new Findings()
+  private readonly clocks = new Map<string, StreamClock>()
   private readonly lanes = new Map<string, Pane>()
   damaged = 0
 
@@ -64,7 +74,9 @@ export class Monitor {
   private forgetEnded(): void {
     for (const [id, stream] of this.streams) {
       if (this.streams.size <= MAX_STREAMS) return
-      if (!stream.live && stream !== this.main.stream) this.streams.delete(id)
+      if (stream.live || stream === this.main.stream) continue
+      this.streams.delete(id)
+      this.clocks.delete(id)
     }
   }
 
@@ -110,10 +122,34 @@ export class Monitor {
     this.lanes.get(frame.streamId)?.frame(frame, run, nowMs)
   }
 
+  analysis(analysis: Analysis, nowMs: number): void {
+    this.findings.hear(analysis, nowMs)
+    if (this.main.stream?.info.streamId === analysis.streamId) this.main.beats(analysis.beats.map((seconds) => seconds * 1000))
+  }
+
+  clock(clock: StreamClock): void {
+    if (this.streams.has(clock.streamId)) this.clocks.set(clock.streamId, clock)
+  }
+
+  /** What leads from a stream's own clock, at a moment of it, to the session's, ms. */
+  private clockMs(streamId: string | undefined, atMs: number): number {
+    const clock = this.clocks.get(streamId ?? '')
+    return clock ? clock.offset * 1000 + (clock.driftPpm / 1e6) * (atMs - clock.at * 1000) : 0
+  }
+
+  strip(seconds: number): Strip | null {
+    return this.main.strip(seconds)
+  }
+
   /** Shows the past that ends at a device time; `here`: what is drawn now; null: what comes. */
   look(end: number | 'here' | null): void {
-    const here = this.main.span()?.headMs ?? null
-    for (const pane of [this.main, ...this.lanes.values()]) pane.look(end === 'here' ? here : end)
+    const [shown, headMs] = [this.main.stream?.info.streamId, this.main.span()?.headMs ?? null]
+    const endMs = end === 'here' ? headMs : end
+    this.main.look(endMs)
+    for (const [streamId, lane] of this.lanes) {
+      // Each device has a clock of its own: the same moment of the session.
+      lane.look(endMs === null ? null : endMs + this.clockMs(shown, endMs) - this.clockMs(streamId, endMs))
+    }
   }
 
   /** One picture. `hidden`: nobody can see it. */
@@ -123,12 +159,17 @@ export class Monitor {
   }
 
   status(nowMs: number): EcgStatus {
+    const shown = this.main.stream?.info.streamId
+    const span = this.main.span()
     return {
       ...this.main.figures(),
       state: this.main.state(nowMs),
       stream: this.main.stream?.info ?? null,
       streams: [...this.streams.values()].map(({ info, live }) => ({ streamId: info.streamId, kind: info.kind, label: info.label, live })),
-      span: this.main.span(),
+      span,
+      clockMs: this.clockMs(shown, span?.headMs ?? 0),
+      analysis: shown === undefined ? null : this.findings.of(shown, nowMs),
+      alarms: this.findings.alarms(),
       damaged: this.damaged,
     }
   }

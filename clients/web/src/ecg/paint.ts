@@ -93,9 +93,10 @@ function note(context: Context2d, style: Style, text: string, layout: Layout, si
   context.textAlign = 'right'
   const width = context.measureText(text).width
   context.fillStyle = style.paper
-  context.fillRect(layout.width - width - 10, layout.height - size - 8, width + 10, size + 8)
+  const edge = Math.round(Math.max(6, layout.pxPerMm * 2))
+  context.fillRect(layout.width - width - 2 * edge, layout.height - size - 8, width + 2 * edge, size + 8)
   context.fillStyle = style.label
-  context.fillText(text, layout.width - 5, layout.height - 4)
+  context.fillText(text, layout.width - edge, layout.height - 4)
 }
 
 function stroke(context: Context2d, colour: string, layout: Layout): void {
@@ -150,24 +151,43 @@ function lineDensely(context: Context2d, start: number, end: number, x: PlaceX, 
   }
 }
 
-/** Missing instants, hatched over the column's height; with its length when that is known and fits. */
+/** What a gap says, from the longest wording to the shortest: its length, and whether it is only the display that lacks it. */
+export function gapWords(seconds: number, skipped: string | null): string[] {
+  const length = `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
+  return skipped ? [`${length} ${skipped}`, length] : [length]
+}
+
+/** Missing instants, hatched over the column's height; with the first of the wordings that fits (none while it goes on). */
 export function paintGap(
-  context: Context2d, layout: Layout, style: Style, column: Column, from: number, to: number, seconds: number | null, hatch: CanvasPattern | null,
+  context: Context2d, layout: Layout, style: Style, column: Column, from: number, to: number, words: readonly string[], hatch: CanvasPattern | null,
 ): void {
   context.fillStyle = hatch ?? style.gap
   context.fillRect(from, column.top, to - from, column.bottom - column.top)
-  const text = seconds === null ? '' : `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
   const size = Math.round(12 * Math.max(1, layout.pxPerMm / 4.5))
   context.font = `600 ${size}px ${FONT}`
   context.textBaseline = 'middle'
   context.textAlign = 'center'
+  const text = words.find((wording) => to - from >= context.measureText(wording).width + 6)
+  if (!text) return
   const width = context.measureText(text).width
-  if (!text || to - from < width + 6) return
   const [middle, centre] = [(from + to) / 2, (column.top + column.bottom) / 2]
   context.fillStyle = style.paper
   context.fillRect(middle - width / 2 - 4, centre - size, width + 8, size * 2)
   context.fillStyle = style.gapText
   context.fillText(text, middle, centre)
+}
+
+const BEAT_MM = 1.3
+
+/** A beat that the server's analysis found: a small mark at the column's upper edge. */
+export function paintBeat(context: Context2d, layout: Layout, style: Style, column: Column, x: number): void {
+  const size = BEAT_MM * Math.max(layout.pxPerMm, 4)
+  context.fillStyle = style.edge
+  context.beginPath()
+  context.moveTo(x - size / 2, column.top)
+  context.lineTo(x + size / 2, column.top)
+  context.lineTo(x, column.top + size)
+  context.fill()
 }
 
 /** A restart of the source (a looped file, a new electrode check): a dashed line, so that nobody reads across it. */

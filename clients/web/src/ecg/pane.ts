@@ -2,7 +2,7 @@
 import type { Frame } from './frame'
 import type { Playout } from './playout'
 import type { Run, SignalRing, StreamInfo } from './ring'
-import type { Sweep, ViewOptions } from './sweep'
+import type { Strip, Sweep, ViewOptions } from './sweep'
 
 /** The history that a viewer gets at first is no measure of the line. */
 const HISTORY_MS = 1_000
@@ -87,6 +87,16 @@ export class Pane {
     const end = Math.min(sweep.head, Math.max(least, Math.round(ring.indexAt(endMs))))
     this.pastMs = ring.timeMs(end)
     sweep.look(end)
+  }
+
+  /** Beats that the analysis found, device time in ms. */
+  beats(timesMs: readonly number[]): void {
+    const ring = this.stream?.ring
+    if (ring && ring.latest > 0) this.sweep.mark(timesMs.map((timeMs) => Math.round(ring.indexAt(timeMs))))
+  }
+
+  strip(seconds: number): Strip | null {
+    return this.sweep.strip(seconds)
   }
 
   span(): ViewSpan | null {

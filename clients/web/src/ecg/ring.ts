@@ -58,6 +58,7 @@ export class SignalRing {
   /** The oldest sample instant that can still be there. */
   oldest = 0
   private seamsAt: number[] = []
+  private skips: Run[] = []
 
   constructor(info: Pick<StreamInfo, 'samplingRateHz' | 'leads'>, seconds: number) {
     this.rateHz = info.samplingRateHz
@@ -124,6 +125,8 @@ export class SignalRing {
     this.placed.set(frame.sequence, start)
     if (this.placed.size > REMEMBERED_FRAMES) this.placed.delete(this.placed.keys().next().value ?? -1)
     if (end > this.latest) {
+      // Numbers are missing: the device measured this, and the record has it or will have it.
+      if (this.expected.sequence >= 0 && frame.sequence > this.expected.sequence && start > this.latest) this.skips.push({ start: this.latest, end: start })
       this.latest = end
       this.expected = { sequence: frame.sequence + 1, index: end }
     }
@@ -134,6 +137,7 @@ export class SignalRing {
   private forget(): void {
     this.oldest = Math.max(0, this.latest - this.capacity)
     if (this.seamsAt.some((index) => index < this.oldest)) this.seamsAt = this.seamsAt.filter((index) => index >= this.oldest)
+    if (this.skips.some((skip) => skip.end <= this.oldest)) this.skips = this.skips.filter((skip) => skip.end > this.oldest)
     for (const number of this.pieces.keys()) {
       if ((number + 1) * this.pieceLength > this.oldest) continue
       this.pieces.delete(number)
@@ -163,6 +167,11 @@ export class SignalRing {
   /** Instants in [start, end) at which the source restarted. */
   seams(start: number, end: number): number[] {
     return this.seamsAt.filter((index) => index >= start && index < end)
+  }
+
+  /** Whether what is missing in [start, end) was measured and only did not come here (otherwise nothing was measured). */
+  skipped(start: number, end: number): boolean {
+    return this.skips.some((skip) => skip.start < end && skip.end > start)
   }
 
   /** The runs in [start, end) that are there or (with `present` false) missing. */

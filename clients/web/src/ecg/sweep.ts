@@ -5,11 +5,13 @@
  */
 import { Display } from './display'
 import { bandText, type FilterChoice } from './filters'
-import { layOut, type Column, type Layout, type LayoutWishes } from './layout'
-import { hatchPattern, paintGap, paintPaper, paintSeam, paintTraces, STYLES, type AnyCanvas, type Context2d, type PlaceX, type StyleName } from './paint'
-import type { Run, SignalRing, StreamInfo } from './ring'
+import { layOut, leadOrder, millivoltsPer, type Column, type Layout, type LayoutWishes } from './layout'
+import { gapWords, hatchPattern, paintBeat, paintGap, paintPaper, paintSeam, paintTraces, STYLES, type AnyCanvas, type Context2d, type PlaceX, type StyleName } from './paint'
+import type { LeadInfo, Run, SignalRing, StreamInfo } from './ring'
 import { paintSheet } from './sheet'
 
+/** Ten minutes at 240 a minute. */
+const BEATS_KEPT = 2_400
 /** Blank paper ahead of the pen. */
 const WIPE_MM = 5
 /** Redrawn behind the pen, so that the join of two strokes cannot be seen. */
@@ -17,12 +19,23 @@ const OVERLAP_PX = 3
 
 export interface ViewOptions extends LayoutWishes, FilterChoice {
   style: StyleName
-  /** what the paper says when nothing is filtered; the page knows the language */
-  unfiltered?: string
+  /** what the paper says when nothing is filtered, and of a gap that only the display has; the page knows the language */
+  words?: { unfiltered: string; skipped: string }
 }
 
 export const DEFAULT_OPTIONS: ViewOptions = {
   width: 600, height: 300, devicePixelRatio: 1, speed: 25, gain: 10, layout: 'auto', scale: 1, style: 'paper', filter: 'off', mains: 0,
+}
+
+/** What a printed strip shows. */
+export const PRINTED_SECONDS = 10
+
+/** What is printed: each lead's millivolts, NaN where nothing is; `endMs` by the device's clock. */
+export interface Strip {
+  leads: { label: string; millivolts: Float32Array }[]
+  rateHz: number
+  endMs: number
+  band: string
 }
 
 export interface Progress {
@@ -42,6 +55,7 @@ export class Sweep {
   /** A page of the past that ends at this instant is shown instead of the pen. */
   private past: number | null = null
   private openGap: number | null = null
+  private beats: number[] = []
 
   constructor(
     private readonly canvas: AnyCanvas,
@@ -53,6 +67,7 @@ export class Sweep {
     this.stream = { info, ring }
     this.head = null
     this.past = null
+    this.beats = []
     this.display = new Display(ring, info.leads, this.options)
     this.arrange()
   }
@@ -89,6 +104,41 @@ export class Sweep {
     return false
   }
 
+  /** Beats that were found behind the pen, as instants. */
+  mark(beats: readonly number[]): void {
+    const fresh = beats.filter((beat) => !this.beats.includes(beat))
+    this.beats = [...this.beats, ...fresh].slice(-BEATS_KEPT)
+    const { layout, display, head } = this
+    if (!layout || !display || head === null || this.past !== null) return
+    for (const column of layout.columns) {
+      const length = column.seconds * display.ring.rateHz
+      for (const beat of fresh) {
+        if (beat >= head || beat < head - this.visible(column)) continue
+        const at = beat - Math.floor(beat / length) * length
+        paintBeat(this.context, layout, STYLES[this.options.style], column, column.left + (at * layout.pxPerSecond) / display.ring.rateHz)
+      }
+    }
+  }
+
+  /** The seconds before the page's end, or before the pen, as they are shown: filtered, in the lead's order. Null before anything is drawn. */
+  strip(seconds: number): Strip | null {
+    const { display, stream, options } = this
+    const end = this.past ?? this.head
+    if (!display || !stream || end === null) return null
+    const { ring } = display
+    const count = Math.round(seconds * ring.rateHz)
+    const start = end - count
+    display.prepare(Math.max(ring.oldest, start), end)
+    const leads = leadOrder(stream.info.leads, options.order).map((lead) => {
+      const info = stream.info.leads[lead] as LeadInfo
+      const turned = options.order === 'cabrera' && info.code === 'aVR'
+      const perUnit = (turned ? -1 : 1) * millivoltsPer(info.unit)
+      const millivolts = Float32Array.from({ length: count }, (_unused, index) => (ring.has(start + index) ? display.value(start + index, lead) * perUnit : Number.NaN))
+      return { label: `${turned ? '−' : ''}${info.name || info.code}`, millivolts }
+    })
+    return { leads, rateHz: ring.rateHz, endMs: ring.timeMs(end), band: bandText(options, ring.rateHz) }
+  }
+
   refresh(): void {
     this.display?.forget()
     this.repaint()
@@ -103,7 +153,7 @@ export class Sweep {
     if (this.canvas.height !== layout.height) this.canvas.height = layout.height
     const paper = this.makeCanvas(layout.width, layout.height)
     const pen = paper.getContext('2d') as Context2d | null
-    const band = this.stream ? bandText(options, this.stream.ring.rateHz) || options.unfiltered : undefined
+    const band = this.stream ? bandText(options, this.stream.ring.rateHz) || options.words?.unfiltered : undefined
     if (pen) paintPaper(pen, layout, STYLES[options.style], { speed: options.speed, gain: options.gain, band })
     this.paper = paper
     this.hatch = hatchPattern(this.context, STYLES[options.style], this.makeCanvas)
@@ -117,15 +167,19 @@ export class Sweep {
     if (!display || this.head === null) {
       context.drawImage(paper as CanvasImageSource, 0, 0)
     } else if (this.past !== null) {
-      paintSheet({ context, layout, style: STYLES[this.options.style], paper, hatch }, display, this.past)
+      paintSheet({ context, layout, style: STYLES[this.options.style], paper, hatch, beats: this.beats, skipped: this.options.words?.skipped }, display, this.past)
     } else {
       context.drawImage(paper as CanvasImageSource, 0, 0)
       this.openGap = null
-      const visible = (column: Column) => Math.floor((column.seconds - WIPE_MM / this.options.speed) * display.ring.rateHz)
       layout.columns.forEach((column, number) => {
-        this.draw(number, column, Math.max(display.ring.oldest, (this.head ?? 0) - visible(column), 0), this.head ?? 0, false)
+        this.draw(number, column, Math.max(display.ring.oldest, (this.head ?? 0) - this.visible(column), 0), this.head ?? 0, false)
       })
     }
+  }
+
+  /** Instants of a column behind the pen that are not wiped. */
+  private visible(column: Column): number {
+    return Math.floor((column.seconds - WIPE_MM / this.options.speed) * (this.stream?.ring.rateHz ?? 0))
   }
 
   /** Moves the pen to `target` (a sample instant); tells how many instants were there and how many gaps it crossed. */
@@ -189,6 +243,7 @@ export class Sweep {
     context.rect(left, column.top, column.right - left, column.bottom - column.top)
     context.clip()
     paintTraces(context, layout, style, display, number, overlap, to, x)
+    for (const beat of this.beats) if (beat >= from && beat < to) paintBeat(context, layout, style, column, x(beat))
     for (const seam of ring.seams(from, to)) paintSeam(context, style, column, Math.round(x(seam)) + 0.5)
     context.fillStyle = style.edge
     if (wipe || to === this.head) context.fillRect(Math.ceil(x(to)) + 1, column.top, 2, column.bottom - column.top)
@@ -210,8 +265,9 @@ export class Sweep {
       const start = run.start === from && this.openGap !== null ? this.openGap : run.start
       const closed = run.end < to || ring.has(run.end)
       this.openGap = closed ? null : start
-      const seconds = closed ? (run.end - start) / ring.rateHz : null
-      paintGap(context, layout, STYLES[this.options.style], column, Math.max(column.left, x(start)), x(run.end), seconds, this.hatch)
+      const skipped = ring.skipped(start, run.end) ? (this.options.words?.skipped ?? null) : null
+      const words = closed ? gapWords((run.end - start) / ring.rateHz, skipped) : []
+      paintGap(context, layout, STYLES[this.options.style], column, Math.max(column.left, x(start)), x(run.end), words, this.hatch)
     }
   }
 }

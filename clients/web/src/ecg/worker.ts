@@ -2,7 +2,7 @@
 import { EcgEngine, type EngineMessage } from './engine'
 
 const engine = new EcgEngine(
-  (status) => postMessage(status),
+  (told) => postMessage(told),
   (width, height) => new OffscreenCanvas(width, height),
 )
 

@@ -19,7 +19,7 @@ export interface Grants {
   chat: boolean
   chair: boolean
   record: boolean
-  signals: ('watch' | 'publish')[]
+  signals: ('watch' | 'publish' | 'acknowledge')[]
 }
 
 export interface ProducerInfo {

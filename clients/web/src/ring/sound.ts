@@ -1,10 +1,13 @@
 import type { Kind } from '@/api/types'
 
 /** Two notes an interval; urgent is higher, faster and three times. No file: an oscillator needs no download. */
-const PATTERNS: Record<Kind, { notes: readonly number[]; everyMs: number; times: number; vibrate: readonly number[] }> = {
+const PATTERNS: Record<Kind | 'alarm_high' | 'alarm_medium', { notes: readonly number[]; everyMs: number; times: number; vibrate: readonly number[] }> = {
   urgent: { notes: [988, 784, 988, 784, 988, 784], everyMs: 1_600, times: Infinity, vibrate: [300, 120, 300, 120, 300] },
   diagnostic: { notes: [784, 659], everyMs: 2_600, times: Infinity, vibrate: [250, 150, 250] },
   routine: { notes: [659, 523], everyMs: 4_000, times: 3, vibrate: [200] },
+  // Alarms of a patient: five pulses and three, as IEC 60601-1-8 groups them.
+  alarm_high: { notes: [880, 880, 880, 1175, 1175], everyMs: 4_000, times: Infinity, vibrate: [120, 80, 120, 80, 120] },
+  alarm_medium: { notes: [880, 880, 880], everyMs: 8_000, times: Infinity, vibrate: [200] },
 }
 const NOTE_S = 0.16
 const VOLUME = 0.25
@@ -16,11 +19,11 @@ const touched = (): boolean => (navigator.userActivation as UserActivation | und
 export class RingSound {
   private context: AudioContext | null = null
   private timer: ReturnType<typeof setInterval> | undefined
-  private kind: Kind | null = null
+  private kind: keyof typeof PATTERNS | null = null
   private played = 0
   private readonly wake = () => void this.context?.resume()
 
-  start(kind: Kind): void {
+  start(kind: keyof typeof PATTERNS): void {
     if (this.kind === kind) return
     this.stop()
     this.kind = kind
