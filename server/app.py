@@ -30,6 +30,7 @@ import server.api.patients
 import server.api.recordings
 import server.api.schedules
 import server.api.service
+import server.api.signal_exports
 from media.clock import Clock
 from media.errors import LocalProtocolError
 from media.signals import SignalStore
@@ -55,6 +56,7 @@ from server.metrics import Metrics
 from server.oncall.dispatcher import Dispatcher
 from server.room_events import RoomEvents
 from server.services import Services
+from server.signal_files import SignalFiles
 from server.tls import ssl_context
 from server.web_client import add_web_client
 from signaling.gateway import Gateway
@@ -70,6 +72,7 @@ API_MODULES: tuple[ModuleType, ...] = (
     server.api.guest,
     server.api.schedules,
     server.api.recordings,
+    server.api.signal_exports,
     server.api.audit,
     server.api.connectivity,
     server.api.service,
@@ -141,6 +144,7 @@ async def _build(config: Config, clock: Clock, stack: AsyncExitStack) -> Service
         auth=auth,
         metrics=Metrics(),
         signals=signals,
+        signal_files=SignalFiles(signals, config.data_directory),
         recordings=RecordingCatalogue(config.recordings_directory),
         media_socket=media_socket,
         openapi=openapi_document(operations_of(API_MODULES), version("huizhen")),

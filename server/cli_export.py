@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,18 +19,34 @@ from server.loop import run
 export_app = typer.Typer()
 
 
+class SignalFormat(StrEnum):
+    """`media.signals.formats.FORMATS`, as the command line offers them."""
+
+    DICOM = "dicom"
+    EDF = "edf"
+    WFDB = "wfdb"
+    CSV = "csv"
+    FHIR = "fhir"
+
+
 @export_app.command("export")
 def export(
     consultation: ConsultationArgument,
     target: Annotated[Path, typer.Argument(help="ZIP file to write.")],
+    signals: Annotated[
+        list[SignalFormat] | None,
+        typer.Option(help="Add the signals in this format too; may be given several times."),
+    ] = None,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """Write a consult's whole record (opinion, trail, recordings, signals) into one ZIP file."""
-    names = run(_export(settings_for(config, data), consultation, target))
+    names = run(
+        _export(settings_for(config, data), consultation, target, [str(one) for one in signals or ()])
+    )
     typer.echo(f"{target}: {len(names)} files")
 
 
-async def _export(settings: Config, consultation_id: str, target: Path) -> list[str]:
+async def _export(settings: Config, consultation_id: str, target: Path, formats: Sequence[str]) -> list[str]:
     async with opened_database(settings) as database, database.read() as session:
-        return await export_consultation(session, settings, consultation_id, target, SystemClock().wall())
+        return await export_consultation(session, settings, consultation_id, target, SystemClock(), formats)

@@ -1,34 +1,53 @@
 """One consult's whole record in one ZIP file: what a hospital hands over, or keeps beside its own archive.
 
 ``consultation.json`` as the API shows it, ``audit.json`` with the chain's hashes, ``recordings/ID/`` with
-manifest and tracks, ``signals/`` with the stored streams (format: media/signals/DESIGN.md).
+manifest and tracks, ``signals/`` with the stored streams (format: media/signals/DESIGN.md), and, where
+asked for, the same streams as DICOM, EDF+, WFDB, CSV or FHIR.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
+import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from media.clock import Clock
 from media.errors import NOT_FOUND, LocalProtocolError
-from server.archive.models import AuditEntry, RecordingRow
+from media.signals.formats import FORMATS
+from media.signals.store import SignalStore
+from server.archive.models import AuditEntry, Patient, RecordingRow
 from server.config import Config
 from server.consults.models import Consultation
 from server.consults.states import DURATIONS
 from server.consults.views import consultation_pages, room_of
+from server.signal_files import Wanted, about_stream, write_stream
 from server.times import iso_from_unix
 
 _READER = "system"  # nobody's own view: no drafts, no allowed actions
 
 
 async def export_consultation(
-    session: AsyncSession, config: Config, consultation_id: str, target: Path, now: float
+    session: AsyncSession,
+    config: Config,
+    consultation_id: str,
+    target: Path,
+    clock: Clock,
+    formats: Sequence[str] = (),
 ) -> list[str]:
-    """Write ``target``; the names inside. LocalProtocolError(not_found) for an unknown consult."""
+    """Write ``target``; the names inside.
+
+    :param formats: names of `FORMATS` in which to add the signals.
+    :raises LocalProtocolError: ``not_found`` for an unknown consult; a signal that a format cannot hold.
+    """
+    now = clock.wall()
     row = await session.get(Consultation, consultation_id)
     if row is None:
         raise LocalProtocolError(NOT_FOUND, consultation_id)
@@ -41,7 +60,26 @@ async def export_consultation(
     paths = _signal_files(config, row.id)
     for recording in await session.scalars(query):
         paths |= _recording_files(config, recording)
-    return _write(target, files, paths)
+    names = _write(target, files, paths)
+    patient = await session.get(Patient, row.patient_id)
+    return names + _add_signals(config, room_of(row.id), target, clock, formats, patient)
+
+
+def _add_signals(
+    config: Config, room_id: str, target: Path, clock: Clock, formats: Sequence[str], patient: Patient | None
+) -> list[str]:
+    store, names = SignalStore(config.signals_directory, clock), []
+    streams = [stored.descriptor.stream_id for stored in store.streams(room_id) if stored.frames]
+    with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
+        for stream_id, name in itertools.product(streams, formats):
+            inside = f"signals/{stream_id}{FORMATS[name].suffix}"
+            with tempfile.TemporaryFile(dir=target.parent) as file:
+                write_stream(store, Wanted(room_id, stream_id, name), about_stream(stream_id, patient), file)
+                file.seek(0)
+                with archive.open(inside, "w", force_zip64=True) as entry:
+                    shutil.copyfileobj(file, entry)
+            names.append(inside)
+    return names
 
 
 async def _audit(session: AsyncSession, consultation_id: str) -> list[dict[str, Any]]:

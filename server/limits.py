@@ -35,6 +35,12 @@ PASSWORD_CHECKS_WAITING = 64
 REFRESH_TOKENS_PER_ACCOUNT = 20
 """Browsers of one person that stay signed in; the oldest is signed out."""
 
+SIGNAL_EXPORTS_AT_ONCE = 2
+"""Signal files written at once: each keeps a thread and a core busy, and the rooms come first."""
+
+SIGNAL_EXPORTS_WAITING = 20
+"""Exports in line behind those: a file of an hour takes seconds, so the last waits under a minute."""
+
 DATABASE_WAIT_S = 10.0
 """How long a writer waits for its turn before the request fails with ``busy``."""
 

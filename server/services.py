@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from server.keys import Keys
     from server.metrics import Metrics
     from server.oncall.dispatcher import Dispatcher
+    from server.signal_files import SignalFiles
     from signaling.gateway import Gateway
     from signaling.service import RoomService
 
@@ -42,6 +43,7 @@ class Services:
     auth: AuthService
     metrics: Metrics
     signals: SignalStore
+    signal_files: SignalFiles
     recordings: RecordingCatalogue
     media_socket: MediaSocket
     openapi: dict[str, Any]

@@ -212,6 +212,14 @@ class SignalStore:
         """As `read`, but the frames' bytes as the device sent them."""
         yield from frames_of(*self.opened(owner, stream_id), start, end)
 
+    def owner_of(self, stream_id: str) -> str | None:
+        """Who owns a stream, looked for among all; None when it is nobody's. Blocks on the disk.
+
+        :raises RemoteProtocolError: ``signal_malformed`` for what is no UUID.
+        """
+        found = next(self._directory.glob(f"*/{stream_uuid(stream_id)}{SUFFIX}"), None)
+        return None if found is None else found.parent.name
+
     def opened(self, owner: str, stream_id: str) -> tuple[Path, StreamIndex]:
         """A stream's file and what it holds now; what is appended later is not in the index. Blocks.
 

@@ -100,7 +100,8 @@ def _success(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     if operation.status == 204:
         return {"description": "Done; nothing to say."}
     if operation.response is None:
-        return {"description": operation.summary, "content": {operation.media_type: {}}}
+        content: dict[str, Any] = {name: {} for name in operation.media_type.split(", ")}
+        return {"description": operation.summary, "content": content}
     schema = schemas[_key(operation, "response"), "serialization"]
     return {"description": operation.summary, "content": {operation.media_type: {"schema": schema}}}
 

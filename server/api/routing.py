@@ -75,6 +75,7 @@ def endpoint(
     """Declare a handler.
 
     ``writes`` is assumed for every method but GET; a GET that leaves an audit entry says so.
+    ``media_type`` of a raw response may name several, with ", " between them.
     """
 
     def decorate(handler: HandlerT) -> HandlerT:

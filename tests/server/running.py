@@ -48,7 +48,11 @@ class Caller:
         headers = options.pop("headers", {})
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
-        target = path if path.startswith(("/api", "/healthz", "/readyz", "/metrics")) else f"/api/v1{path}"
+        target = (
+            path
+            if path.startswith(("/api", "/fhir", "/healthz", "/readyz", "/metrics"))
+            else f"/api/v1{path}"
+        )
         async with self.http.request(
             method, self.url + target, json=body, headers=headers, **options
         ) as reply:

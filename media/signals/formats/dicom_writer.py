@@ -91,7 +91,7 @@ def _dataset(source: Source, about: About) -> Dataset:
     dataset.StudyInstanceUID = _uid(about, "study")
     dataset.SeriesInstanceUID = _uid(about, "series")
     dataset.Modality = "ECG"
-    dataset.PatientName = about.patient_name
+    dataset.PatientName = _person_name(about)
     dataset.PatientID = about.patient_id
     dataset.PatientBirthDate = about.birth_date.strftime("%Y%m%d") if about.birth_date else ""
     dataset.PatientSex = {"male": "M", "female": "F"}.get(about.sex, "")
@@ -179,6 +179,12 @@ def _unused_value(source: Source) -> int:
     if not len(free):
         raise LocalProtocolError(SIGNAL_EXPORT_UNFIT, "DICOM: no value is left to mark gaps with")
     return int(free[0]) + _PADDING
+
+
+def _person_name(about: About) -> str:
+    """PS3.5 6.2.1.2: letters, then ideographs behind ``=``."""
+    letters = "^".join(about.patient_name_en.split(maxsplit=1))
+    return f"{letters}={about.patient_name}" if letters else about.patient_name
 
 
 def _date_time(moment: datetime) -> str:

@@ -228,7 +228,14 @@ def _label(lead: Lead) -> str:
 def _patient(about: About) -> str:
     """EDF+ 2.1.3.3: code, sex, birthdate, name."""
     sex = {"male": "M", "female": "F"}.get(about.sex, "X")
-    return " ".join((_field(about.patient_id), sex, _day(about.birth_date), _field(about.patient_name)))
+    return " ".join(
+        (
+            _field(about.patient_id),
+            sex,
+            _day(about.birth_date),
+            _field(about.patient_name_en or about.patient_name),
+        )
+    )
 
 
 def _recording(source: Source, about: About) -> str:

@@ -39,10 +39,9 @@ ECG_POTENTIAL = 131_328  # MDC_ECG_ELEC_POTL; lead n of CID 3001 is this plus n
 _NOTE = re.compile(r"@(\d+) (.*)", re.DOTALL)
 
 
-def observation(source: Source, about: About, subject: str = "") -> dict[str, Any]:
+def observation(source: Source, about: About) -> dict[str, Any]:
     """The resource as JSON.
 
-    :param subject: reference to the patient, ``Patient/ID``.
     :raises LocalProtocolError: ``signal_export_too_long``.
     """
     source.check_length(SIGNAL_EXPORT_MAX_FHIR_VALUES)
@@ -61,8 +60,8 @@ def observation(source: Source, about: About, subject: str = "") -> dict[str, An
             for lead, column in zip(source.leads, columns, strict=True)
         ],
     }
-    if subject:
-        resource["subject"] = {"reference": subject}
+    if about.subject:
+        resource["subject"] = {"reference": about.subject}
     if source.label or about.device:
         resource["device"] = {"display": source.label or about.device}
     if source.notes:
@@ -71,7 +70,7 @@ def observation(source: Source, about: About, subject: str = "") -> dict[str, An
 
 
 def write_fhir(source: Source, about: About, file: BinaryIO) -> None:
-    """Write the Observation as a JSON file; it names no patient.
+    """Write the Observation as a JSON file; of the patient it has a reference.
 
     :raises LocalProtocolError: ``signal_export_too_long``.
     """

@@ -24,16 +24,20 @@ class About:
 
     :param identifier: UUID of the record, from which a format's own identifiers are derived.
     :param patient_id: as the hospital numbers its patients.
+    :param patient_name_en: in letters; what a format that holds ASCII alone is given.
     :param sex: ``male``, ``female`` or empty.
     :param device: what measured.
+    :param subject: a FHIR reference to the patient, ``Patient/ID``.
     """
 
     identifier: str
     patient_id: str = ""
     patient_name: str = ""
+    patient_name_en: str = ""
     birth_date: date | None = None
     sex: str = ""
     device: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,15 +6,19 @@ import json
 import sqlite3
 import subprocess
 import sys
+import uuid
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from media.clock import SystemClock
+from media.signals import Frame, Lead, SignalStore, StreamDescriptor
+from media.signals.formats import read_file
 from server.app import Server
 from server.auth.service import AuthService
 from server.cli import app
@@ -129,6 +133,29 @@ def test_a_consult_is_exported_whole(county: Path, tmp_path: Path) -> None:
     assert exported["allowed"] == []
     assert "consultation.create" in {entry["action"] for entry in trail}
     assert huizhen("export", "con-none", str(target), "--data", str(county)).exit_code == 1
+
+
+def test_its_signals_are_added_in_the_formats_asked_for(county: Path, tmp_path: Path) -> None:
+    consultation = run(make_consultation(county))
+    run(store_signal(county, consultation["roomId"]))
+    target = tmp_path / "out.zip"
+    formats = ("--signals", "dicom", "--signals", "csv")
+    done = huizhen("export", consultation["id"], str(target), "--data", str(county), *formats)
+    assert done.exit_code == 0, done.output
+    with zipfile.ZipFile(target) as archive:
+        archive.extractall(tmp_path)
+    for suffix in (".dcm", ".csv"):
+        (path,) = (tmp_path / "signals").glob(f"*{suffix}")
+        assert read_file(path)[0].samples.tolist() == [[7], [8], [9]]
+
+
+async def store_signal(data: Path, room_id: str) -> None:
+    store = SignalStore(config_in(data).signals_directory, SystemClock())
+    stream = StreamDescriptor(str(uuid.uuid4()), "ecg", "ECG", 500.0, (Lead("II"),))
+    log = await store.open(room_id, stream)
+    await log.append(Frame.of(stream, 0, 10**18, np.array([[7], [8], [9]], np.int16)))
+    await log.close()
+    await store.close()
 
 
 async def make_consultation(data: Path) -> Any:

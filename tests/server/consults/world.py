@@ -155,6 +155,7 @@ class World:
             auth=AuthService(config.auth, keys, database, audit),
             metrics=cast(Any, None),
             signals=cast(Any, None),
+            signal_files=cast(Any, None),
             recordings=RecordingCatalogue(config.recordings_directory),
             media_socket=cast(Any, None),
             openapi={},

@@ -30,7 +30,9 @@ from media.signals.formats.leads import LEAD_NUMBERS
 from media.signals.frames import Samples
 from media.signals.kinds import LEADS_12, LEADS_15, LEADS_18
 
-ABOUT = About("6f1f3c1e-0000-4000-8000-0123456789ab", "MRN 7", "王^小明", None, "female", "ECG-1200")
+ABOUT = About(
+    "6f1f3c1e-0000-4000-8000-0123456789ab", "MRN 7", "王小明", "Wang Xiaoming", None, "female", "ECG-1200"
+)
 START_NS = 1_772_323_199_250_001_000  # 2026-02-28 23:59:59.250001 UTC
 
 
@@ -137,7 +139,11 @@ def test_dicom_as_pydicom_reads_it(tmp_path: Path) -> None:
     dataset = pydicom.dcmread(write("dicom", STRIP, tmp_path))
     group = dataset.WaveformSequence[0]
     assert dataset.SOPClassUID == pydicom.uid.GeneralECGWaveformStorage
-    assert (dataset.Modality, str(dataset.PatientName), dataset.PatientSex) == ("ECG", "王^小明", "F")
+    assert (dataset.Modality, str(dataset.PatientName), dataset.PatientSex) == (
+        "ECG",
+        "Wang^Xiaoming=王小明",
+        "F",
+    )
     assert str(dataset.AcquisitionDateTime) == "20260228235959.250001+0000"
     assert (group.NumberOfWaveformChannels, group.NumberOfWaveformSamples) == (18, GRID)
     sources = [channel.ChannelSourceSequence[0].CodeValue for channel in group.ChannelDefinitionSequence]

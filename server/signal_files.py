@@ -1,0 +1,111 @@
+"""Recorded signals as files to hand out: written in a thread, into a file without a name on the data disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import BinaryIO
+
+from media.errors import LocalProtocolError
+from media.signals.commit import store_fault
+from media.signals.formats import FORMATS, About
+from media.signals.formats.stored import stored_source
+from media.signals.store import SignalStore
+from server.archive.models import Patient
+from server.errors import BUSY
+from server.limits import SIGNAL_EXPORTS_AT_ONCE, SIGNAL_EXPORTS_WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for.
+
+    :param owner: the room.
+    :param format_name: one of `FORMATS`.
+    :param start: Unix seconds on this server's clock; None is the stream's own.
+    """
+
+    owner: str
+    stream_id: str
+    format_name: str
+    start: float | None = None
+    end: float | None = None
+
+
+def about_stream(identifier: str, patient: Patient | None) -> About:
+    """What a file may say of the patient."""
+    if patient is None:
+        return About(identifier)
+    return About(
+        identifier,
+        patient_id=patient.identifier.reveal(),
+        patient_name=patient.name.reveal(),
+        patient_name_en=patient.name_en.reveal(),
+        birth_date=date.fromisoformat(patient.birth_date.reveal()),
+        sex=patient.sex,
+        subject=f"Patient/{patient.id}",
+    )
+
+
+class SignalFiles:
+    """Writes files of the streams in ``store``, a few at once.
+
+    :param directory: for files under way; they have no name, so a crash leaves nothing behind.
+    """
+
+    def __init__(self, store: SignalStore, directory: Path) -> None:
+        self._store = store
+        self._directory = directory
+        self._turn = asyncio.Semaphore(SIGNAL_EXPORTS_AT_ONCE)
+        self._waiting = 0
+
+    async def make(self, wanted: Wanted, about: About) -> BinaryIO:
+        """A file that is read from its start; the caller closes it.
+
+        :raises LocalProtocolError: ``busy``; ``not_found``, ``signal_export_*``, ``store_*``.
+        """
+        if self._waiting >= SIGNAL_EXPORTS_WAITING:
+            raise LocalProtocolError(BUSY, "signal exports")
+        self._waiting += 1
+        try:
+            await self._turn.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            return await asyncio.to_thread(self._write, wanted, about)
+        finally:
+            self._turn.release()
+
+    def _write(self, wanted: Wanted, about: About) -> BinaryIO:
+        try:
+            file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115
+        except OSError as problem:
+            raise store_fault(problem) from problem
+        try:
+            write_stream(self._store, wanted, about, file)
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+
+def write_stream(store: SignalStore, wanted: Wanted, about: About, file: BinaryIO) -> None:
+    """Write one stream into ``file``. Blocks.
+
+    :raises LocalProtocolError: as `SignalFiles.make`.
+    """
+    try:
+        source = stored_source(store, wanted.owner, wanted.stream_id, wanted.start, wanted.end)
+        FORMATS[wanted.format_name].write(source, about, file)
+    except OSError as problem:
+        raise store_fault(problem) from problem
+
+
+def size_of(file: BinaryIO) -> int:
+    """Bytes in an open file."""
+    return os.fstat(file.fileno()).st_size
