@@ -26,7 +26,7 @@ struct world {
     struct rule_producer *tracks[TRACKS];
     struct rule_subscription *subscriptions[PEERS][TRACKS];
     uint8_t *room;
-    uint64_t out, bytes;
+    uint64_t out, bytes, heard, told;
     uint16_t sequences[TRACKS][3];
     uint32_t timestamps[TRACKS];
     double now;
@@ -209,17 +209,61 @@ static void retransmit(struct world *world, struct rule_subscription *one) {
     rule_retransmit(one, numbers, 8, world->now);
 }
 
-static void tell_upstream(struct world *world) {
-    struct rule_peer *peer = world->peers[0];
-    struct rule_arrival *told = malloc((size_t)RULE_LIMITS.arrivals * sizeof *told);
-    int count = rule_arrivals_untold(peer, told);
-    for (int index = 1; index < count; index++)
-        if (told[index].number <= told[index - 1].number)
-            abort();
-    if (count)
-        rule_arrivals_told(peer, told[count - 1].number + 1, (int64_t)((world->now - 0.5) / 0.00025));
-    peer->feedback_due = INFINITY;
-    free(told);
+/* What we tell a publisher can be read by us. */
+static void control(void *context, void *out, const uint8_t *packet, size_t size) {
+    struct world *world = context;
+    (void)out;
+    if (!rule_hear(world->peers[3], packet, size, world->now)) {
+        fprintf(stderr, "feedback of ours cannot be read\n");
+        abort();
+    }
+    world->told++;
+}
+
+/* Feedback that is nearly right: numbers of about what was sent, any chunks, deltas that fit or do not. */
+static size_t make_feedback(struct world *world, int peer, uint8_t *packet) {
+    static const uint16_t chunks[] = {0x2003, 0x4002, 0x0007, 0x6001, 0xBFFF, 0xA5A5, 0xD555, 0xE4E4, 0x0000, 0x3FFF};
+    uint32_t words = chance(6), bytes = chance(40);
+    memset(packet, 0, 20);
+    packet[0] = (uint8_t)(chance(30) ? 0x8F : chance(256));
+    packet[1] = (uint8_t)(chance(30) ? 205 : chance(256));
+    rule_put16(packet + 12, (unsigned)(world->peers[peer]->number - chance(60)) & 0xFFFF);
+    rule_put16(packet + 14, chance(8) ? 1 + chance(30) : chance(65536));
+    rule_put32(packet + 16, (uint32_t)(world->now / 0.064) << 8);
+    size_t size = 20;
+    for (uint32_t index = 0; index < words; index++, size += 2)
+        rule_put16(packet + size, chance(4) ? chunks[chance(10)] : chance(65536));
+    for (uint32_t index = 0; index < bytes; index++)
+        packet[size++] = (uint8_t)(chance(3) ? chance(8) : chance(256));
+    while (size % 4)
+        packet[size++] = 0;
+    rule_put16(packet + 2, (unsigned)(chance(40) ? size / 4 - 1 : chance(30)));
+    return chance(20) ? size : chance((uint32_t)size + 1);
+}
+
+static void hear(struct world *world) {
+    int peer = 1 + (int)chance(PEERS - 1);
+    uint8_t packet[256];
+    size_t size = make_feedback(world, peer, packet);
+    uint8_t *exact = malloc(size ? size : 1);
+    memcpy(exact, packet, size);
+    world->heard += rule_hear(world->peers[peer], exact, size, world->now);
+    free(exact);
+    if (!chance(5))
+        rule_be_calm(world->peers[peer], world->now + chance(3), (double)chance(3) - 1);
+    if (!chance(50))
+        rule_probing(world->peers[peer], chance(2), world->peers[peer]->number - 5, world->peers[peer]->number + 5);
+    if (!chance(90))
+        rule_forget_delays(world->peers[peer]);
+    if (!chance(30)) {
+        struct rule_heard_all all;
+        int64_t told = 0;
+        rule_heard_take(world->peers[peer], &all);
+        for (int index = 0; index < all.count; index++)
+            for (int one = 0; one < all.records[index].told; one++)
+                told += all.told[told].number >= world->peers[peer]->number ? (abort(), 0) : 1;
+        free(all.told);
+    }
 }
 
 static void decide(struct world *world) {
@@ -255,7 +299,7 @@ static void decide(struct world *world) {
         layer->clock = (struct rule_clock){(uint64_t)chance(1 << 30) << 32, chance(1u << 31), world->now, true};
         break;
     case 11:
-        tell_upstream(world);
+        rule_write_feedback(world->peers[0], world->now, control, world);
         break;
     case 12:
         layer->alive = chance(3) != 0;
@@ -278,7 +322,7 @@ int main(int count, char **arguments) {
     chance_state = count > 2 ? strtoull(arguments[2], NULL, 10) : 1;
     struct world world = {.now = 100};
     world.rule = rule_new(&RULE_LIMITS);
-    rule_set_sink(world.rule, (struct rule_sink){.context = &world, .reserve = reserve, .commit = commit});
+    rule_set_sink(world.rule, (struct rule_sink){.context = &world, .reserve = reserve, .commit = commit, .control = control});
     for (int peer = 0; peer < PEERS; peer++) {
         world.peers[peer] = rule_peer_new(world.rule, (void *)(intptr_t)(peer + 1));
         rule_peer_set_out(world.peers[peer], &world);
@@ -297,6 +341,8 @@ int main(int count, char **arguments) {
         decide_stuck(&world);
         if (!chance(8))
             decide(&world);
+        if (!chance(3))
+            hear(&world);
         if (!chance(4))
             drain_news(&world);
         rule_run(world.rule, world.now);
@@ -311,8 +357,9 @@ int main(int count, char **arguments) {
     for (int peer = 0; peer < PEERS; peer++)
         rule_peer_free(world.peers[peer]);
     struct rule_stats stats = rule_stats(world.rule);
-    printf("{\"inputs\": %llu, \"sent\": %llu, \"left_in_pool\": %d}\n", (unsigned long long)stats.received,
-           (unsigned long long)world.out, stats.pool_used);
+    printf("{\"inputs\": %llu, \"sent\": %llu, \"heard\": %llu, \"told\": %llu, \"left_in_pool\": %d}\n",
+           (unsigned long long)stats.received, (unsigned long long)world.out, (unsigned long long)world.heard,
+           (unsigned long long)world.told, stats.pool_used);
     rule_free(world.rule);
     return stats.pool_used != 0;
 }
