@@ -474,12 +474,14 @@ class Twins:
         start = time // 256
         arrivals = []
         steady = chance.random() < 0.9
+        before = 256 * start
         loss = chance.choice((0, 0, 0, 0.05, 0.5))
         for offset in range(count):
             time += chance.choice((0, 1, 4, 40, -3))
             if steady and (sent_at := path.sent.sent_at(base + offset)) is not None:
                 time = round((sent_at + 0.02) / 0.000_25)
-            if chance.random() >= loss:
+            if chance.random() >= loss and abs(time - before) < 0x7FFF:
+                before = time
                 arrivals.append((offset, time - 256 * start))
         self._feedback = (self._feedback + 1) & 0xFF
         told = TransportFeedback(
