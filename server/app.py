@@ -28,6 +28,8 @@ import server.api.guest
 import server.api.organizations
 import server.api.patients
 import server.api.recordings
+import server.api.rota_asks
+import server.api.schedule_edits
 import server.api.schedules
 import server.api.service
 import server.api.signal_exports
@@ -54,6 +56,7 @@ from server.keys import Keys
 from server.limits import MAX_BODY_BYTES
 from server.metrics import Metrics
 from server.oncall.dispatcher import Dispatcher
+from server.oncall.watch import RotaWatch
 from server.room_events import RoomEvents
 from server.services import Services
 from server.signal_files import SignalFiles
@@ -71,6 +74,8 @@ API_MODULES: tuple[ModuleType, ...] = (
     server.api.consultations,
     server.api.guest,
     server.api.schedules,
+    server.api.schedule_edits,
+    server.api.rota_asks,
     server.api.recordings,
     server.api.signal_exports,
     server.api.audit,
@@ -173,6 +178,7 @@ def _build_rooms(services: Services) -> None:
     services.gateway = Gateway(services.rooms, user_of)
     services.consults = ConsultService(services, with_ring(config.oncall.ring_seconds))
     services.dispatcher = Dispatcher(services)
+    services.rota_watch = RotaWatch(services)
     services.gateway.on_user_connected = services.consults.user_connected
     _measure_media(services)
 
@@ -236,6 +242,8 @@ async def _run(services: Services, stack: AsyncExitStack) -> dict[str, int]:
     # Rooms close before the dispatcher rests: what their last events ask for is still carried out.
     stack.push_async_callback(services.rooms.close)
     await services.dispatcher.start()
+    stack.push_async_callback(services.rota_watch.stop)
+    await services.rota_watch.start()
     return await _listen(services, runner, stack)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from server.keys import Keys
     from server.metrics import Metrics
     from server.oncall.dispatcher import Dispatcher
+    from server.oncall.watch import RotaWatch
     from server.signal_files import SignalFiles
     from signaling.gateway import Gateway
     from signaling.service import RoomService
@@ -51,3 +52,4 @@ class Services:
     gateway: Gateway = field(init=False)
     consults: ConsultService = field(init=False)
     dispatcher: Dispatcher = field(init=False)
+    rota_watch: RotaWatch = field(init=False)

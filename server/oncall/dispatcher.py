@@ -30,19 +30,22 @@ class Dispatcher:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._changed = asyncio.Event()
+        self._ending = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start the consult service and the timers. Idempotent."""
         if self._task is None:
             await self._services.consults.start()
+            self._ending = False
             self._task = asyncio.create_task(self._run(), name="dispatcher")
 
     async def stop(self) -> None:
-        """Stop both; a step under way is finished or rolled back. Idempotent."""
+        """Stop both, after the step under way: a cancelled statement leaks its connection. Idempotent."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
+            self._ending = True
+            self._changed.set()
             await asyncio.wait({task})
         await self._services.consults.stop()
 
@@ -77,7 +80,7 @@ class Dispatcher:
         return True
 
     async def _run(self) -> None:
-        while True:
+        while not self._ending:
             self._changed.clear()
             now = self._services.clock.wall()
             await self.run_due(now)

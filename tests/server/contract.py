@@ -14,7 +14,9 @@ class Contract:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._components = document["components"]
-        self._paths = [(_pattern(path), operations) for path, operations in document["paths"].items()]
+        # Concrete paths are matched before templated ones (OpenAPI 3.1, Paths Object).
+        paths = sorted(document["paths"].items(), key=lambda item: item[0].count("{"))
+        self._paths = [(_pattern(path), operations) for path, operations in paths]
 
     def check(self, method: str, path: str, status: int, content_type: str, body: Any) -> None:
         """Raise AssertionError when an operation of the document may not answer so."""

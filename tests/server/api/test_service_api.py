@@ -32,6 +32,9 @@ async def test_alive_and_ready(caller: CallerFactory, server: Server) -> None:
 
 async def test_a_database_that_is_gone_is_not_ready(server: Server, caller: CallerFactory) -> None:
     someone = await caller(None)
+    # Nobody may be reading while the database is taken away: their connection would be left behind.
+    await server.services.rota_watch.stop()
+    await server.services.dispatcher.stop()
     await server.services.database.close()
     database = server.services.config.data_directory / "huizhen.db"
     database.rename(database.with_suffix(".away"))

@@ -1,0 +1,144 @@
+"""Gaps and hand-overs are told once, to the right people, also after a restart; late asks expire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest_asyncio
+from sqlalchemy import select
+
+from media.clock import CountedClock
+from server.archive.audit import AuditLog
+from server.archive.database import Database
+from server.archive.migrate import upgrade_database
+from server.archive.models import AuditEntry, Organization, Practitioner
+from server.oncall.demo import seed_schedules
+from server.oncall.limits import HANDOVER_NOTICE_S
+from server.oncall.models import AskRow, NoticeRow
+from server.oncall.watch import RotaWatch
+from server.services import Services
+from signaling.personal import Personal
+from tests.server.oncall.rotas import DAY, HOUR, instant
+
+NOW = instant("2026-03-02T12:00:00+08:00")
+
+
+@dataclass
+class Pushes:
+    sent: list[tuple[str, str, str]] = field(default_factory=list)
+
+    async def notify(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
+        assert event == "rota"
+        self.sent.append((user_id, payload["kind"], payload.get("scheduleId", payload["id"])))
+
+    def taken(self) -> list[tuple[str, str, str]]:
+        sent, self.sent = self.sent, []
+        return sorted(sent)
+
+
+@dataclass
+class World:
+    database: Database
+    pushes: Pushes
+    watch: RotaWatch
+
+    async def leave(self, ask_id: str, stage: str, starts: float, ends: float) -> None:
+        async with self.database.write() as session:
+            session.add(
+                AskRow(
+                    id=ask_id,
+                    ask="leave",
+                    stage=stage,
+                    asker_id="neuro",
+                    starts=starts,
+                    ends=ends,
+                    reason=Personal(""),
+                    asked_at=NOW,
+                    expires_at=NOW + DAY,
+                )
+            )
+
+    async def withdraw(self, ask_id: str) -> None:
+        async with self.database.write() as session:
+            (await session.get_one(AskRow, ask_id)).stage = "withdrawn"
+
+
+def watch_over(database: Database, pushes: Pushes) -> RotaWatch:
+    parts = SimpleNamespace(database=database, audit=AuditLog(CountedClock()), gateway=pushes)
+    return RotaWatch(cast(Services, parts))
+
+
+@pytest_asyncio.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
+    await upgrade_database(database)
+    async with database.write() as session:
+        session.add(Organization(id="org", name="a", name_en="a", level="county", parent_id=None))
+        await session.flush()
+        for one, role in (("a", "expert"), ("b", "expert"), ("neuro", "expert"), ("desk", "desk")):
+            session.add(
+                Practitioner(
+                    id=one, organization_id="org", name=Personal(one), name_en=Personal(one), roles=[role]
+                )
+            )
+        await session.flush()
+        await seed_schedules(session, "org", {"cardiology": ["a", "b"], "neurology": ["neuro"]})
+    pushes = Pushes()
+    yield World(database, pushes, watch_over(database, pushes))
+    await database.close()
+
+
+async def test_a_gap_is_told_to_the_desk_once_and_again_when_it_comes_back(world: World) -> None:
+    assert await world.watch.look(NOW) == 0
+    await world.leave("lve-1", "approved", NOW + 29 * DAY, NOW + 40 * DAY)
+    await world.watch.look(NOW)
+    assert world.pushes.taken() == [("desk", "gap", "sch-neurology")]
+    # The window moves on, the gap begins: the same gap, also for a server started anew.
+    for later in (HOUR, DAY, 29.5 * DAY, 35 * DAY):
+        await watch_over(world.database, world.pushes).look(NOW + later)
+    assert world.pushes.taken() == []
+    await world.withdraw("lve-1")
+    await world.watch.look(NOW + 35 * DAY)
+    async with world.database.read() as session:
+        (notice,) = (await session.scalars(select(NoticeRow))).all()
+        assert notice.closed_at == NOW + 35 * DAY
+        told = await session.scalar(select(AuditEntry).where(AuditEntry.action == "rota.gap"))
+        assert told is not None
+        assert told.detail["why"] == "away"
+    await world.leave("lve-2", "approved", NOW + 36 * DAY, NOW + 37 * DAY)
+    await world.watch.look(NOW + 35 * DAY + HOUR)
+    assert world.pushes.taken() == [("desk", "gap", "sch-neurology")]
+
+
+async def test_those_who_hand_over_and_take_over_are_told_before(world: World) -> None:
+    morning = instant("2026-03-03T08:00:00+08:00")
+    await world.watch.look(morning - HANDOVER_NOTICE_S - 1)
+    assert world.pushes.taken() == []
+    await world.watch.look(morning - HANDOVER_NOTICE_S + 1)
+    both = [("a", "handover", "sch-cardiology"), ("b", "handover", "sch-cardiology")]
+    # Line one and the line behind it change places.
+    assert world.pushes.taken() == sorted(both * 2)
+    await world.watch.look(morning - 60)
+    assert world.pushes.taken() == []
+
+
+async def test_an_ask_that_nobody_decided_expires_and_the_asker_is_told(world: World) -> None:
+    await world.leave("lve-1", "proposed", NOW + 2 * DAY, NOW + 3 * DAY)
+    await world.watch.look(NOW + DAY - 1)
+    assert world.pushes.taken() == []
+    await world.watch.look(NOW + DAY)
+    assert world.pushes.taken() == [("neuro", "ask", "lve-1")]
+    async with world.database.read() as session:
+        assert (await session.get_one(AskRow, "lve-1")).stage == "expired"
+
+
+async def test_starting_and_stopping_twice_is_harmless(world: World) -> None:
+    for _ in range(2):
+        await world.watch.start()
+        await world.watch.start()
+        await world.watch.stop()
+        await world.watch.stop()
