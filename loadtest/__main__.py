@@ -15,6 +15,8 @@ from loadtest import fuzz_targets, network_scenario
 from loadtest import idle as idle_scenario
 from loadtest import join as join_scenario
 from loadtest.compare import changed_conditions, differences, table
+from loadtest.ecg import cases as ecg_cases
+from loadtest.ecg import scenario as ecg_scenario
 from loadtest.fuzz import fill as run_fuzz
 from loadtest.html_report import page
 from loadtest.impair import NotRootError
@@ -179,6 +181,29 @@ def qrs(
     """Heart beats, rate and alarms of the ECG analysis: records with reference beats, made rhythms, noise."""
     report = Report("qrs")
     run_qrs(report, data, lambda line: typer.echo(line, err=True))
+    _finish(report, json)
+
+
+@app.command()
+def ecg(
+    json: Json = None,
+    case_names: Annotated[
+        str, typer.Option("--cases", help="Names of cases or their beginnings, comma-separated; empty = all.")
+    ] = "",
+    rooms: Annotated[int | None, typer.Option(min=1, help="Another number than 300 streams.")] = None,
+) -> None:
+    """An ECG that loses nothing: cuts, losses, kills, a full disk; its way to the screen. Needs root."""
+    try:
+        wanted = ecg_cases.chosen(case_names)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    enter_own_network("loadtest", sys.argv[1:])
+    report = Report("ecg")
+    try:
+        ecg_scenario.run(report, wanted, lambda line: typer.echo(line, err=True), rooms)
+    except NotRootError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
     _finish(report, json)
 
 
