@@ -46,8 +46,8 @@ export function useCredentials(source: Credentials): void {
   credentials = source
 }
 
-async function send(method: string, path: string, body: unknown, token: string | null): Promise<Response> {
-  const headers = new Headers({ Accept: 'application/json' })
+async function send(method: string, path: string, body: unknown, token: string | null, abort?: AbortSignal): Promise<Response> {
+  const headers = new Headers({ Accept: abort ? '*/*' : 'application/json' })
   if (token) headers.set('Authorization', `Bearer ${token}`)
   if (body !== undefined) headers.set('Content-Type', 'application/json')
   const url = path.startsWith('/api/') ? path : `/api/v1${path}`
@@ -55,7 +55,7 @@ async function send(method: string, path: string, body: unknown, token: string |
   try {
     const response = await fetch(url, {
       method, headers, body: body === undefined ? undefined : JSON.stringify(body),
-      credentials: 'same-origin', signal: AbortSignal.timeout(TIMEOUT_MS),
+      credentials: 'same-origin', signal: abort ?? AbortSignal.timeout(TIMEOUT_MS),
     })
     learnServerTime(response.headers.get('Date'), sentAt, Date.now())
     return response
@@ -71,12 +71,21 @@ async function refusal(response: Response): Promise<ApiError> {
   return new ApiError(response.status, problem.code ?? `http_${response.status}`, problem.message ?? fallback, problem.detail ?? '', problem)
 }
 
+async function answered(method: string, path: string, body?: unknown, abort?: AbortSignal): Promise<Response> {
+  const response = await send(method, path, body, credentials.token(), abort)
+  if (response.status !== 401 || path.startsWith('/auth/') || !await credentials.renew()) return response
+  return await send(method, path, body, credentials.token(), abort)
+}
+
 async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
-  let response = await send(method, path, body, credentials.token())
-  if (response.status === 401 && !path.startsWith('/auth/') && await credentials.renew()) {
-    response = await send(method, path, body, credentials.token())
-  }
-  return await read<T>(response)
+  return await read<T>(await answered(method, path, body))
+}
+
+/** A file: it may take as long as it takes, until `abort`. Rejects as the others do. */
+async function file(path: string, abort: AbortSignal): Promise<Response> {
+  const response = await answered('GET', path, undefined, abort)
+  if (!response.ok) throw await refusal(response)
+  return response
 }
 
 async function read<T>(response: Response): Promise<T> {
@@ -94,6 +103,7 @@ export function readAnswer<T>({ response, sentAt, receivedAt }: Answer): Promise
 /** Paths are below `/api/v1`; a body is sent as JSON; anything but 2xx throws an `ApiError`. */
 export const api = {
   get: <T>(path: string): Promise<T> => request<T>('GET', path),
+  file,
   post: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('POST', path, body),
   put: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('PUT', path, body),
   patch: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('PATCH', path, body),

@@ -149,7 +149,7 @@ describe('startMeasuring', () => {
 describe('words', () => {
   const flat = (texts: object, path = ''): string[] =>
     Object.entries(texts).flatMap(([key, value]) => (typeof value === 'string' ? [`${path}${key}`] : flat(value as object, `${path}${key}.`)))
-  it.each(['room', 'record'])('%s has the same keys in both languages', (feature) => {
+  it.each(['room', 'consultation'])('%s has the same keys in both languages', (feature) => {
     const zh = i18n.global.getLocaleMessage('zh') as Record<string, object>
     expect(flat((en as Record<string, object>)[feature]!).sort()).toEqual(flat(zh[feature]!).sort())
   })
