@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pydicom
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -272,6 +274,23 @@ def test_10_both_play_the_session_back(story: Story) -> None:
     owners = {track["participant"]["name"] for track in recording["tracks"]}
     assert {"李秀兰", GUEST} < owners
     expect(story.village.get("record-owner").filter(has_text=GUEST)).to_have_count(1)
+
+
+def test_10a_the_ecg_is_taken_along_as_a_dicom_file(story: Story) -> None:
+    village = story.village
+    village.get("export-open").first.click()
+    village.get("export-strip").first.check()
+    with village.page.expect_download() as download:
+        village.get("export-dicom").first.click()
+    expect(village.get("export-done").first).to_be_visible()
+    story.picture("record-export", village)
+    dataset = pydicom.dcmread(download.value.path())
+    group = dataset.WaveformSequence[0]
+    assert download.value.suggested_filename.endswith(".dcm")
+    assert (dataset.Modality, group.NumberOfWaveformChannels) == ("ECG", 12)
+    # The recording may be shorter than a strip; whole frames are taken.
+    assert 1 <= group.NumberOfWaveformSamples / float(group.SamplingFrequency) <= 10.3
+    assert np.ptp(np.frombuffer(group.WaveformData, "<i2")) > 100
 
 
 def _recording(story: Story) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.data import get_testdata_file
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.valuerep import DT
 
 from media.errors import RemoteProtocolError
@@ -26,6 +27,7 @@ from media.signals.frames import Samples
 _LEAD_PREFIXES = ("2:", "5.6.3-9-")
 _PROBLEMS = (
     InvalidDicomError,
+    BytesLengthException,
     AttributeError,
     IndexError,
     KeyError,
@@ -33,6 +35,10 @@ _PROBLEMS = (
     TypeError,
     EOFError,
     OSError,
+    OverflowError,
+    NotImplementedError,
+    RecursionError,
+    struct.error,
     UserWarning,
 )
 
@@ -58,19 +64,19 @@ def read_dicom(data: bytes) -> Waveform:
     """
     try:
         dataset = _parse(data)
+        return _waveform(dataset, _group(dataset))
     except _PROBLEMS as problem:
-        raise RemoteProtocolError(SIGNAL_FILE_BROKEN, "no readable DICOM object") from problem
+        raise RemoteProtocolError(SIGNAL_FILE_BROKEN, f"DICOM ({type(problem).__name__})") from problem
+
+
+def _group(dataset: pydicom.Dataset) -> Any:
+    """The multiplex group that is read. An element is parsed when it is asked for, so any may fail."""
     if "WaveformSequence" not in dataset or not dataset.WaveformSequence:
         raise RemoteProtocolError(SIGNAL_UNSUPPORTED, "a DICOM object without a waveform")
     group = dataset.WaveformSequence[0]
     if group.get("WaveformBitsAllocated") != 16 or group.get("WaveformSampleInterpretation") != "SS":
         raise RemoteProtocolError(SIGNAL_UNSUPPORTED, "samples are not signed 16-bit")
-    try:
-        return _waveform(dataset, group)
-    except _PROBLEMS as problem:
-        raise RemoteProtocolError(
-            SIGNAL_FILE_BROKEN, f"waveform module ({type(problem).__name__})"
-        ) from problem
+    return group
 
 
 def _parse(data: bytes) -> pydicom.Dataset:
