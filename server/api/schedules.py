@@ -163,7 +163,7 @@ async def get_calendar(ctx: RequestContext, schedule_id: str, query: SpanQuery) 
     )
     overrides = [override_out(one) for one in made]
     able = [one.id for one in await experts_of(ctx.session, row.specialty)]
-    named = [one for each in overrides for one in (each.who, each.by, each.made_by)]
+    named = [one for each in overrides for one in (each.who, each.by)]
     people = await people_by_id(ctx.session, {*schedule.people, *able, *named})
     return CalendarOut(
         schedule=ScheduleRef.model_validate(row),

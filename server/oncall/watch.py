@@ -84,8 +84,11 @@ class RotaWatch:
                 told = {"kind": "ask", "id": row.id, "stage": row.stage}
                 pushes += [(one, told) for one in (row.asker_id, row.other_id) if one is not None]
             for schedule, notices in views:
-                for notice in await _keep(session, schedule.id, now, notices):
+                fresh, closed = await _keep(session, schedule.id, now, notices)
+                for notice in fresh:
                     pushes += await self._announce(session, notice, now)
+                for notice in closed:
+                    pushes += [(one, notice_push(notice)) for one in await _desks(session, notice)]
         for user_id, payload in pushes:
             await self._services.gateway.notify(user_id, PUSH, payload)
         return len(pushes)
@@ -93,11 +96,10 @@ class RotaWatch:
     async def _announce(self, session: AsyncSession, notice: NoticeRow, now: float) -> list[Push]:
         people: Iterable[str] = notice.detail["people"]
         if notice.kind == GAP:
-            schedule = await session.get_one(ScheduleRow, notice.schedule_id)
-            people = await desks_of(session, schedule.organization_id)
+            people = await _desks(session, notice)
             told = {"level": notice.level, "starts": notice.starts, "ends": notice.ends, **notice.detail}
             deed = Deed(system_actor(), now)
-            await note(session, self._services.audit, deed, "rota.gap", notice.id, schedule.id, told)
+            await note(session, self._services.audit, deed, "rota.gap", notice.id, notice.schedule_id, told)
         return [(one, notice_push(notice)) for one in people]
 
     async def _run(self) -> None:
@@ -122,7 +124,13 @@ def notice_push(notice: NoticeRow) -> dict[str, Any]:
         "level": notice.level,
         "starts": iso_from_unix(notice.starts),
         "ends": iso_from_unix(notice.ends),
+        "closed": notice.closed_at is not None,
     }
+
+
+async def _desks(session: AsyncSession, notice: NoticeRow) -> list[str]:
+    schedule = await session.get_one(ScheduleRow, notice.schedule_id)
+    return await desks_of(session, schedule.organization_id)
 
 
 def _ahead(schedule: Schedule, now: float) -> list[NoticeRow]:
@@ -134,8 +142,8 @@ def _ahead(schedule: Schedule, now: float) -> list[NoticeRow]:
 
 async def _keep(
     session: AsyncSession, schedule_id: str, now: float, notices: list[NoticeRow]
-) -> list[NoticeRow]:
-    """Store what is new, follow what moves, close the gaps that are no more; what is to be told.
+) -> tuple[list[NoticeRow], list[NoticeRow]]:
+    """Store what is new, follow what moves, close the gaps that are no more: (new, closed).
 
     A gap is known again by its line and its time: its edges move with the window and with what is covered.
     """
@@ -156,11 +164,11 @@ async def _keep(
         if known.closed_at is not None:
             known.closed_at, known.told_at = None, now
             fresh.append(known)
-    for left in standing:
-        if left.kind == GAP and left.closed_at is None:
-            left.closed_at = now
+    closed = [one for one in standing if one.kind == GAP and one.closed_at is None]
+    for one in closed:
+        one.closed_at = now
     await session.flush()
-    return fresh
+    return fresh, closed
 
 
 def _same(known: NoticeRow, notice: NoticeRow) -> bool:

@@ -33,7 +33,8 @@ class Pushes:
 
     async def notify(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
         assert event == "rota"
-        self.sent.append((user_id, payload["kind"], payload.get("scheduleId", payload["id"])))
+        kind = payload["kind"] + (" closed" if payload.get("closed") else "")
+        self.sent.append((user_id, kind, payload.get("scheduleId", payload["id"])))
 
     def taken(self) -> list[tuple[str, str, str]]:
         sent, self.sent = self.sent, []
@@ -103,6 +104,7 @@ async def test_a_gap_is_told_to_the_desk_once_and_again_when_it_comes_back(world
     assert world.pushes.taken() == []
     await world.withdraw("lve-1")
     await world.watch.look(NOW + 35 * DAY)
+    assert world.pushes.taken() == [("desk", "gap closed", "sch-neurology")]
     async with world.database.read() as session:
         (notice,) = (await session.scalars(select(NoticeRow))).all()
         assert notice.closed_at == NOW + 35 * DAY

@@ -13,16 +13,20 @@ export interface RingPush {
 export type RingEnd = 'taken' | 'cancelled' | 'timed_out' | 'declined'
 export interface RingEndedPush { offerId: string; consultationId: string; reason: RingEnd; by?: PractitionerRef | Text | null }
 
+/** A gap, a hand-over, a swap or a leave: what it is about is read again. */
+export interface RotaPush { kind: 'gap' | 'handover' | 'ask'; id: string; scheduleId?: string }
+
 export interface Pushes {
   consultation: ConsultationPush
   ring: RingPush
   ringEnded: RingEndedPush
+  rota: RotaPush
   /** The line is up again (or for the first time): what was pushed meanwhile is lost, read again. */
   connected: undefined
   disconnected: undefined
 }
 
-const FORWARDED = ['consultation', 'ring', 'ringEnded'] as const
+const FORWARDED = ['consultation', 'ring', 'ringEnded', 'rota'] as const
 
 /** Waiting times between attempts to come back. */
 const RECONNECT_MIN_MS = 500
