@@ -22,10 +22,12 @@ STOPPED_MS = 200
 
 # Each animation frame: how long nothing new was drawn, beyond what an eye takes for movement.
 _WATCH = """() => {
+    const drawnNow = () => window.__huizhen.ecg().samplesDrawn
     const now = performance.now()
-    const state = window.__stopped = { began: now, moved: now, drawn: window.__huizhen.ecg().samplesDrawn,
-    stopped: 0, longest: 0 } const look = () => {
-        const at = performance.now(), drawn = window.__huizhen.ecg().samplesDrawn
+    const state = { began: now, moved: now, drawn: drawnNow(), stopped: 0, longest: 0 }
+    window.__stopped = state
+    const look = () => {
+        const at = performance.now(), drawn = drawnNow()
         if (drawn !== state.drawn) {
             const stood = at - state.moved
             if (stood > STOPPED_MS) state.stopped += stood
