@@ -44,7 +44,7 @@ def in_the_room(browser: Browser, consult: Consult, **options: Any) -> Person:
     who = Person.at(browser, consult.url, reduced_motion="reduce", **options)
     who.log_in("village")
     who.page.goto(f"/room/{consult.id}")
-    who.wait_for("() => window.__huizhen?.ecg().samplesDrawn > 3000")
+    who.wait_for("() => window.__huizhen?.ecg().samplesDrawn > 9000")
     return who
 
 

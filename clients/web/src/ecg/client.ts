@@ -1,16 +1,20 @@
 /** Starts the ECG in a worker where canvases can go there, otherwise on the page's own thread. */
 import { EcgEngine, type EngineMessage, type EngineStatus, type EngineTold } from './engine'
-import type { Strip, ViewOptions } from './sweep'
+import type { Strip } from './strip'
+import type { ViewOptions } from './sweep'
 
 export interface EcgHandle {
   set(options: ViewOptions): void
   /** Shows the past that ends at a device time (Unix ms); `here`: what is drawn now; null: what comes. */
   look(end: number | 'here' | null): void
   choose(streamId: string): void
+  /** Gives a signal that is no ECG a canvas of its own (given away, once), or takes it back (null). */
+  lane(streamId: string, canvas: HTMLCanvasElement | null, options: ViewOptions): void
+  setLane(streamId: string, options: ViewOptions): void
   /** An alarm was seen by this person. */
   acknowledge(id: string): void
   /** The last seconds of what is shown, for print. */
-  strip(seconds: number): Promise<Strip | null>
+  strip(): Promise<Strip | null>
   stop(): void
 }
 
@@ -49,10 +53,15 @@ export function startEcg(canvas: HTMLCanvasElement, token: string, options: View
     set: (changed) => engine.post({ type: 'options', options: changed }),
     look: (end) => engine.post({ type: 'look', end }),
     choose: (streamId) => engine.post({ type: 'choose', streamId }),
+    lane: (streamId, own, changed) => {
+      const given = own && away ? own.transferControlToOffscreen() : own
+      engine.post({ type: 'lane', streamId, canvas: given, options: changed }, given && away ? [given as OffscreenCanvas] : [])
+    },
+    setLane: (streamId, changed) => engine.post({ type: 'laneOptions', streamId, options: changed }),
     acknowledge: (id) => engine.post({ type: 'acknowledge', id }),
-    strip: (seconds) => new Promise((resolve) => {
+    strip: () => new Promise((resolve) => {
       asking.push(resolve)
-      engine.post({ type: 'strip', seconds })
+      engine.post({ type: 'strip' })
     }),
     stop: () => {
       document.removeEventListener('visibilitychange', visible)

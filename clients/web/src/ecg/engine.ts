@@ -3,7 +3,8 @@ import { SignalLink } from './link'
 import { Monitor, type EcgStatus } from './monitor'
 import type { Refusal } from './findings'
 import type { AnyCanvas, Context2d } from './paint'
-import { Sweep, type Strip, type ViewOptions } from './sweep'
+import type { Strip } from './strip'
+import { Sweep, type ViewOptions } from './sweep'
 
 /** Figures are told a few times a second; the picture does not depend on it. */
 const STATUS_EVERY_MS = 250
@@ -27,7 +28,7 @@ export type EngineMessage =
   | { type: 'lane'; streamId: string; canvas: AnyCanvas | null; options: ViewOptions }
   | { type: 'laneOptions'; streamId: string; options: ViewOptions }
   | { type: 'acknowledge'; id: string }
-  | { type: 'strip'; seconds: number }
+  | { type: 'strip' }
   | { type: 'visible'; visible: boolean }
   | { type: 'stop' }
 
@@ -99,7 +100,7 @@ export class EcgEngine {
         this.link?.acknowledge(message.id)
         break
       case 'strip':
-        this.tell({ type: 'strip', strip: monitor.strip(message.seconds) })
+        this.tell({ type: 'strip', strip: monitor.strip() })
         break
     }
   }

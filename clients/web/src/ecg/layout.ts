@@ -34,6 +34,8 @@ export interface Cell {
   baseline: number
   /** device px upwards per unit of the lead */
   perUnit: number
+  /** a value that means that there is none */
+  none?: number
 }
 
 export interface Column {

@@ -359,9 +359,9 @@ describe('Monitor', () => {
 
   it('gives a strip for print: millivolts as shown, nothing where nothing was', () => {
     const { monitor } = setUp()
-    expect(monitor.strip(10)).toBeNull()
+    expect(monitor.strip()).toBeNull()
     run(monitor, 0, 150, [120])
-    const strip = monitor.strip(10)!
+    const strip = monitor.strip()!
     expect([strip.leads.length, strip.rateHz, strip.leads[1]!.label, strip.leads[0]!.millivolts.length]).toEqual([12, 100, 'II', 1000])
     const end = Math.round((strip.endMs - 1_000_000) / 10)
     const at = (index: number) => strip.leads[0]!.millivolts[index - (end - 1000)]

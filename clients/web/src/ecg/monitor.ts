@@ -5,10 +5,14 @@ import type { StreamClock } from './link'
 import { Pane, type MonitorState, type PaneFigures, type Stream, type ViewSpan } from './pane'
 import { Playout } from './playout'
 import { SignalRing, type StreamInfo } from './ring'
-import type { Strip, Sweep, ViewOptions } from './sweep'
+import type { Strip } from './strip'
+import type { Sweep, ViewOptions } from './sweep'
 
 /** How far one can look back. */
 export const PAST_SECONDS = 600
+/** Values a few times a second (a fetal heart's rate) fill a page in minutes and are kept for two hours. */
+const SLOW_HZ = 10
+const SLOW_PAST_SECONDS = 7_200
 /** Of an ECG that is not shown: a whole sheet at 25 mm/s on a wide screen, when someone chooses it. */
 const UNSEEN_SECONDS = 40
 /** 12 leads at 1 kHz take 15 MB in ten minutes; a stream that would take more than this is kept for a shorter time. */
@@ -16,18 +20,21 @@ const MAX_STREAM_BYTES = 32_000_000
 /** The server has 16 running streams a room at most; each restart of a device is a new one. */
 const MAX_STREAMS = 32
 
-export interface StreamChoice {
+/** A signal that is no ECG and has a picture of its own. */
+export interface LaneStatus {
   streamId: string
-  kind: string
-  label: string
-  live: boolean
+  state: MonitorState
+  /** the latest value of each lead, in its unit; null where there is none */
+  values: (number | null)[]
 }
 
 export interface EcgStatus extends PaneFigures {
   state: MonitorState
   /** the ECG that is shown */
   stream: StreamInfo | null
-  streams: StreamChoice[]
+  /** all of the room */
+  streams: (StreamInfo & { live: boolean })[]
+  lanes: LaneStatus[]
   span: ViewSpan | null
   /** ms to add to the device's clock to have the session's */
   clockMs: number
@@ -104,7 +111,7 @@ export class Monitor {
     this.lanes.delete(streamId)
     if (!sweep || !stream) return
     const pane = new Pane(sweep)
-    stream.ring.keep(keepable(stream.info, PAST_SECONDS))
+    stream.ring.keep(keepable(stream.info, stream.info.samplingRateHz <= SLOW_HZ ? SLOW_PAST_SECONDS : PAST_SECONDS))
     pane.show(stream)
     this.lanes.set(streamId, pane)
   }
@@ -137,8 +144,8 @@ export class Monitor {
     return clock ? clock.offset * 1000 + (clock.driftPpm / 1e6) * (atMs - clock.at * 1000) : 0
   }
 
-  strip(seconds: number): Strip | null {
-    return this.main.strip(seconds)
+  strip(): Strip | null {
+    return this.main.strip()
   }
 
   /** Shows the past that ends at a device time; `here`: what is drawn now; null: what comes. */
@@ -165,7 +172,8 @@ export class Monitor {
       ...this.main.figures(),
       state: this.main.state(nowMs),
       stream: this.main.stream?.info ?? null,
-      streams: [...this.streams.values()].map(({ info, live }) => ({ streamId: info.streamId, kind: info.kind, label: info.label, live })),
+      streams: [...this.streams.values()].map(({ info, live }) => ({ ...info, live })),
+      lanes: [...this.lanes].map(([streamId, pane]) => ({ streamId, state: pane.state(nowMs), values: pane.last() })),
       span,
       clockMs: this.clockMs(shown, span?.headMs ?? 0),
       analysis: shown === undefined ? null : this.findings.of(shown, nowMs),

@@ -29,7 +29,7 @@ export const STYLES: Record<StyleName, Style> = {
 /** Fewer device pixels a millimetre than this and fine lines only make a haze. */
 const MINOR_MIN_PX = 3
 const MILLIVOLT = 1
-const FONT = 'system-ui, -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif'
+export const FONT = 'system-ui, -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif'
 
 function lines(context: Context2d, layout: Layout, everyMm: number, thickness: number): void {
   const step = everyMm * layout.pxPerMm
@@ -118,16 +118,33 @@ export function paintTraces(
 ): void {
   const runs = display.ring.runs(start, end)
   const dense = display.ring.rateHz / layout.pxPerSecond > DENSE_PER_PX
-  for (const { lead, baseline, perUnit, column: own } of layout.cells) {
+  for (const { lead, baseline, perUnit, column: own, none } of layout.cells) {
     if (own !== column || lead >= display.leads.length) continue
     context.beginPath()
     for (const run of runs) {
       const y = (index: number) => baseline - display.value(index, lead) * perUnit
+      if (none !== undefined) {
+        lineBroken(context, run.start, run.end, x, (index) => (display.value(index, lead) === none ? null : y(index)))
+        continue
+      }
       context.moveTo(x(run.start), y(run.start))
       if (dense) lineDensely(context, run.start + 1, run.end, x, y)
       else for (let index = run.start + 1; index < run.end; index += 1) context.lineTo(x(index), y(index))
     }
     stroke(context, style.trace, layout)
+  }
+}
+
+/** Broken where there is no value. */
+function lineBroken(context: Context2d, start: number, end: number, x: PlaceX, y: (index: number) => number | null): void {
+  let pen = false
+  for (let index = start; index < end; index += 1) {
+    const at = y(index)
+    if (at !== null) {
+      if (pen) context.lineTo(x(index), at)
+      else context.moveTo(x(index), at)
+    }
+    pen = at !== null
   }
 }
 

@@ -2,7 +2,8 @@
 import type { Frame } from './frame'
 import type { Playout } from './playout'
 import type { Run, SignalRing, StreamInfo } from './ring'
-import type { Strip, Sweep, ViewOptions } from './sweep'
+import type { Strip } from './strip'
+import type { Sweep, ViewOptions } from './sweep'
 
 /** The history that a viewer gets at first is no measure of the line. */
 const HISTORY_MS = 1_000
@@ -95,8 +96,12 @@ export class Pane {
     if (ring && ring.latest > 0) this.sweep.mark(timesMs.map((timeMs) => Math.round(ring.indexAt(timeMs))))
   }
 
-  strip(seconds: number): Strip | null {
-    return this.sweep.strip(seconds)
+  last(): (number | null)[] {
+    return this.sweep.last()
+  }
+
+  strip(): Strip | null {
+    return this.sweep.strip()
   }
 
   span(): ViewSpan | null {

@@ -3,7 +3,7 @@ import { consultation } from '@/testing/fixtures'
 import { mountPage } from '@/testing/mount'
 import { gridPath, PULSE_MM, sheetsOf, STRIP_MM, tracePath } from './print'
 import PrintStrip from './PrintStrip.vue'
-import type { Strip } from './sweep'
+import type { Strip } from './strip'
 import { CODES } from './testing'
 import { addEcgTexts } from './texts'
 

@@ -1,5 +1,5 @@
 /** A strip on paper, true to size: all in millimetres of an A4 sheet lying across. Pure. */
-import { PRINTED_SECONDS, type Strip } from './sweep'
+import { PRINTED_SECONDS, type Strip } from './strip'
 
 /** Whatever the screen shows: what is compared with other printed strips is printed as all of them are. */
 export const PRINT_SPEED = 25

@@ -4,14 +4,19 @@
  * someone looks back; the pen goes on unseen.
  */
 import { Display } from './display'
-import { bandText, type FilterChoice } from './filters'
-import { layOut, leadOrder, millivoltsPer, type Column, type Layout, type LayoutWishes } from './layout'
+import { bandText, UNFILTERED, type FilterChoice } from './filters'
+import { axisFor, layOutLane, lineSeconds, seenIn, type Axis, type Seen } from './lane'
+import { paintLanePaper } from './lanePaint'
+import { layOut, type Column, type Layout, type LayoutWishes } from './layout'
 import { gapWords, hatchPattern, paintBeat, paintGap, paintPaper, paintSeam, paintTraces, STYLES, type AnyCanvas, type Context2d, type PlaceX, type StyleName } from './paint'
-import type { LeadInfo, Run, SignalRing, StreamInfo } from './ring'
+import type { Run, SignalRing, StreamInfo } from './ring'
 import { paintSheet } from './sheet'
+import { stripOf, type Strip } from './strip'
 
 /** Ten minutes at 240 a minute. */
 const BEATS_KEPT = 2_400
+/** An axis follows what was seen for so long at least. */
+const SEEN_SECONDS = 10
 /** Blank paper ahead of the pen. */
 const WIPE_MM = 5
 /** Redrawn behind the pen, so that the join of two strokes cannot be seen. */
@@ -25,17 +30,6 @@ export interface ViewOptions extends LayoutWishes, FilterChoice {
 
 export const DEFAULT_OPTIONS: ViewOptions = {
   width: 600, height: 300, devicePixelRatio: 1, speed: 25, gain: 10, layout: 'auto', scale: 1, style: 'paper', filter: 'off', mains: 0,
-}
-
-/** What a printed strip shows. */
-export const PRINTED_SECONDS = 10
-
-/** What is printed: each lead's millivolts, NaN where nothing is; `endMs` by the device's clock. */
-export interface Strip {
-  leads: { label: string; millivolts: Float32Array }[]
-  rateHz: number
-  endMs: number
-  band: string
 }
 
 export interface Progress {
@@ -56,6 +50,9 @@ export class Sweep {
   private past: number | null = null
   private openGap: number | null = null
   private beats: number[] = []
+  /** of a signal that is no ECG */
+  private axis: Axis | null = null
+  private axisAt = 0
 
   constructor(
     private readonly canvas: AnyCanvas,
@@ -68,14 +65,15 @@ export class Sweep {
     this.head = null
     this.past = null
     this.beats = []
-    this.display = new Display(ring, info.leads, this.options)
+    this.axis = info.kind === 'ecg' ? null : axisFor(info.kind, info.leads[0]?.unit, null, null)
+    this.display = new Display(ring, info.leads, this.axis ? UNFILTERED : this.options)
     this.arrange()
   }
 
   set(options: ViewOptions): void {
     const refilter = options.filter !== this.options.filter || options.mains !== this.options.mains
     this.options = options
-    if (refilter && this.stream) this.display = new Display(this.stream.ring, this.stream.info.leads, options)
+    if (refilter && this.stream && !this.axis) this.display = new Display(this.stream.ring, this.stream.info.leads, options)
     this.arrange()
   }
 
@@ -120,23 +118,10 @@ export class Sweep {
     }
   }
 
-  /** The seconds before the page's end, or before the pen, as they are shown: filtered, in the lead's order. Null before anything is drawn. */
-  strip(seconds: number): Strip | null {
-    const { display, stream, options } = this
+  /** The ten seconds before the page's end, or before the pen. Null before anything is drawn. */
+  strip(): Strip | null {
     const end = this.past ?? this.head
-    if (!display || !stream || end === null) return null
-    const { ring } = display
-    const count = Math.round(seconds * ring.rateHz)
-    const start = end - count
-    display.prepare(Math.max(ring.oldest, start), end)
-    const leads = leadOrder(stream.info.leads, options.order).map((lead) => {
-      const info = stream.info.leads[lead] as LeadInfo
-      const turned = options.order === 'cabrera' && info.code === 'aVR'
-      const perUnit = (turned ? -1 : 1) * millivoltsPer(info.unit)
-      const millivolts = Float32Array.from({ length: count }, (_unused, index) => (ring.has(start + index) ? display.value(start + index, lead) * perUnit : Number.NaN))
-      return { label: `${turned ? '−' : ''}${info.name || info.code}`, millivolts }
-    })
-    return { leads, rateHz: ring.rateHz, endMs: ring.timeMs(end), band: bandText(options, ring.rateHz) }
+    return this.display && end !== null ? stripOf(this.display, end, this.options, this.options.order) : null
   }
 
   refresh(): void {
@@ -147,17 +132,54 @@ export class Sweep {
   private arrange(): void {
     const { options } = this
     const leads = this.stream?.info.leads ?? []
-    const layout = layOut(options, leads)
+    const layout = this.stream && this.axis ? layOutLane(options, this.stream.info, this.axis) : layOut(options, leads)
     this.layout = layout
     if (this.canvas.width !== layout.width) this.canvas.width = layout.width
     if (this.canvas.height !== layout.height) this.canvas.height = layout.height
     const paper = this.makeCanvas(layout.width, layout.height)
     const pen = paper.getContext('2d') as Context2d | null
-    const band = this.stream ? bandText(options, this.stream.ring.rateHz) || options.words?.unfiltered : undefined
-    if (pen) paintPaper(pen, layout, STYLES[options.style], { speed: options.speed, gain: options.gain, band })
+    if (pen) this.paintBackground(pen, layout)
     this.paper = paper
     this.hatch = hatchPattern(this.context, STYLES[options.style], this.makeCanvas)
     this.repaint()
+  }
+
+  private paintBackground(pen: Context2d, layout: Layout): void {
+    const { options, stream, axis } = this
+    if (stream && axis) {
+      paintLanePaper(pen, layout, STYLES[options.style], axis, lineSeconds(stream.info.kind), options.devicePixelRatio)
+      return
+    }
+    const band = stream ? bandText(options, stream.ring.rateHz) || options.words?.unfiltered : undefined
+    paintPaper(pen, layout, STYLES[options.style], { speed: options.speed, gain: options.gain, band })
+  }
+
+  /** The latest value of each lead; null where there is none. */
+  last(): (number | null)[] {
+    const at = (this.head ?? 0) - 1
+    return this.layout?.cells.map(({ lead, none }) => {
+      const value = this.display?.ring.has(at) ? this.display.value(at, lead) : null
+      return value === none ? null : value
+    }) ?? []
+  }
+
+  /** What was seen lately: of slow signals what the page shows. */
+  private seen(): Seen | null {
+    const { display, layout, head } = this
+    if (!display || !layout || head === null) return null
+    return seenIn(display, layout, head - Math.ceil(Math.max(SEEN_SECONDS, layout.seconds) * display.ring.rateHz), head)
+  }
+
+  /** Once a second of signal the axis is looked at; tells whether all was painted anew. */
+  private followed(): boolean {
+    const { stream, axis, head } = this
+    if (!stream || !axis || head === null || head - this.axisAt < stream.ring.rateHz) return false
+    this.axisAt = head
+    const next = axisFor(stream.info.kind, stream.info.leads[0]?.unit, this.seen(), axis)
+    if (next === axis) return false
+    this.axis = next
+    this.arrange()
+    return true
   }
 
   /** Draws the whole visible past again: after a resize, a change of style, backfill, or a long pause. */
@@ -179,7 +201,8 @@ export class Sweep {
 
   /** Instants of a column behind the pen that are not wiped. */
   private visible(column: Column): number {
-    return Math.floor((column.seconds - WIPE_MM / this.options.speed) * (this.stream?.ring.rateHz ?? 0))
+    if (!this.layout || !this.stream) return 0
+    return Math.floor((column.seconds - (WIPE_MM * this.layout.pxPerMm) / this.layout.pxPerSecond) * this.stream.ring.rateHz)
   }
 
   /** Moves the pen to `target` (a sample instant); tells how many instants were there and how many gaps it crossed. */
@@ -199,7 +222,7 @@ export class Sweep {
     for (const run of ring.runs(from, to)) progress.drawn += run.end - run.start
     progress.gaps = ring.runs(from, to, false).filter((run) => run.start > 0 && ring.has(run.start - 1)).length
     this.head = to
-    if (this.past !== null) return progress
+    if (this.followed() || this.past !== null) return progress
     if (to - from > layout.seconds * ring.rateHz) this.repaint()
     else this.step(from, to)
     return progress
