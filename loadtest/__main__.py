@@ -177,10 +177,13 @@ def qrs(
         Path | None,
         typer.Option(help="Folder of WFDB records with reference beats; without it made ECGs alone."),
     ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="How long 300 streams run beside an event loop; 0 = not.")
+    ] = 20.0,
 ) -> None:
     """Heart beats, rate and alarms of the ECG analysis: records with reference beats, made rhythms, noise."""
     report = Report("qrs")
-    run_qrs(report, data, lambda line: typer.echo(line, err=True))
+    run_qrs(report, data, seconds, lambda line: typer.echo(line, err=True))
     _finish(report, json)
 
 

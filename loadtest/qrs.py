@@ -8,7 +8,7 @@ second, as the server does.
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from loadtest import qrs_beside
 from loadtest import qrs_signals as made
 from loadtest.report import Report, machine
 from media.signals.analysis.alarms import AlarmBook, AlarmLimits
@@ -133,15 +134,19 @@ def records(directory: Path) -> Iterable[tuple[str, Waveform]]:
             yield beats.stem, record
 
 
-def run(report: Report, directory: Path | None, say: Callable[[str], None]) -> None:
-    """Fill ``report``; shortfalls are noted as they are found."""
+def run(report: Report, directory: Path | None, beside_s: float, say: Callable[[str], None]) -> None:
+    """Fill ``report``; shortfalls are noted as they are found.
+
+    :param beside_s: for how long 300 streams are analysed beside an event loop; 0 leaves that out.
+    """
     report.conditions = {**machine(), "window_ms": WINDOW_S * 1000, "block_s": 1.0, "leads": len(made.CODES)}
     if directory is not None:
         measure_records(report, directory, say)
     _rates(report, say)
     measure_steps(report, say)
     _false_alarms(report, say)
-    _cost(report, say)
+    if beside_s:
+        asyncio.run(qrs_beside.run(report, beside_s, say))
 
 
 def measure_records(report: Report, directory: Path, say: Callable[[str], None]) -> None:
@@ -248,19 +253,6 @@ def _false_alarms(report: Report, say: Callable[[str], None]) -> None:
             say(f"{name}: {', '.join(kinds)}")
     report.figures |= {"noise_cases": cases, "false_alarms": raised}
     report.require("false_alarms", 0)
-
-
-def _cost(report: Report, say: Callable[[str], None]) -> None:
-    """CPU of the analysis alone for one second of 12 leads at 500 Hz."""
-    signal = made.ecg(made.beat_times([(75, SECONDS)]), SECONDS)
-    samples = made.digitised(signal + made.white(signal.shape, 20, 8))
-    play(samples[:5000], made.descriptor())
-    begun = time.process_time()
-    play(samples, made.descriptor())
-    each = (time.process_time() - begun) / SECONDS
-    report.figures["cpu_us_per_signal_second"] = each * 1e6
-    report.figures["cpu_percent_of_300_streams"] = each * 300 * 100
-    say(f"{each * 1e6:.0f} us of CPU for a second of signal")
 
 
 def _at_least(report: Report, name: str, limit: float) -> None:

@@ -115,6 +115,9 @@ SIGNAL_HEARTBEAT_S = 10.0
 ANALYSIS_LOOK_S = 0.1
 """How often the streams are looked at that have a second of signal waiting for analysis."""
 
+ANALYSIS_STREAMS_PER_LOOK = 64
+"""Streams analysed in one go; the others' turn comes 0.1 s later, which spreads them over the second."""
+
 VIEWER_REQUESTS_PER_SECOND = 2.0
 """Acknowledgements of one viewer: a person presses a button."""
 

@@ -14,28 +14,38 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from media.clock import Clock
 from media.errors import Fault, RemoteProtocolError
 from media.signals import SignalStore, StreamDescriptor, wire
 from media.signals.analysis.alarms import AlarmLimits
 from media.signals.analysis.analyzer import Findings, can_analyse
+from media.signals.analysis.board import AnalysisBoard
 from media.signals.analysis.feed import AnalysisFeed, Batch
 from media.signals.analysis.findings import Alarm, State
+from media.signals.fanout import SignalFanout
 from media.signals.frames import FrameHeader
 from signaling.access import RoomClaims, may_use_signals
 from signaling.events import RoomEvent, SignalAlarm
-from signaling.limits import ANALYSIS_LOOK_S
-from signaling.room import Room
+from signaling.limits import ANALYSIS_LOOK_S, ANALYSIS_STREAMS_PER_LOOK
 
 logger = logging.getLogger(__name__)
+
+
+class AnalysedRoom(Protocol):
+    """What is needed of a `Room`."""
+
+    id: str
+    signals: SignalFanout
+    analysis: AnalysisBoard
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Live:
     """One stream that is analysed, and the room that hears of it."""
 
-    room: Room
+    room: AnalysedRoom
     feed: AnalysisFeed
 
 
@@ -68,7 +78,7 @@ class SignalAnalysis:
         """How many are analysed now."""
         return len(self._live)
 
-    def begin(self, room: Room, descriptor: StreamDescriptor) -> None:
+    def begin(self, room: AnalysedRoom, descriptor: StreamDescriptor) -> None:
         """A stream is live, for the first time or again. What is no ECG is left alone."""
         if not can_analyse(descriptor):
             return
@@ -83,19 +93,19 @@ class SignalAnalysis:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="signal-analysis")
             self._task = asyncio.create_task(self._run(self._thread), name="signal analysis")
 
-    def put(self, room: Room, header: FrameHeader, data: bytes) -> None:
+    def put(self, room: AnalysedRoom, header: FrameHeader, data: bytes) -> None:
         """A frame of a stream, which goes its way to disk and viewers anyway."""
         known = self._live.get((room.id, header.stream_id))
         if known is not None:
             known.feed.put(header, data, self._clock.monotonic())
 
-    def end(self, room: Room, stream_id: str) -> None:
+    def end(self, room: AnalysedRoom, stream_id: str) -> None:
         """The stream's device is gone. Idempotent."""
         known = self._live.pop((room.id, stream_id), None)
         if known is not None:
             self._told(known, room.analysis.ended(stream_id, self._clock.wall()))
 
-    def acknowledge(self, room: Room, claims: RoomClaims, alarm_id: str) -> None:
+    def acknowledge(self, room: AnalysedRoom, claims: RoomClaims, alarm_id: str) -> None:
         """A person has seen an alarm: everybody in the room is told, and the record.
 
         :raises RemoteProtocolError: not_granted, not_found.
@@ -129,11 +139,13 @@ class SignalAnalysis:
 
     async def _round(self, thread: ThreadPoolExecutor) -> None:
         now = self._clock.monotonic()
-        due = [
-            (key, live, batch)
-            for key, live in self._live.items()
-            if (batch := live.feed.take(now)) is not None
-        ]
+        due: list[tuple[tuple[str, str], _Live, Batch]] = []
+        for key, live in self._live.items():
+            if len(due) >= ANALYSIS_STREAMS_PER_LOOK:
+                break
+            batch = live.feed.take(now)
+            if batch is not None:
+                due.append((key, live, batch))
         if due:
             work = [(live.feed, batch) for _, live, batch in due]
             loop = asyncio.get_running_loop()
@@ -141,7 +153,8 @@ class SignalAnalysis:
             for (key, live, _), findings in zip(due, found, strict=True):
                 if findings is not None and self._live.get(key) is live:
                     self._found(live, findings)
-        for live in self._live.values():
+                await asyncio.sleep(0)  # frames that came meanwhile go first
+        for live in list(self._live.values()):
             silent = live.feed.silent(self._clock.monotonic())
             if silent is not None:
                 stream_id = live.feed.descriptor.stream_id
@@ -150,14 +163,15 @@ class SignalAnalysis:
     def _found(self, live: _Live, findings: Findings) -> None:
         changed = live.room.analysis.found(live.feed.descriptor, findings)
         told = findings.analysis
-        live.room.signals.tell_latest(told.stream_id, wire.analysis(told))
+        if live.room.signals.viewers:
+            live.room.signals.tell_latest(told.stream_id, wire.analysis(told))
         self._told(live, changed)
 
     def _told(self, live: _Live, alarms: Iterable[Alarm]) -> None:
         for alarm in alarms:
             self._tell(live.room, live.feed.descriptor, alarm, "raised" if alarm.active else "ended")
 
-    def _tell(self, room: Room, descriptor: StreamDescriptor, alarm: Alarm, happened: State) -> None:
+    def _tell(self, room: AnalysedRoom, descriptor: StreamDescriptor, alarm: Alarm, happened: State) -> None:
         """Viewers, the application, the record."""
         logger.info("room %s: stream %s: %s %s", room.id, alarm.stream_id, alarm.kind, happened)
         room.signals.tell(wire.alarm(alarm))

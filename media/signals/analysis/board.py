@@ -72,6 +72,10 @@ class AnalysisBoard:
                 return stream.book.acknowledge(alarm_id, user_id, role, at)
         raise RemoteProtocolError(NOT_FOUND, "alarm")
 
+    def told(self) -> list[Analysis]:
+        """The last word on each stream."""
+        return [stream.last for stream in self._streams.values() if stream.last is not None]
+
     def hello(self) -> Iterable[str]:
         """What a new viewer is told: the last word on each stream, then its alarms."""
         for stream in self._streams.values():

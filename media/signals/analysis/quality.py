@@ -65,12 +65,14 @@ class LeadMonitor:
     def push(self, raw: Samples, signal: Signal, filtered: Signal) -> None:
         """One block: as it came, in microvolt, and filtered."""
         half = len(raw) // 2
-        first, second = np.ptp(raw[:half], axis=0), np.ptp(raw[half:], axis=0)
-        self.off = second <= FLAT_LSB
-        self.broken = self.off | (first <= FLAT_LSB)
-        top, bottom = raw.max(axis=0), raw.min(axis=0)
-        share = np.maximum((raw == top).mean(axis=0), (raw == bottom).mean(axis=0))
-        self.clipped = (share > CLIPPED_SHARE) & (top - bottom > 10 * FLAT_LSB)
+        tops = np.array((raw[:half].max(axis=0), raw[half:].max(axis=0)), np.int32)
+        bottoms = np.array((raw[:half].min(axis=0), raw[half:].min(axis=0)), np.int32)
+        first, second = tops - bottoms <= FLAT_LSB
+        self.off, self.broken = second, first | second
+        top, bottom = tops.max(axis=0), bottoms.min(axis=0)
+        every_other = raw[::2]
+        at_rail = np.count_nonzero((every_other == top) | (every_other == bottom), axis=0)
+        self.clipped = (at_rail > CLIPPED_SHARE * len(every_other)) & (top - bottom > 10 * FLAT_LSB)
         self._peaks.append(np.abs(filtered).max(axis=1))
         bends = np.abs(signal[:, 2:] - 2 * signal[:, 1:-1] + signal[:, :-2])
         self._noise.append(bends.mean(axis=1))

@@ -189,3 +189,18 @@ def test_a_missed_beat_does_not_halve_the_rate() -> None:
     rate = intervals.rate()
     assert rate is not None
     assert rate == pytest.approx(75)
+
+
+def test_a_lead_that_is_cut_off_at_its_range_is_poor() -> None:
+    signal = beating(leads=3)
+    signal[1] = np.clip(signal[1] * 40, -2000, 2000)
+    last = played(signal).analyses[-1]
+    assert last.leads["II"] == "poor"
+    assert (last.leads["I"], last.heart_rate) == ("good", 75)
+
+
+def test_the_widest_swing_of_int16_is_not_a_flat_line() -> None:
+    samples = np.zeros((5000, 1), np.int16)
+    samples[::2], samples[1::2] = -32_768, 32_767
+    last = play(samples, made.descriptor(1)).analyses[-1]
+    assert last.leads == {"I": "poor"}
