@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from json import loads
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -34,6 +35,7 @@ from loadtest.rooms.figures import judge as judge_rooms
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
+T = TypeVar("T")
 Json = Annotated[Path | None, typer.Option("--json", help="Write the report to this file.")]
 
 
@@ -50,10 +52,7 @@ def join(
     runs: Annotated[int, typer.Option(min=1, help="How often the expert joins.")] = 10,
 ) -> None:
     """Page open to first picture, ECG device to screen: two Chromium pages."""
-    enter_own_network("loadtest", sys.argv[1:])
-    report = Report("join")
-    join_scenario.run(report, runs, lambda line: typer.echo(line, err=True))
-    _finish(report, json)
+    _measure("join", json, lambda report: join_scenario.run(report, runs, _tell))
 
 
 @app.command()
@@ -63,14 +62,8 @@ def canvas(
     seconds: Annotated[float, typer.Option(min=1, help="How long each case is watched.")] = 15.0,
 ) -> None:
     """Frame times of a live 12-lead ECG on a processor four times slower: desk and phone, worker and page."""
-    try:
-        wanted = canvas_scenario.chosen(cases)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    enter_own_network("loadtest", sys.argv[1:])
-    report = Report("canvas")
-    canvas_scenario.run(report, wanted, seconds, lambda line: typer.echo(line, err=True))
-    _finish(report, json)
+    wanted = _understood(lambda: canvas_scenario.chosen(cases))
+    _measure("canvas", json, lambda report: canvas_scenario.run(report, wanted, seconds, _tell))
 
 
 @app.command()
@@ -80,18 +73,8 @@ def network(
     seconds: Annotated[float, typer.Option(min=5, help="Length of the steady cases.")] = MEASURE_SECONDS,
 ) -> None:
     """A consult on bad lines: freezes, concealment, layers, recovery. Needs root."""
-    try:
-        wanted = chosen(cases)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    enter_own_network("loadtest", sys.argv[1:])
-    report = Report("network")
-    try:
-        network_scenario.run(report, wanted, lambda line: typer.echo(line, err=True), seconds)
-    except NotRootError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
-    _finish(report, json)
+    wanted = _understood(lambda: chosen(cases))
+    _measure("network", json, lambda report: network_scenario.run(report, wanted, _tell, seconds))
 
 
 @app.command()
@@ -106,23 +89,14 @@ def relay(
     runs: Annotated[int, typer.Option(min=1, help="How often each is measured; medians count.")] = 5,
 ) -> None:
     """What a forwarded packet costs: both planes beside the floor and Debian's Janus. Needs two cores."""
-    try:
-        wanted, compared = relay_cases.chosen(case_names), relay_cases.planes_named(planes)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    wanted = _understood(lambda: relay_cases.chosen(case_names))
+    compared = _understood(lambda: relay_cases.planes_named(planes))
     conditions = {"janus": ensure_installed()} if relay_cases.JANUS in compared else {}
-    enter_own_network("loadtest", sys.argv[1:])
-    report = Report("relay")
-    relay_scenario.run(
-        report,
-        wanted,
-        compared,
-        runs,
-        conditions,
-        lambda line: typer.echo(line, err=True),
-        lambda: report.write(json),
-    )
-    _finish(report, json)
+
+    def run(report: Report) -> None:
+        relay_scenario.run(report, wanted, compared, runs, conditions, _tell, lambda: report.write(json))
+
+    _measure("relay", json, run)
 
 
 @app.command()
@@ -142,17 +116,16 @@ def rooms(
     ] = "",
 ) -> None:
     """Rooms of a scenario file on one core: losses, delay, joins, cost of a participant."""
-    try:
-        wanted = scenario_file.read(scenario).scaled(count, hold)
-        options = rooms_scenario.Options(plane, witnesses, Until.parse(until) if until else None)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    enter_own_network("loadtest", sys.argv[1:])
-    report = Report("rooms")
-    rooms_scenario.run(report, wanted, options, lambda line: typer.echo(line, err=True))
-    if not until:
-        judge_rooms(report)
-    _finish(report, json)
+    wanted = _understood(lambda: scenario_file.read(scenario).scaled(count, hold))
+    knee = _understood(lambda: Until.parse(until)) if until else None
+    options = _understood(lambda: rooms_scenario.Options(plane, witnesses, knee))
+
+    def run(report: Report) -> None:
+        rooms_scenario.run(report, wanted, options, _tell)
+        if not until:
+            judge_rooms(report)
+
+    _measure("rooms", json, run)
 
 
 @app.command()
@@ -163,11 +136,8 @@ def idle(
     plane: Annotated[str, typer.Option(help="auto, native or python.")] = "auto",
 ) -> None:
     """CPU, memory and wake-ups of rooms in which three people are silent."""
-    enter_own_network("loadtest", sys.argv[1:])
-    report = Report("idle")
     wanted = scenario_file.read("quiet").scaled(count, hold)
-    idle_scenario.run(report, wanted, plane, lambda line: typer.echo(line, err=True))
-    _finish(report, json)
+    _measure("idle", json, lambda report: idle_scenario.run(report, wanted, plane, _tell))
 
 
 @app.command()
@@ -183,7 +153,7 @@ def qrs(
 ) -> None:
     """Heart beats, rate and alarms of the ECG analysis: records with reference beats, made rhythms, noise."""
     report = Report("qrs")
-    run_qrs(report, data, seconds, lambda line: typer.echo(line, err=True))
+    run_qrs(report, data, seconds, _tell)
     _finish(report, json)
 
 
@@ -196,18 +166,8 @@ def ecg(
     rooms: Annotated[int | None, typer.Option(min=1, help="Another number than 300 streams.")] = None,
 ) -> None:
     """An ECG that loses nothing: cuts, losses, kills, a full disk; its way to the screen. Needs root."""
-    try:
-        wanted = ecg_cases.chosen(case_names)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    enter_own_network("loadtest", sys.argv[1:])
-    report = Report("ecg")
-    try:
-        ecg_scenario.run(report, wanted, lambda line: typer.echo(line, err=True), rooms)
-    except NotRootError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
-    _finish(report, json)
+    wanted = _understood(lambda: ecg_cases.chosen(case_names))
+    _measure("ecg", json, lambda report: ecg_scenario.run(report, wanted, _tell, rooms))
 
 
 @app.command()
@@ -217,10 +177,7 @@ def compare(
 ) -> None:
     """What changed between two reports."""
     old, new = (loads(path.read_text(encoding="utf-8")) for path in (before, after))
-    try:
-        found = differences(old, new)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    found = _understood(lambda: differences(old, new))
     for line in [*changed_conditions(old, new), "", *table(found)]:
         typer.echo(line)
 
@@ -233,12 +190,33 @@ def fuzz(
     seed: Annotated[int, typer.Option(help="Another seed makes other inputs.")] = 1,
 ) -> None:
     """Mutated input for the parsers: read or refused, never anything else, and soon."""
-    try:
-        wanted = fuzz_targets.chosen(parser)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    wanted = _understood(lambda: fuzz_targets.chosen(parser))
     report = Report("fuzz")
     run_fuzz(report, wanted, inputs, seed)
+    _finish(report, json)
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _understood(read: Callable[[], T]) -> T:
+    """What ``read`` makes of the command line; its `ValueError` is the caller's mistake."""
+    try:
+        return read()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _measure(scenario: str, json: Path | None, fill: Callable[[Report], None]) -> None:
+    """Run a scenario in a network of its own, and end with its report."""
+    enter_own_network("loadtest", sys.argv[1:])
+    report = Report(scenario)
+    try:
+        fill(report)
+    except NotRootError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
     _finish(report, json)
 
 

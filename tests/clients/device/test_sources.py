@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -307,6 +308,15 @@ async def broker(directory: Path, port: int) -> AsyncIterator[None]:
         await process.wait()
 
 
+async def _published_until_heard(client: Any, payload: str, pieces: asyncio.Queue[Piece]) -> Piece:
+    """Nobody hears what is published before the feed has found the broker and subscribed."""
+    async with asyncio.timeout(30):
+        while True:
+            await client.publish("ward/3/ecg", payload, qos=1)
+            with suppress(TimeoutError):
+                return await asyncio.wait_for(pieces.get(), 0.05)
+
+
 async def test_a_topic_of_a_real_broker(tmp_path: Path) -> None:
     """The broker is killed in between; the feed finds it again."""
     import aiomqtt
@@ -329,11 +339,8 @@ async def test_a_topic_of_a_real_broker(tmp_path: Path) -> None:
             async with broker(tmp_path, port), aiomqtt.Client("127.0.0.1", port) as client:
                 while not pieces.empty():
                     pieces.get_nowait()
-                async with asyncio.timeout(30):
-                    while pieces.empty():  # until the feed has subscribed
-                        await client.publish("ward/3/ecg", payload, qos=1)
-                        await asyncio.sleep(0.05)
-                assert pieces.get_nowait().signal == SIGNAL
+                found = await _published_until_heard(client, payload, pieces)
+                assert found.signal == SIGNAL
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
