@@ -24,6 +24,7 @@ import server.api.auth
 import server.api.connectivity
 import server.api.consultations
 import server.api.devices
+import server.api.escalation
 import server.api.guest
 import server.api.organizations
 import server.api.patients
@@ -76,6 +77,7 @@ API_MODULES: tuple[ModuleType, ...] = (
     server.api.schedules,
     server.api.schedule_edits,
     server.api.rota_asks,
+    server.api.escalation,
     server.api.recordings,
     server.api.signal_exports,
     server.api.audit,

@@ -15,6 +15,7 @@ from server.consults.states import (
     COMPLETE,
     DURATIONS,
     OPINION,
+    RING,
     TABLE,
     TIMERS,
     Duration,
@@ -135,7 +136,7 @@ def _facts(c: Consult, action: Action, effects: Collection[Effect], now: float, 
     elif action is A.WITHDRAW_RECORDING_CONSENT:
         c = replace(c, recording_consented=False)
     if X.RING in effects:
-        c = replace(c, ringing=frozenset(data.rung), ring=c.ring + 1)
+        c = replace(c, ringing=frozenset(data.rung), ring=c.ring + 1, ring_s=data.ring_s)
     if X.RING_OFF in effects:
         c = replace(c, ringing=frozenset())
     if X.RELEASE_EXPERT in effects:
@@ -182,6 +183,8 @@ def timer_for(consult: Consult, durations: Mapping[str, Duration] = DURATIONS) -
             if anchor is None:
                 return None
             seconds = durations[rule.duration].of(consult.kind)
+            if rule.duration == RING and consult.ring_s is not None:
+                seconds = consult.ring_s  # an escalation policy's own
             due = max(anchor + rule.sign * seconds, consult.since + rule.floor)
             if rule.action not in _ONCE:
                 due += consult.reminders * seconds

@@ -14,7 +14,10 @@ class Consultation(Base):
     """One request and everything that happens to it. Its state is written by `steps` alone."""
 
     __tablename__ = "consultations"
-    __table_args__ = (Index("ix_consultations_created", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_consultations_created", "created_at", "id"),
+        Index("ix_consultations_expert_state", "expert_id", "state"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     number: Mapped[str] = mapped_column(String(24), unique=True)
@@ -27,7 +30,7 @@ class Consultation(Base):
     patient_id: Mapped[str] = mapped_column(ForeignKey("patients.id"), index=True)
     organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"), index=True)
     requester_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"), index=True)
-    expert_id: Mapped[str | None] = mapped_column(ForeignKey("practitioners.id"), index=True)
+    expert_id: Mapped[str | None] = mapped_column(ForeignKey("practitioners.id"))
     chair_id: Mapped[str | None] = mapped_column(ForeignKey("practitioners.id"))
     device_ids: Mapped[list[str]] = mapped_column(JSON, default=list)
 
@@ -38,6 +41,7 @@ class Consultation(Base):
     recording_withdrawn_at: Mapped[float | None]
 
     ring: Mapped[int] = mapped_column(default=0)
+    ring_s: Mapped[float | None]
     tried_from_ring: Mapped[int] = mapped_column(default=1)  # who was rung before may be rung again
     since: Mapped[float]
     reminders: Mapped[int] = mapped_column(default=0)
@@ -58,7 +62,10 @@ class Offer(Base):
     """One expert was rung once. States: ringing, accepted, declined, timed_out, cancelled."""
 
     __tablename__ = "offers"
-    __table_args__ = (Index("ix_offers_practitioner", "practitioner_id", "state"),)
+    __table_args__ = (
+        Index("ix_offers_practitioner", "practitioner_id", "state"),
+        Index("ix_offers_practitioner_offered", "practitioner_id", "offered_at"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), index=True)

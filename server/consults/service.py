@@ -38,8 +38,8 @@ from server.consults.store import RINGING, load
 from server.consults.views import room_of
 from server.consults.vocabulary import FINAL, Action, Data, State
 from server.consults.work import Admitted, Work
-from server.oncall.dispatch import Policy
 from server.oncall.models import TimerRow
+from server.oncall.policy import Policy
 from server.services import Services
 from signaling.events import PeerJoined, PeerLeft, RecordingStopped, RoomClosed, RoomEvent
 from signaling.personal import Personal
@@ -52,6 +52,7 @@ class ConsultService:
 
     :param services: rooms, gateway and dispatcher are looked up when they are used.
     :param durations: how long each state may last; see ``states.DURATIONS``.
+    :param policy: of every rota that has none of its own; None: by the class of the request.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class ConsultService:
         policy: Policy | None = None,
     ) -> None:
         self._services = services
-        self._work = Work(services, durations, policy or Policy())
+        self._work = Work(services, durations, policy)
         self._devices = DeviceDesk(services.keys.room_secret)
         self.requests = Requests(self._work)
         self.opinions = Opinions(self._work)

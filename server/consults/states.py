@@ -184,12 +184,15 @@ def _same(seconds: float) -> Duration:
     return Duration(seconds, seconds, seconds)
 
 
+RING = "ring"
+"""The duration that an escalation policy may set otherwise, ring by ring."""
+
 DURATIONS: Mapping[str, Duration] = {
     "draft_idle": _same(7 * DAY),
     "triage": Duration(30, 3 * MINUTE, 4 * HOUR),
     "information": _same(48 * HOUR),
     "at_once": _same(0),
-    "ring": Duration(60, 60, 4 * HOUR),
+    RING: Duration(60, 60, 4 * HOUR),
     "unfilled_alarm": Duration(60, 5 * MINUTE, HOUR),
     "in_place": Duration(10 * MINUTE, 10 * MINUTE, DAY),
     "waiting_room_opens": _same(15 * MINUTE),  # before the planned time
@@ -206,7 +209,7 @@ DURATIONS: Mapping[str, Duration] = {
 
 def with_ring(seconds: float) -> Mapping[str, Duration]:
     """`DURATIONS` with another length of a ring. A routine request waits for its answer as ever."""
-    return {**DURATIONS, "ring": Duration(seconds, seconds, DURATIONS["ring"].routine)}
+    return {**DURATIONS, RING: Duration(seconds, seconds, DURATIONS[RING].routine)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +246,7 @@ TIMERS: tuple[TimerRule, ...] = (
     TimerRule(S.SUBMITTED, "triage", A.OVERDUE, kinds=frozenset({Kind.ROUTINE})),
     TimerRule(S.RETURNED_INFO, "information", A.EXPIRE),
     TimerRule(S.TRIAGED, "at_once", A.OFFER),
-    TimerRule(S.OFFERED, "ring", A.RING_TIMEOUT),
+    TimerRule(S.OFFERED, RING, A.RING_TIMEOUT),
     TimerRule(S.ESCALATED, "at_once", A.OFFER),
     TimerRule(S.UNFILLED, "unfilled_alarm", A.ALARM),
     # Ten minutes of the request, yet never less than two after the accept.

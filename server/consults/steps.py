@@ -25,11 +25,13 @@ from server.consults.messages import CONSULTATION, consultation_push
 from server.consults.models import Consultation, ConsultEvent, Offer
 from server.consults.outbox import Outbox
 from server.consults.ports import Pushes
+from server.consults.states import RING as RING_TIME
 from server.consults.states import Duration
 from server.consults.store import RINGING, facts, save
 from server.consults.vocabulary import Action, Consult, Data, Effect, Role, State
-from server.oncall.dispatch import Decision, Policy, decide
-from server.oncall.line import candidates, tried
+from server.oncall.dispatch import Decision, decide
+from server.oncall.line import Line, line_for, tried, why_nobody
+from server.oncall.policy import Policy
 from server.oncall.timers import put_timer
 from server.services import Services
 from signaling.personal import Personal
@@ -49,7 +51,7 @@ class Tx:
 class Steps:
     """Takes steps. Holds no state of any consult."""
 
-    def __init__(self, services: Services, durations: Mapping[str, Duration], policy: Policy) -> None:
+    def __init__(self, services: Services, durations: Mapping[str, Duration], policy: Policy | None) -> None:
         self._services = services
         self._durations = durations
         self._policy = policy
@@ -126,26 +128,30 @@ class Steps:
         """An offer needs people to ring: without any it becomes UNFILLED."""
         if action is not Action.OFFER:
             return action, Data()
-        decision = await self._decide(tx, row, consult, await tried(tx.session, row))
+        gone = await tried(tx.session, row)
+        line = await line_for(tx.session, row, tx.now, self._gateway.online)
+        decision = self._decide(tx, row, consult, line, gone)
         if not decision.ring:
-            return Action.UNFILLED, Data()
+            return Action.UNFILLED, Data(reason=why_nobody(line))
         if decision.alarm_desk:
             await self._alarm_desks(tx, row, Action.OFFER)
-        return Action.OFFER, Data(rung=decision.ring)
+        return Action.OFFER, Data(rung=decision.ring, ring_s=decision.seconds)
 
     async def _begin_anew(self, tx: Tx, row: Consultation, consult: Consult, data: Data) -> Data:
         row.tried_from_ring = consult.ring + 1
         await tx.session.flush()
-        decision = await self._decide(tx, row, consult, set())
+        line = await line_for(tx.session, row, tx.now, self._gateway.online)
+        decision = self._decide(tx, row, consult, line, set())
         if not decision.ring and consult.state is State.UNFILLED:
             raise ActionRefused(NOBODY_ON_CALL)
-        return replace(data, rung=decision.ring)
+        return replace(data, rung=decision.ring, ring_s=decision.seconds)
 
-    async def _decide(self, tx: Tx, row: Consultation, consult: Consult, gone: set[str]) -> Decision:
-        line = await candidates(tx.session, row, tx.now, self._gateway.online)
+    def _decide(self, tx: Tx, row: Consultation, consult: Consult, line: Line, gone: set[str]) -> Decision:
         elapsed = tx.now - (consult.submitted_at or tx.now)
-        ring_s = self._durations["ring"].of(consult.kind)
-        return decide(line, gone, consult.kind, elapsed, ring_s, self._policy)
+        ring_s = self._durations[RING_TIME].of(consult.kind)
+        rings = consult.ring + 1 - row.tried_from_ring
+        policy = line.policy or self._policy
+        return decide(line.candidates, gone, consult.kind, elapsed, ring_s, policy, rings)
 
     # -- one step's rows -----------------------------------------------------------------------------------
 

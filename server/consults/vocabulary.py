@@ -128,6 +128,7 @@ class Consult:
     chair_id: str | None = None
     ringing: frozenset[str] = frozenset()  # practitioners whose offer is running
     ring: int = 0  # how many times somebody was rung, k of OFFERED(k)
+    ring_s: float | None = None  # how long the running ring lasts; None: as long as the class says
     since: float = 0.0  # entered the state at
     submitted_at: float | None = None
     scheduled_for: float | None = None
@@ -154,6 +155,7 @@ class Data:
     text: str = ""  # an addendum or a decision
     at: float | None = None  # the wanted time of a planned consult, Unix seconds
     rung: tuple[str, ...] = field(default=())  # whom the dispatcher rings
+    ring_s: float | None = None  # for how long; None: as the class says
 
 
 @dataclass(frozen=True, slots=True)

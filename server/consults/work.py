@@ -25,7 +25,7 @@ from server.consults.states import Duration
 from server.consults.steps import Steps, Tx
 from server.consults.store import facts, load
 from server.consults.vocabulary import Role
-from server.oncall.dispatch import Policy
+from server.oncall.policy import Policy
 from server.services import Services
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Admitted:
 class Work:
     """Shared by the parts of the consult service."""
 
-    def __init__(self, services: Services, durations: Mapping[str, Duration], policy: Policy) -> None:
+    def __init__(self, services: Services, durations: Mapping[str, Duration], policy: Policy | None) -> None:
         self.services = services
         self.durations = durations
         self.steps = Steps(services, durations, policy)

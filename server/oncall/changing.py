@@ -5,6 +5,8 @@ Each function is one change in the caller's transaction: checked, stored with th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import String, cast, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,10 +16,12 @@ from server.archive.ids import new_id
 from server.archive.models import Practitioner
 from server.auth.actor import Actor, Role
 from server.consults.access import root_of
+from server.consults.vocabulary import Kind
 from server.errors import FORBIDDEN
 from server.oncall import rota_errors as errors
 from server.oncall.history import Deed, note
 from server.oncall.models import OverrideRow, ScheduleRow
+from server.oncall.policy import Policy, as_json, check_policy
 from server.oncall.rota import Override, Schedule
 from server.oncall.rota_check import check_override, check_people, check_schedule, take_now
 from server.oncall.schedules import (
@@ -95,6 +99,25 @@ async def edit_schedule(
     await keep_layers(session, schedule)
     detail = {"version": taken, "layers": len(schedule.layers), "zone": schedule.zone}
     await note(session, audit, deed, "rota.edit", schedule.id, schedule.id, detail)
+
+
+async def edit_policies(
+    session: AsyncSession,
+    audit: AuditLog,
+    deed: Deed,
+    schedule_id: str,
+    policies: Mapping[Kind, Policy],
+    version: int,
+) -> None:
+    """Put the rota's escalation policies in place of those that stand; a class left out has the default."""
+    row = await schedule_row(session, schedule_id)
+    await need_desk(session, deed.actor, row.organization_id)
+    kept = as_json({kind: check_policy(policy) for kind, policy in policies.items()})
+    taken = await next_version(session, schedule_id, version)
+    await session.refresh(row)
+    row.policy = kept or None
+    detail = {"version": taken, "classes": sorted(kept)}
+    await note(session, audit, deed, "rota.escalation", schedule_id, schedule_id, detail)
 
 
 async def add_override(

@@ -52,3 +52,22 @@ NOTICES_KEPT = 500
 
 REASON_LETTERS = 200
 """Letters of a reason."""
+
+POLICY_STEPS = 12
+"""Steps of an escalation policy: a ring of 25 s each fills the five minutes."""
+
+RING_LEAST_S = 10.0
+"""The shortest ring: nobody takes a telephone out of a pocket and reads in less."""
+
+RING_LONGEST_S = 24 * 3600.0
+"""The longest ring: a routine request may wait for the next day's clinic."""
+
+RINGING_AT_ONCE = 20
+"""How many one step of a policy rings, unless it rings everyone: a specialty's doctors in one hospital."""
+
+SCHEDULES_RUNG = 40
+"""Rotas of one specialty that a request looks at, the nearest first: a county's hospitals, the city's, the
+province's and the nation's; a province has some hundreds, and reading them all would be slow."""
+
+GREEN_SPECIALTIES = 6
+"""Specialties that a green channel rings at once."""

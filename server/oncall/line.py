@@ -1,29 +1,78 @@
-"""The line of people for one consult: the rota's order, who is at a screen, who was tried already."""
+"""The line of people for one consult: the rotas' order, who could answer, who was tried already."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from sqlalchemy import select
+from sqlalchemy import exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
-from server.archive.models import Practitioner
+from server.archive.models import Organization, Practitioner
 from server.consults.models import Consultation, Offer
-from server.oncall.dispatch import Candidate
-from server.oncall.rota_line import on_call
-from server.oncall.schedules import load_schedules
+from server.consults.store import RINGING
+from server.consults.vocabulary import Kind, State
+from server.oncall.dispatch import Candidate, Standing, in_order
+from server.oncall.limits import SCHEDULES_RUNG
+from server.oncall.models import ScheduleRow
+from server.oncall.nearness import Place, tiers
+from server.oncall.policy import Policy, policies_of
+from server.oncall.rota_line import lines_at
+from server.oncall.schedules import load_these
+
+_DEPTH = 8
+"""Levels of organizations above one another: seven are named, so more is a circle."""
+
+_RUNNING = (State.ACCEPTED, State.READY, State.IN_SESSION, State.SUSPENDED, State.OPINION_PENDING)
+"""A consult in one of these is work that its expert has now."""
 
 
-async def candidates(
-    session: AsyncSession, row: Consultation, now: float, online: Callable[[str], bool]
-) -> list[Candidate]:
-    """Who is on call for the consult's specialty, in order; never its requester, nobody who left."""
-    order: list[str] = []
-    for schedule in await load_schedules(session, row.specialty, since=now):
-        order += [one for one in on_call(schedule, now).practitioners if one not in order]
-    query = select(Practitioner.id).where(Practitioner.id.in_(order), Practitioner.active)
-    active = set(await session.scalars(query)) - {row.requester_id}
-    return [Candidate(one, online(one)) for one in order if one in active]
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Whom a request could ring.
+
+    :param policy: the nearest rota's own for this class of request, if it has one.
+    :param rotas: how many rotas cover the specialty for this requester.
+    """
+
+    candidates: list[Candidate]
+    policy: Policy | None
+    rotas: int
+
+
+def why_nobody(line: Line) -> str:
+    """What the desk reads when there is nobody to ring."""
+    if not line.rotas:
+        return "没有覆盖该专科的值班表 / No rota covers this specialty"
+    if not line.candidates:
+        return "目前无人值班 / Nobody is on call now"
+    return "值班人员均已呼叫 / Everyone on call was rung"
+
+
+async def line_for(
+    session: AsyncSession,
+    row: Consultation,
+    now: float,
+    online: Callable[[str], bool],
+    specialty: str | None = None,
+) -> Line:
+    """Who is on call for the consult's specialty (or another), in order; nobody who left."""
+    near = await _near(session, specialty or row.specialty, row.organization_id)
+    schedules = await load_these(session, [one for _, one in near], since=now)
+    tier_of = {schedule_id: tier for tier, schedule_id in near}
+    posts = [
+        (tier_of[schedule.id], level, person)
+        for schedule in schedules
+        for level, people in lines_at(schedule, now)
+        for person in people
+    ]
+    people = await _people(session, row, {person for _, _, person in posts}, specialty or row.specialty)
+    standings = [
+        _placed(people[person], tier, level, online) for tier, level, person in posts if person in people
+    ]
+    policy = await _policy(session, [one for _, one in near], Kind(row.kind))
+    return Line(in_order(standings, row.requester_id), policy, len(schedules))
 
 
 async def tried(session: AsyncSession, row: Consultation) -> set[str]:
@@ -32,3 +81,78 @@ async def tried(session: AsyncSession, row: Consultation) -> set[str]:
         Offer.consultation_id == row.id, Offer.ring >= row.tried_from_ring
     )
     return set(await session.scalars(query))
+
+
+async def _near(session: AsyncSession, specialty: str, home: str) -> list[tuple[int, str]]:
+    """The rotas of a specialty that somebody at ``home`` may use: (tier, id), the nearest first."""
+    query = (
+        select(ScheduleRow.id, Organization.level, ScheduleRow.organization_id)
+        .join(Organization, Organization.id == ScheduleRow.organization_id)
+        .where(ScheduleRow.specialty == specialty)
+    )
+    found = (await session.execute(query)).all()
+    roots = await _roots(session, {home, *(organization for _, _, organization in found)})
+    places = [Place(schedule, level, roots[organization]) for schedule, level, organization in found]
+    return tiers(places, roots.get(home), SCHEDULES_RUNG)
+
+
+async def _roots(session: AsyncSession, organizations: set[str]) -> dict[str, str]:
+    """The topmost organization above each, in one query."""
+    start = select(
+        Organization.id.label("of"), Organization.id, Organization.parent_id, literal(0).label("depth")
+    ).where(Organization.id.in_(organizations))
+    up = start.cte("up", recursive=True)
+    above = aliased(Organization)
+    climb = select(up.c.of, above.id, above.parent_id, up.c.depth + 1).join(above, above.id == up.c.parent_id)
+    up = up.union_all(climb.where(up.c.depth < _DEPTH))
+    top = select(up.c.of, up.c.id).order_by(up.c.depth)
+    return {of: root for of, root in await session.execute(top)}  # noqa: C416 - rows, the top one last
+
+
+async def _people(
+    session: AsyncSession, row: Consultation, ids: set[str], specialty: str
+) -> dict[str, Standing]:
+    """Those of ``ids`` whose account has not ended, with what they have to do now; one query."""
+    mine = Consultation.expert_id == Practitioner.id
+    running = select(func.count()).where(mine, Consultation.state.in_([one.value for one in _RUNNING]))
+    in_session = exists().where(mine, Consultation.state == State.IN_SESSION.value)
+    rings = select(func.count()).where(
+        Offer.practitioner_id == Practitioner.id, Offer.state == RINGING, Offer.consultation_id != row.id
+    )
+    last = select(func.max(Offer.offered_at)).where(Offer.practitioner_id == Practitioner.id)
+    query = select(
+        Practitioner.id,
+        Practitioner.specialties,
+        Practitioner.languages,
+        running.correlate(Practitioner).scalar_subquery(),
+        rings.correlate(Practitioner).scalar_subquery(),
+        in_session.correlate(Practitioner),
+        last.correlate(Practitioner).scalar_subquery(),
+    ).where(Practitioner.id.in_(ids), Practitioner.active)
+    spoken = await session.scalar(select(Practitioner.languages).where(Practitioner.id == row.requester_id))
+    return {
+        who: Standing(
+            who,
+            skilled=specialty in skills,
+            speaks=not spoken or not languages or not set(spoken).isdisjoint(languages),
+            engaged=busy,
+            load=work + ringing,
+            last_rung=last_rung or 0.0,
+        )
+        for who, skills, languages, work, ringing, busy, last_rung in (await session.execute(query)).all()
+    }
+
+
+def _placed(one: Standing, tier: int, line: int, online: Callable[[str], bool]) -> Standing:
+    return replace(one, tier=tier, line=line, online=online(one.practitioner_id))
+
+
+async def _policy(session: AsyncSession, ids: Sequence[str], kind: Kind) -> Policy | None:
+    """The policy of the nearest rota that has one of its own for this class."""
+    stored = select(ScheduleRow.id, ScheduleRow.policy).where(ScheduleRow.id.in_(ids))
+    documents = {one: document for one, document in await session.execute(stored)}  # noqa: C416 - rows
+    for one in ids:
+        found = policies_of(documents.get(one)).get(kind)
+        if found is not None:
+            return found
+    return None

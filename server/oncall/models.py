@@ -16,6 +16,7 @@ class ScheduleRow(Base):
     """The rota of one specialty. ``time_zone``: a name of the tz database.
 
     ``version`` goes on with every change of the rota, its layers, overrides and approved swaps.
+    ``policy``: escalation of its own by class of request (`policy.policies_of`), None = the defaults.
     """
 
     __tablename__ = "schedules"
@@ -27,6 +28,7 @@ class ScheduleRow(Base):
     name_en: Mapped[str] = mapped_column(Text)
     time_zone: Mapped[str] = mapped_column(String(40))
     version: Mapped[int] = mapped_column(default=1)
+    policy: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class LayerRow(Base):

@@ -68,3 +68,6 @@ ALREADY_ON_CALL = ErrorCode("already_on_call", 409, "您正在值班。", "You a
 FEED_UNKNOWN = ErrorCode("feed_unknown", 404, "日历地址无效或已更换。", "This calendar address has ended.")
 SCHEDULE_EXISTS = ErrorCode("schedule_exists", 409, "已有同名值班表。", "A rota of this name exists already.")
 REASON_REQUIRED = ErrorCode("reason_required", 422, "请说明原因。", "Please give a reason.")
+POLICY_INVALID = ErrorCode(
+    "policy_invalid", 422, "呼叫升级策略有误。", "The escalation policy cannot work as it stands."
+)

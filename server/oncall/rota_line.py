@@ -117,6 +117,12 @@ def on_call(schedule: Schedule, at: float) -> OnCall:
     return OnCall(tuple(dict.fromkeys(order)), min(later, default=None))
 
 
+def lines_at(schedule: Schedule, at: float) -> list[tuple[int, tuple[str, ...]]]:
+    """(line, who is on call on it) at ``at``, the first line in front; a gap is an empty line."""
+    rows = Rows(schedule, at, at + 1.0)
+    return [(level, rows.line(level, at)[0]) for level in schedule.levels]
+
+
 def timeline(schedule: Schedule, start: float, end: float) -> list[Stretch]:
     """Each line from ``start`` up to ``end``, without holes: neighbours differ, empty ones are gaps."""
     rows = Rows(schedule, start, end)

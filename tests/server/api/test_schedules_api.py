@@ -325,3 +325,27 @@ async def test_the_desk_s_holidays(caller: CallerFactory) -> None:
     assert (await desk.call("PUT", "/schedules/holidays/2026-03-03", {"kind": "any"}))[0] == 204
     assert await desk.get("/schedules/holidays?year=2026") == known
     assert (await desk.call("PUT", "/schedules/holidays/2026-13-03", {"kind": "any"}))[0] == 422
+
+
+async def test_an_escalation_policy_of_a_rota(caller: CallerFactory) -> None:
+    desk, doctor = await caller("desk"), await caller("village")
+    path = f"{ROTA}/escalation"
+    seen = await doctor.get(path)
+    assert seen["own"] == []
+    assert [one["together"] for one in seen["policies"]["urgent"]["steps"]] == [1, 1, 2, 2, None]
+    quick = {"everyoneByS": 60, "steps": [{"seconds": 30, "together": 2}, {"together": None, "desk": True}]}
+    body = {"version": seen["version"], "policies": {"urgent": quick}, "reason": "流感季"}
+    assert (await doctor.call("PUT", path, body))[0] == 403
+    status, kept = await desk.call("PUT", path, body)
+    assert (status, kept["own"]) == (200, ["urgent"])
+    assert kept["policies"]["urgent"]["steps"][0] == {"seconds": 30, "together": 2, "desk": False}
+    assert (await desk.call("PUT", path, body))[1]["code"] == "version_conflict"
+    wrongs: list[dict[str, Any]] = [
+        {"everyoneByS": 301, "steps": [{}]},
+        {"steps": [{"seconds": 1}]},
+        {"steps": [{"together": 0}]},
+        {"steps": [{}] * 13},
+    ]
+    for wrong in wrongs:
+        again = {"version": kept["version"], "policies": {"urgent": wrong}}
+        assert (await desk.call("PUT", path, again))[1]["code"] == "policy_invalid"

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from random import Random
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media.errors import RemoteProtocolError
 from server.consults.vocabulary import Kind
-from server.oncall.dispatch import Candidate, Decision, Policy, decide
+from server.oncall.dispatch import Candidate, Decision, Standing, decide, decide_green, in_order
+from server.oncall.nearness import Place, tiers
+from server.oncall.policy import Policy, Step, as_json, policies_of
 
 POLICY = Policy()
 
@@ -52,3 +60,158 @@ def test_every_ring_makes_progress_and_the_last_word_is_the_desks(
         elapsed += 60
     assert tried == set(ids)
     assert decide(line, tried, kind, elapsed, 60, POLICY).alarm_desk
+
+
+def test_rings_of_one_then_two_then_everyone_and_the_desk() -> None:
+    line = people(*"abcdefgh")
+    tried: set[str] = set()
+    rings = []
+    for number in range(5):
+        decision = decide(line, tried, Kind.URGENT, number * 60, 60, None, number)
+        tried |= set(decision.ring)
+        rings.append((decision.ring, decision.alarm_desk))
+    assert rings == [
+        (("a",), False),
+        (("b",), False),
+        (("c", "d"), False),
+        (("e", "f"), False),
+        (("g", "h"), True),
+    ]
+
+
+def test_a_step_of_two_passes_over_those_who_cannot_answer() -> None:
+    line = people(*"abcdef", offline="bde")
+    two = Policy(steps=(Step(together=2),))
+    assert decide(line, (), Kind.ROUTINE, 0, 60, two).ring == ("a", "b", "c")
+    assert decide(line, {"a", "c"}, Kind.ROUTINE, 0, 60, two).ring == ("b", "d", "e", "f")
+    assert decide(line, {"a", "c", "f"}, Kind.ROUTINE, 0, 60, two).ring == ("b", "d")
+
+
+def test_a_policys_own_seconds() -> None:
+    quick = Policy(everyone_by_s=60, steps=(Step(seconds=25), Step(seconds=40, together=2)))
+    line = people(*"abcde")
+    assert decide(line, (), Kind.URGENT, 0, 60, quick) == Decision(("a",), False, 25)
+    assert decide(line, {"a"}, Kind.URGENT, 25, 60, quick, 1) == Decision(tuple("bcde"), True, 40)
+
+
+def test_the_nearest_level_first_then_line_by_line_then_who_has_least_to_do() -> None:
+    line = [
+        Standing("city", tier=3),
+        Standing("backup", tier=2, line=2),
+        Standing("away", tier=2, online=False),
+        Standing("in session", tier=2, engaged=True),
+        Standing("other tongue", tier=2, speaks=False),
+        Standing("loaded", tier=2, load=2),
+        Standing("rung at nine", tier=2, last_rung=9.0),
+        Standing("rung at eight", tier=2, last_rung=8.0),
+        Standing("no skill", tier=0, skilled=False),
+        Standing("me", tier=0),
+    ]
+    assert [one.practitioner_id for one in in_order(line, "me")] == [
+        "rung at eight",
+        "rung at nine",
+        "loaded",
+        "other tongue",
+        "away",
+        "in session",
+        "backup",
+        "city",
+        "no skill",
+    ]
+
+
+def test_a_green_channel_rings_all_specialties_at_once_and_tells_the_desk() -> None:
+    lines = {"neurology": people("n", "o"), "emergency": people("e"), "cardiology": people("n", "c")}
+    first = decide_green(lines, (), 0, 60)
+    assert first == Decision(("n", "e"), True)
+    assert decide_green(lines, first.ring, 60, 60, None, 1).ring == ("c", "o")
+    assert decide_green(lines, (), 240, 60, None, 4).ring == ("n", "c", "e", "o")
+    assert decide_green({}, (), 0, 60) == Decision((), True)
+
+
+STANDINGS = st.builds(
+    Standing,
+    st.sampled_from("abcdefghijkl"),
+    st.integers(0, 4),
+    st.integers(1, 3),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 3),
+    st.floats(0, 1e9),
+)
+POLICIES = st.builds(
+    Policy,
+    st.floats(60, 300),
+    st.lists(
+        st.builds(Step, st.none() | st.floats(10, 300), st.none() | st.integers(1, 5), st.booleans()),
+        min_size=1,
+        max_size=6,
+    ).map(tuple),
+)
+
+
+@given(st.lists(STANDINGS, max_size=20), st.sampled_from("abcdefghijkl"), POLICIES, st.randoms())
+def test_everyone_is_reached_by_five_minutes_once_and_never_the_requester(
+    standings: list[Standing], requester: str, policy: Policy, shuffler: Random
+) -> None:
+    line = in_order(standings, requester)
+    mixed = list(standings)
+    shuffler.shuffle(mixed)
+    assert in_order(mixed, requester) == line
+    rung: list[str] = []
+    elapsed, rings = 0.0, 0
+    while (decision := decide(line, rung, Kind.URGENT, elapsed, 60, policy, rings)).ring:
+        assert elapsed <= 300
+        rung += decision.ring
+        elapsed += 60 if decision.seconds is None else decision.seconds
+        rings += 1
+    assert sorted(rung) == sorted({one.practitioner_id for one in standings} - {requester})
+    assert len(rung) == len(set(rung))
+
+
+@given(st.integers(2, 6), st.integers(1, 60))
+def test_equals_are_rung_in_turn(equals: int, requests: int) -> None:
+    """With everyone there and each request answered at once, no two differ by more than one."""
+    last = {f"e{number}": 0.0 for number in range(equals)}
+    count = dict.fromkeys(last, 0)
+    for now in range(1, requests + 1):
+        line = in_order([Standing(one, last_rung=rung) for one, rung in last.items()], "village")
+        [one] = decide(line, (), Kind.URGENT, 0, 60).ring
+        last[one] = float(now)
+        count[one] += 1
+        assert max(count.values()) - min(count.values()) <= 1
+
+
+def test_rotas_of_the_own_group_first_and_no_other_countys() -> None:
+    places = [
+        Place("s-city", "city", "city"),
+        Place("s-county", "county", "county"),
+        Place("s-township", "township", "county"),
+        Place("s-next-county", "county", "next"),
+        Place("s-province", "province", "province"),
+    ]
+    found = [schedule for _, schedule in tiers(places, "county", 9)]
+    assert found == ["s-township", "s-county", "s-city", "s-province"]
+    assert len(tiers(places, "county", 2)) == 2
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"soon": {"steps": [{}]}},
+        {"urgent": {"steps": []}},
+        {"urgent": {"everyoneByS": 301, "steps": [{}]}},
+        {"urgent": {"steps": [{"seconds": 5}]}},
+        {"urgent": {"steps": [{"together": 0}]}},
+    ],
+)
+def test_a_policy_that_cannot_work_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(RemoteProtocolError, match="policy_invalid"):
+        policies_of(document)
+
+
+@given(st.dictionaries(st.sampled_from(Kind), POLICIES))
+def test_policies_come_out_of_the_database_as_they_went_in(policies: dict[Kind, Policy]) -> None:
+    assert policies_of(json.loads(json.dumps(as_json(policies)))) == policies
