@@ -29,6 +29,8 @@ import server.api.guest
 import server.api.organizations
 import server.api.patients
 import server.api.recordings
+import server.api.register_people
+import server.api.register_places
 import server.api.rota_asks
 import server.api.schedule_edits
 import server.api.schedules
@@ -70,6 +72,8 @@ from signaling.service import RoomService, SignalingConfig
 API_MODULES: tuple[ModuleType, ...] = (
     server.api.auth,
     server.api.organizations,
+    server.api.register_places,
+    server.api.register_people,
     server.api.patients,
     server.api.devices,
     server.api.consultations,

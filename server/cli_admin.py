@@ -192,7 +192,7 @@ async def _reset_password(settings: Config, username: str, password: str) -> Non
         account = await session.scalar(select(Account).where(Account.username == username))
         if account is None:
             raise LocalProtocolError(NOT_FOUND, "account")
-        account.password_hash = hashed
+        account.password_hash, account.temporary_until = hashed, None
         for row in await session.scalars(select(RefreshToken).where(RefreshToken.account_id == account.id)):
             await session.delete(row)
         await AuditLog(SystemClock()).record(

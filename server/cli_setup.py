@@ -20,17 +20,7 @@ from server.cli_admin import ConfigOption, DataOption, admin_app, opened_databas
 from server.config import Config
 from server.loop import run
 from server.oncall.demo import seed_schedules
-
-
-class Level(StrEnum):
-    """Levels of care, nearest first."""
-
-    VILLAGE = "village"
-    TOWNSHIP = "township"
-    COUNTY = "county"
-    CITY = "city"
-    PROVINCE = "province"
-    NATIONAL = "national"
+from server.register.levels import Level
 
 
 class DeviceKind(StrEnum):

@@ -28,6 +28,14 @@ class LoginIn(ApiModel):
     password: str = Field(min_length=1, max_length=256)
 
 
+class PasswordIn(ApiModel):
+    """``password`` is the present one, temporary or one's own."""
+
+    username: str = Field(min_length=1, max_length=64)
+    password: str = Field(min_length=1, max_length=256)
+    new_password: str = Field(min_length=1, max_length=256)
+
+
 class RefreshQuery(ApiModel):
     room: str | None = Field(default=None, max_length=80, description="the consult whose room is opened next")
 
@@ -45,9 +53,20 @@ class SessionOut(ApiModel):
 
 @endpoint("POST", "/api/v1/auth/login", summary="Sign in", public=True, writes=False)
 async def login(ctx: RequestContext, body: LoginIn) -> SessionOut:
-    """Refused with `invalid_credentials`, or `too_many_attempts` after repeated failures."""
+    """Refused with `invalid_credentials`, or `too_many_attempts` after repeated failures; with
+    `password_must_change` when the password is right but temporary.
+    """
     address = client_address(ctx)
     signed_in = await ctx.services.auth.login(body.username, body.password, address, ctx.now)
+    return await _session(ctx, signed_in)
+
+
+@endpoint("POST", "/api/v1/auth/password", summary="Choose a new password", public=True, writes=False)
+async def change_password(ctx: RequestContext, body: PasswordIn) -> SessionOut:
+    """Signs in with it; every other browser of the account is signed out."""
+    signed_in = await ctx.services.auth.change_password(
+        body.username, body.password, body.new_password, client_address(ctx), ctx.now
+    )
     return await _session(ctx, signed_in)
 
 

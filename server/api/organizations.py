@@ -17,7 +17,10 @@ from server.limits import MAX_PAGE, SEARCH_LETTERS
 
 
 class OrganizationOut(OrganizationRef):
+    """``active`` false: closed; it stands here because consults of its time name it."""
+
     parent_id: str | None
+    active: bool
 
 
 class SpecialtyOut(ApiModel):
@@ -65,7 +68,7 @@ async def list_specialties(ctx: RequestContext) -> list[SpecialtyOut]:
 
 
 def _organization_out(row: Organization) -> OrganizationOut:
-    return OrganizationOut(**organization_ref(row).model_dump(), parent_id=row.parent_id)
+    return OrganizationOut(**organization_ref(row).model_dump(), parent_id=row.parent_id, active=row.active)
 
 
 def _matching(letters: str | None) -> Select[Practitioner, Organization]:

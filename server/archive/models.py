@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.archive.columns import PersonalText
@@ -17,7 +17,10 @@ from signaling.personal import Personal
 
 
 class Organization(Base):
-    """A place of care: village clinic, township centre, county hospital and up."""
+    """A place of care: village clinic, township centre, county hospital and up.
+
+    ``code``: its institution registration number, by which files know it again. ``closed_on``: ISO date.
+    """
 
     __tablename__ = "organizations"
 
@@ -25,11 +28,54 @@ class Organization(Base):
     name: Mapped[str] = mapped_column(Text)
     name_en: Mapped[str] = mapped_column(Text)
     level: Mapped[str] = mapped_column(String(16))
-    parent_id: Mapped[str | None] = mapped_column(ForeignKey("organizations.id"))
+    parent_id: Mapped[str | None] = mapped_column(ForeignKey("organizations.id"), index=True)
+    code: Mapped[str | None] = mapped_column(String(64), unique=True, index=True)
+    address: Mapped[str] = mapped_column(Text, default="", server_default="")
+    active: Mapped[bool] = mapped_column(default=True, server_default=true())
+    closed_on: Mapped[str | None] = mapped_column(String(10))
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+
+
+class Site(Base):
+    """A room, a ward or a building of an organization (FHIR: Location): where devices stand."""
+
+    __tablename__ = "sites"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"), index=True)
+    name: Mapped[str] = mapped_column(Text)
+    name_en: Mapped[str] = mapped_column(Text)
+    active: Mapped[bool] = mapped_column(default=True)
+    closed_on: Mapped[str | None] = mapped_column(String(10))
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class Alliance(Base):
+    """Organizations of several trees that consult one another (FHIR: OrganizationAffiliation)."""
+
+    __tablename__ = "alliances"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    name_en: Mapped[str] = mapped_column(Text)
+    active: Mapped[bool] = mapped_column(default=True)
+    closed_on: Mapped[str | None] = mapped_column(String(10))
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class AllianceMember(Base):
+    __tablename__ = "alliance_members"
+
+    alliance_id: Mapped[str] = mapped_column(ForeignKey("alliances.id"), primary_key=True)
+    organization_id: Mapped[str] = mapped_column(ForeignKey("organizations.id"), primary_key=True, index=True)
 
 
 class Practitioner(Base):
-    """A doctor, a desk, a regulator: a person with roles."""
+    """A doctor, a desk, a regulator: a person with roles.
+
+    ``registration``: the number of the licence to practise, by which files know them again; ``phone``: where
+    a text-message or telephone gateway reaches them.
+    """
 
     __tablename__ = "practitioners"
 
@@ -43,10 +89,18 @@ class Practitioner(Base):
     specialties: Mapped[list[str]] = mapped_column(JSON, default=list)
     languages: Mapped[list[str]] = mapped_column(JSON, default=list)
     active: Mapped[bool] = mapped_column(default=True)
+    registration: Mapped[Personal[str] | None] = mapped_column(PersonalText, unique=True, index=True)
+    phone: Mapped[Personal[str] | None] = mapped_column(PersonalText)
+    closed_on: Mapped[str | None] = mapped_column(String(10))
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
 
 
 class Account(Base):
-    """A way to sign in, for one practitioner or one device."""
+    """A way to sign in, for one practitioner or one device.
+
+    ``temporary_until``: the password was set by somebody else, must be changed at the next sign-in and works
+    until then (Unix seconds); None = the person's own.
+    """
 
     __tablename__ = "accounts"
 
@@ -56,6 +110,7 @@ class Account(Base):
     practitioner_id: Mapped[str | None] = mapped_column(ForeignKey("practitioners.id"), index=True)
     disabled: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[float]
+    temporary_until: Mapped[float | None]
 
 
 class RefreshToken(Base):
@@ -102,6 +157,9 @@ class Device(Base):
     name_en: Mapped[str] = mapped_column(Text)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     disabled: Mapped[bool] = mapped_column(default=False)
+    site_id: Mapped[str | None] = mapped_column(String(40))
+    serial: Mapped[str] = mapped_column(Text, default="", server_default="")
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
 
 
 class RecordingRow(Base):

@@ -29,6 +29,8 @@ from server.limits import (
     LOGIN_WINDOW_S,
     REFRESH_TOKENS_PER_ACCOUNT,
 )
+from server.register.errors import PASSWORD_MUST_CHANGE, PASSWORD_WEAK
+from server.register.limits import PASSWORD_LETTERS
 from signaling.personal import Personal
 
 DEVICE_TOKEN_PREFIX = "hzd_"  # noqa: S105 - a prefix that says what kind of token follows
@@ -69,11 +71,44 @@ class AuthService:
         self.passwords.close()
 
     async def login(self, username: str, password: str, address: str, now: float) -> SignedIn:
-        """Check a password; RemoteProtocolError(invalid_credentials | too_many_attempts)."""
+        """Check a password.
+
+        :raises RemoteProtocolError: invalid_credentials, too_many_attempts, password_must_change.
+        """
+        account = await self._checked(username, password, address, now)
+        if account.temporary_until is not None:
+            raise RemoteProtocolError(PASSWORD_MUST_CHANGE)
+        async with self._database.write() as session:
+            return await self._enter(session, account, now)
+
+    async def change_password(
+        self, username: str, password: str, fresh: str, address: str, now: float
+    ) -> SignedIn:
+        """Put a password of one's own in place of ``password``, and sign in; other browsers are signed out.
+
+        :raises RemoteProtocolError: as `login`, and password_weak.
+        """
+        account = await self._checked(username, password, address, now)
+        if len(fresh) < PASSWORD_LETTERS or fresh in (username, password):
+            raise RemoteProtocolError(PASSWORD_WEAK)
+        hashed = await self.passwords.hash(fresh)
+        async with self._database.write() as session:
+            stored = await session.get_one(Account, account.id)
+            if stored.password_hash != account.password_hash:
+                raise RemoteProtocolError(INVALID_CREDENTIALS)  # somebody set another meanwhile
+            stored.password_hash, stored.temporary_until = hashed, None
+            await session.execute(delete(RefreshToken).where(RefreshToken.account_id == account.id))
+            signed_in = await self._enter(session, stored, now)
+            actor = practitioner_actor(await self._practitioner(session, stored))
+            await self._audit.record(session, actor, "auth.change_password", "account", account.id)
+        return signed_in
+
+    async def _checked(self, username: str, password: str, address: str, now: float) -> Account:
+        """The account to which the password belongs."""
         self._check_attempts(username, address, now)
         async with self._database.read() as session:
             account = await session.scalar(select(Account).where(Account.username == username))
-        usable = account is not None and not account.disabled
+        usable = account is not None and not account.disabled and (account.temporary_until or now) >= now
         # The check runs outside any transaction: it takes tens of milliseconds.
         if (
             not await self.passwords.matches(account.password_hash if account else None, password)
@@ -84,12 +119,14 @@ class AuthService:
             raise RemoteProtocolError(INVALID_CREDENTIALS)
         assert account is not None
         self._by_account.succeeded(username)
-        async with self._database.write() as session:
-            practitioner = await self._practitioner(session, account)
-            signed_in = await self._sign_in(session, account, practitioner, new_id("fam"), now)
-            await self._audit.record(
-                session, practitioner_actor(practitioner), "auth.login", "account", account.id
-            )
+        return account
+
+    async def _enter(self, session: AsyncSession, account: Account, now: float) -> SignedIn:
+        practitioner = await self._practitioner(session, account)
+        signed_in = await self._sign_in(session, account, practitioner, new_id("fam"), now)
+        await self._audit.record(
+            session, practitioner_actor(practitioner), "auth.login", "account", account.id
+        )
         return signed_in
 
     async def refresh(self, token: str, now: float) -> SignedIn:
@@ -113,7 +150,7 @@ class AuthService:
             logger.warning("refresh token of family %s was used twice; family ended", row.family)
             return None
         account = await session.get(Account, row.account_id)
-        if account is None or account.disabled:
+        if account is None or account.disabled or account.temporary_until is not None:
             return None
         row.used_at = row.used_at or now
         practitioner = await self._practitioner(session, account)
@@ -137,6 +174,8 @@ class AuthService:
         practitioner = await session.get(Practitioner, claims.subject)
         if account is None or account.disabled or practitioner is None or not practitioner.active:
             raise RemoteProtocolError(TOKEN_INVALID)
+        if account.temporary_until is not None:
+            raise RemoteProtocolError(TOKEN_INVALID)  # reset since: whoever held this signs in anew
         return practitioner_actor(practitioner)
 
     async def user_id(self, token: str, now: float) -> str:

@@ -11,18 +11,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.archive.models import Organization, Practitioner
 from server.auth.actor import Actor, Role
 from server.consults.models import Consultation, Offer
-
-_DEPTH = 8
-"""Levels of organizations above one another: six are named, so more is a circle."""
+from server.register.levels import Level
+from server.register.limits import DEPTH
 
 
 async def root_of(session: AsyncSession, organization_id: str | None) -> str | None:
-    """The topmost organization above this one: the county group they both belong to."""
-    for _ in range(_DEPTH):
+    """The county group it belongs to: the nearest organization of county level or above, else the topmost.
+
+    A city's or a province's house above the county is a group of its own: its desk is not the county's.
+    """
+    for _ in range(DEPTH):
         if organization_id is None:
             return None
         organization = await session.get(Organization, organization_id)
         if organization is None or organization.parent_id is None:
+            return organization_id
+        if Level(organization.level).rank >= Level.COUNTY.rank:
             return organization_id
         organization_id = organization.parent_id
     return organization_id

@@ -1,0 +1,1 @@
+"""The register: places of care, their sites and alliances, who works there, what stands there."""
