@@ -29,20 +29,23 @@ DARK_PHONE: dict[str, Any] = {**PHONE, "color_scheme": "dark"}
 class Consult:
     url: str
     id: str
+    expert: str
 
 
 @pytest.fixture(scope="module")
 def consult(server: ServerProcess, browser: Browser) -> Iterator[Consult]:
     village = person(browser, server.url, "village")
-    consultation, expert = start_consult(browser, server.url, Rest(village, "village"))
-    yield Consult(server.url, consultation)
+    rest = Rest(village, "village")
+    consultation, expert = start_consult(browser, server.url, rest)
+    accepted: str = rest.call("GET", f"/consultations/{consultation}")["expert"]["id"]
+    yield Consult(server.url, consultation, accepted.removeprefix("prc-"))
     expert.close()
     village.close()
 
 
-def in_the_room(browser: Browser, consult: Consult, **options: Any) -> Person:
+def in_the_room(browser: Browser, consult: Consult, username: str = "village", **options: Any) -> Person:
     who = Person.at(browser, consult.url, reduced_motion="reduce", **options)
-    who.log_in("village")
+    who.log_in(username)
     who.page.goto(f"/room/{consult.id}")
     who.wait_for("() => window.__huizhen?.ecg().samplesDrawn > 9000")
     return who
@@ -94,6 +97,18 @@ def test_frozen_measured_and_looked_back_at(
     expect(who.get("ecg-card")).to_be_visible()
     assert violations(who.page) == []
     who.page.keyboard.press("Escape")
+    assert who.complaints == []
+    who.context.close()
+
+
+def test_an_expert_s_phone_has_room_for_every_button(browser: Browser, consult: Consult) -> None:
+    """Nine controls, the last of which leaves, on the narrowest phone; nothing makes the page wider."""
+    narrow = {**PHONE, "viewport": {"width": 360, "height": 740}}
+    who = in_the_room(browser, consult, consult.expert, **narrow)
+    leave = who.get("leave").bounding_box()
+    assert leave is not None
+    assert leave["x"] + leave["width"] <= 360
+    assert violations(who.page) == []
     assert who.complaints == []
     who.context.close()
 

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import en from '@/i18n/en'
-import zh from '@/i18n/zh'
 import { stepsOf, type Step } from './paths'
 import { reportText } from './report'
+import en from './words/en.json'
+import zh from './words/zh.json'
 
 const origin = new URL('https://consult.example.org')
 
 function sayIn(texts: object) {
   return (key: string, values: Record<string, unknown> = {}) => {
-    const found = key.split('.').reduce<unknown>((at, part) => (at as Record<string, unknown>)[part], texts)
+    const found = key.split('.').reduce<unknown>((at, part) => (at as Record<string, unknown>)[part], { connectivity: texts })
     if (typeof found !== 'string') throw new Error(key)
     return found.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name]))
   }

@@ -13,6 +13,8 @@ const PULSE_MM = 8
 const READABLE_ROW_MM = 13
 /** Above the first lead, so that its calibration pulse and R waves are not cut off. */
 const TOP_MM = 4
+/** Below the last one, CSS px, for the words in the corner: a trace through speed and gain makes both unreadable. */
+const NOTE_PX = 15
 const MIN_SCALE = 0.5
 /** Below this width a second column would be shorter than one beat. */
 const NARROW_MM = 140
@@ -62,6 +64,8 @@ export interface Layout {
   seconds: number
   /** device px per mV */
   pxPerMillivolt: number
+  /** device px below the last row, for the words in the corner */
+  below?: number
   pxPerSecond: number
 }
 
@@ -151,7 +155,8 @@ export function layOut(wishes: LayoutWishes, leads: Lead[]): Layout {
   const rows = rowsOf(name, leads.length)
   const perColumn = name === '3x4r' ? rows - 1 : rows
   const above = Math.min(TOP_MM * pxPerMm, height / 8)
-  const edge = (row: number) => Math.round(above + (row * (height - above)) / rows)
+  const below = Math.min(NOTE_PX * wishes.devicePixelRatio, height / 10)
+  const edge = (row: number) => Math.round(above + (row * (height - above - below)) / rows)
   const cell = (lead: number, column: number, row: number): Cell => {
     const info = leads[lead]
     const turned = wishes.order === 'cabrera' && info?.code === 'aVR'
@@ -168,5 +173,5 @@ export function layOut(wishes: LayoutWishes, leads: Lead[]): Layout {
     const left = Math.round(PULSE_MM * pxPerMm)
     columns.push({ pulseLeft: 0, left, right: width, top: edge(rows - 1), bottom: height, seconds: (width - left) / pxPerSecond })
   }
-  return { name, width, height, pxPerMm, scale, cells, seconds, pxPerSecond, columns, pxPerMillivolt }
+  return { name, width, height, pxPerMm, scale, cells, seconds, pxPerSecond, columns, pxPerMillivolt, below }
 }

@@ -31,6 +31,14 @@ describe('calipers', () => {
     expect(millivolts).toBeCloseTo(1, 6)
   })
 
+  it('open wide enough to be gripped on small paper', () => {
+    const small = { layout: layOut({ ...wishes, height: 130, speed: 12.5 }, streamInfo().leads), ratio: 2 }
+    const lines = openingLines(small)
+    expect(lines.bottom - lines.top).toBeGreaterThanOrEqual(26)
+    expect(lines.right - lines.left).toBeGreaterThanOrEqual(26)
+    expect(readingOf(lines, small)).toMatchObject({ milliseconds: expect.closeTo(1200, 6), millivolts: expect.closeTo(2, 6) })
+  })
+
   it('stay on the paper, and keep their distance when moved together', () => {
     const lines = openingLines(scale)
     const out = moved(lines, ['left', 'right', 'top', 'bottom'], 10_000, -10_000, scale)

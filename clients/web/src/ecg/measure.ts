@@ -31,11 +31,15 @@ export function readingOf(lines: CaliperLines, { layout, ratio }: PaperScale): R
   }
 }
 
-/** Where calipers open: 600 ms and 1 mV in the middle of the first column. */
+/** Lines that are nearer to each other cannot each be taken hold of (WCAG 2.2, 2.5.8). */
+const GRIP_PX = 26
+const roomy = (px: number): number => px * Math.max(1, Math.ceil(GRIP_PX / px))
+
+/** Where calipers open, in the middle of the first column: 600 ms and 1 mV, or as many times that as can be gripped. */
 export function openingLines({ layout, ratio }: PaperScale): CaliperLines {
   const column = layout.columns[0] ?? { left: 0, right: layout.width }
-  const width = Math.min(0.6 * layout.pxPerSecond, (column.right - column.left) / 2) / ratio
-  const height = Math.min(layout.pxPerMillivolt, layout.height / 3) / ratio
+  const width = Math.min(roomy((0.6 * layout.pxPerSecond) / ratio), (column.right - column.left) / 2 / ratio)
+  const height = Math.min(roomy(layout.pxPerMillivolt / ratio), layout.height / 3 / ratio)
   const [x, y] = [(column.left + column.right) / 2 / ratio, layout.height / 3 / ratio]
   return { left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2 }
 }

@@ -258,6 +258,26 @@ describe('Monitor', () => {
     expect(Math.max(...widths)).toBeLessThan((canvas.width as number) / 10)
   })
 
+  it('leaves no break between two steps, however far apart the samples stand', () => {
+    const { monitor, sweep, drawn } = setUp()
+    sweep.set({ ...DEFAULT_OPTIONS, width: 1000, height: 500, devicePixelRatio: 3 })
+    run(monitor, 0, 10)
+    drawn.length = 0
+    run(monitor, 11, 12)
+    // Of each step's clip and the strokes inside it: the first column, whose steps follow each other from left to right.
+    const clips = drawn.flatMap(({ name, args }, at) => (name === 'rect' ? [{ left: args[0] as number, strokes: drawn.slice(at + 1) }] : []))
+    const steps = clips.filter(({ left }) => left < 1500).map(({ left, strokes }) => {
+      const end = strokes.findIndex(({ name }) => name === 'stroke')
+      const xs = strokes.slice(0, end).filter(({ name }) => name === 'moveTo' || name === 'lineTo').map(({ args }) => args[0] as number)
+      return { left, first: Math.min(...xs), last: Math.max(...xs) }
+    })
+    expect(steps.length).toBeGreaterThan(5)
+    steps.slice(1).forEach(({ left, first }, step) => {
+      expect(first).toBeLessThanOrEqual(left)
+      expect(left).toBeLessThanOrEqual(steps[step]!.last)
+    })
+  })
+
   it('stands still while frozen and goes on afterwards', () => {
     const { monitor, sweep, drawn } = setUp()
     run(monitor, 0, 10)

@@ -58,7 +58,7 @@ export function paintPaper(context: Context2d, layout: Layout, style: Style, wor
   for (const cell of layout.cells) paintCell(context, layout, style, cell, size)
   const scale = layout.scale < 0.995 ? `  ×${layout.scale.toFixed(2)}` : ''
   const text = `${words.speed} mm/s  ${words.gain} mm/mV${scale}${words.band ? `  ${words.band}` : ''}`
-  note(context, style, text, layout, Math.round(size * 0.9))
+  note(context, style, text, layout, Math.round(Math.min(size * 0.9, (layout.below ?? Infinity) * 0.8)))
 }
 
 function paintCell(context: Context2d, layout: Layout, style: Style, cell: Layout['cells'][number], size: number): void {
@@ -94,9 +94,9 @@ function note(context: Context2d, style: Style, text: string, layout: Layout, si
   const width = context.measureText(text).width
   context.fillStyle = style.paper
   const edge = Math.round(Math.max(6, layout.pxPerMm * 2))
-  context.fillRect(layout.width - width - 2 * edge, layout.height - size - 8, width + 2 * edge, size + 8)
+  context.fillRect(layout.width - width - 2 * edge, layout.height - size * 1.25, width + 2 * edge, size * 1.25)
   context.fillStyle = style.label
-  context.fillText(text, layout.width - edge, layout.height - 4)
+  context.fillText(text, layout.width - edge, layout.height - size * 0.1)
 }
 
 function stroke(context: Context2d, colour: string, layout: Layout): void {

@@ -255,8 +255,9 @@ export class Sweep {
     const style = STYLES[this.options.style]
     const perInstant = layout.pxPerSecond / ring.rateHz
     const x: PlaceX = (index) => column.left + (index - sweepStart) * perInstant
-    const overlap = Math.max(Math.ceil(sweepStart), ring.oldest, from - Math.ceil(OVERLAP_PX / perInstant))
-    const left = Math.max(column.left, Math.floor(x(from)) - 1)
+    // The stroke that leads to the first new sample begins at the last old one, which may stand some pixels away.
+    const overlap = Math.max(Math.ceil(sweepStart), ring.oldest, from - 1 - Math.ceil(OVERLAP_PX / perInstant))
+    const left = Math.max(column.left, Math.floor(x(Math.max(sweepStart, from - 1))) - 1)
     if (wipe) this.wipe(column, left, Math.min(column.right, Math.ceil(x(to)) + Math.ceil(WIPE_MM * layout.pxPerMm)))
     // Not clipped: the label of a gap that ends here stands in the middle of what was hatched before.
     this.drawGaps(column, from, to, x)

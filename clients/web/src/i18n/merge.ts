@@ -6,7 +6,7 @@ export function merge(files: Record<string, Texts>): Texts {
   const messages: Texts = {}
   for (const [path, texts] of Object.entries(files)) {
     const feature = /\/([^/]+)\/(?:locales|words)\//.exec(path)?.[1]
-    if (feature) messages[feature] = texts
+    if (feature) messages[feature] = { ...(messages[feature] as Texts | undefined), ...texts }
   }
   return messages
 }
