@@ -104,6 +104,9 @@ async def act(ctx: RequestContext, consultation_id: str, body: ActionIn) -> Cons
         reason=body.reason,
         text=body.data.decision or body.data.text,
         at=body.data.at,
+        outcome=body.data.outcome,
+        stars=body.data.stars,
+        stage=body.data.stage,
     )
     try:
         await ctx.services.consults.act(

@@ -15,7 +15,17 @@ BEGIN = "<!-- state diagram: made by server/consults/diagram.py, do not edit -->
 END = "<!-- end of state diagram -->"
 DESIGN = Path(__file__).with_name("DESIGN.md")
 
-_LETTER = {Kind.URGENT: "E", Kind.DIAGNOSTIC: "D", Kind.ROUTINE: "R"}
+_LETTER = {
+    Kind.URGENT: "E",
+    Kind.DIAGNOSTIC: "D",
+    Kind.ROUTINE: "R",
+    Kind.MULTIDISCIPLINARY: "M",
+    Kind.TEACHING: "T",
+    Kind.GUIDANCE: "G",
+    Kind.PICTURE_TEXT: "P",
+}
+_PACE = (Kind.URGENT, Kind.DIAGNOSTIC, Kind.ROUTINE)
+"""One kind of each pace: the columns of the timers."""
 
 
 def mermaid() -> str:
@@ -54,7 +64,7 @@ def _timers_of(state: State) -> Iterator[str]:
 
 def _seconds(rule: TimerRule) -> str:
     duration = DURATIONS[rule.duration]
-    shown = [f"{duration.of(kind):g}" if kind in rule.kinds else "-" for kind in Kind]
+    shown = [f"{duration.of(kind):g}" if kind in rule.kinds else "-" for kind in _PACE]
     return f"{rule.duration} {', '.join(shown)}"
 
 

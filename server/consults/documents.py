@@ -11,13 +11,14 @@ from server.consults.signing import verify
 from server.times import iso_from_unix
 
 Document = dict[str, str | bool | int]
+FIRST_FORM, FORM = 1, 2
 
 
 def opinion_document(row: Consultation, opinion: Opinion, signed_at: float) -> Document:
-    """The signed form of an opinion."""
-    return {
+    """The signed form of an opinion. Form 1 had neither follow-up nor contributions nor a report's code."""
+    document: Document = {
         "type": "opinion",
-        "version": 1,
+        "version": opinion.form,
         "consultationId": row.id,
         "patientId": row.patient_id,
         "signer": opinion.author_id,
@@ -26,6 +27,14 @@ def opinion_document(row: Consultation, opinion: Opinion, signed_at: float) -> D
         "conclusion": opinion.conclusion.reveal(),
         "advice": opinion.advice.reveal(),
         "critical": opinion.critical,
+    }
+    if opinion.form == FIRST_FORM:
+        return document
+    return {
+        **document,
+        "followUp": opinion.follow_up.reveal(),
+        "contributions": opinion.contributions.reveal(),
+        "code": opinion.code or "",
     }
 
 

@@ -54,12 +54,16 @@ class Door:
         room_id = room_of(consultation_id)
         token = mint_room_token(
             self._work.services.keys.room_secret,
-            Identity(actor.id, actor.name, role),
+            Identity(actor.id, actor.name, _ROOM_ROLES.get(role, role)),
             grant_for(role, room_id),
             now,
             ROOM_TOKEN_S,
         )
-        return Entry(token, room_id, role, now + ROOM_TOKEN_S)
+        return Entry(token, room_id, _ROOM_ROLES.get(role, role), now + ROOM_TOKEN_S)
+
+
+_ROOM_ROLES = {"member": "expert"}
+"""A member of a multidisciplinary consult is an expert to the room; the grant alone says who chairs."""
 
 
 def _check_open(consult: Consult, roles: frozenset[Role], now: float) -> None:
@@ -74,4 +78,6 @@ def _check_open(consult: Consult, roles: frozenset[Role], now: float) -> None:
 def _room_role(roles: frozenset[Role]) -> str:
     if Role.EXPERT in roles:
         return "expert"
+    if Role.MEMBER in roles:
+        return "member"
     return "requester" if Role.REQUESTER in roles else "desk"

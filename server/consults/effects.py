@@ -26,7 +26,7 @@ from server.consults.seal import record_hash
 from server.consults.states import OWNERS
 from server.consults.store import RINGING
 from server.consults.views import room_of
-from server.consults.vocabulary import Action, Data, Effect, Role
+from server.consults.vocabulary import SEAT_EFFECTS, Action, Data, Effect, Role
 from server.services import Services
 from signaling.rooms import RoomSettings
 
@@ -63,6 +63,8 @@ class Effects:
                 self._close(outbox, row, step)
             elif effect is Effect.REMIND_OWNER:
                 _remind(outbox, row, step)
+            elif effect in SEAT_EFFECTS:
+                continue  # see `seats`
             elif effect is Effect.SEAL:
                 row.seal = await record_hash(session, row)
             else:
@@ -162,6 +164,8 @@ async def _ring_off(
     if step.action is Action.ACCEPT:
         by = person(await session.get_one(Practitioner, step.after.expert_id))
     for offer in former:
+        if offer.seat_id is not None:
+            continue  # seats ring beside the chair's, see `seats`
         if offer.state == RINGING:
             offer.state = "timed_out" if reason == "timed_out" else "cancelled"
             offer.answered_at = now

@@ -34,6 +34,9 @@ GUEST_LINK_UNKNOWN = ErrorCode("guest_link_unknown", 404, "邀请链接不存在
 ROOM_NOT_OPEN = ErrorCode("room_not_open", 409, "会诊室尚未开放。", "The room is not open yet.")
 TOO_MANY_LINKS = ErrorCode("too_many_links", 429, "邀请链接过多。", "Too many invitations.")
 TOO_MANY_ADDENDA = ErrorCode("too_many_addenda", 429, "补充说明过多。", "Too many addenda.")
+NO_SUCH_STAGE = ErrorCode(
+    "no_such_stage", 422, "没有该时间节点，或时间在将来。", "No such stage, or its time is still to come."
+)
 NOBODY_ON_CALL = ErrorCode(
     "nobody_on_call", 409, "目前没有可呼叫的值班专家。", "There is nobody on call who could be rung."
 )

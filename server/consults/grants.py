@@ -13,12 +13,15 @@ DOCTOR = WATCH | {"acknowledge"}
 def grant_for(role: str, room_id: str) -> RoomGrant:
     """The grant of a room role.
 
-    :param role: ``requester``, ``expert``, ``desk`` (looks on), ``guest`` or ``device``.
+    :param role: ``requester``, ``expert``, ``member`` (of a multidisciplinary consult), ``desk`` (looks on),
+        ``guest`` or ``device``.
     """
     if role == "requester":
         return RoomGrant(room_id, PEOPLE_SOURCES, signals=DOCTOR)
     if role == "expert":
         return RoomGrant(room_id, PEOPLE_SOURCES, chair=True, record=True, signals=DOCTOR)
+    if role == "member":
+        return RoomGrant(room_id, PEOPLE_SOURCES, signals=DOCTOR)
     if role == "guest":
         return RoomGrant(room_id, frozenset({"microphone", "camera"}), signals=frozenset())
     if role == "device":

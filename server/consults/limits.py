@@ -8,6 +8,9 @@ OPEN_PER_REQUESTER = 200
 DEVICES_PER_CONSULT = 8
 """Devices attached to one consult: a clinic has an ECG, an ultrasound, a monitor."""
 
+SEATS_PER_CONSULT = 8
+"""Further specialties of a multidisciplinary consult: more do not speak in one hour."""
+
 GUEST_LINKS_PER_CONSULT = 20
 """Invitations of one consult, ended ones included: a family and a few colleagues."""
 

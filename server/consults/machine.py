@@ -15,7 +15,9 @@ from server.consults.states import (
     COMPLETE,
     DURATIONS,
     OPINION,
+    PANEL,
     RING,
+    SEATED,
     TABLE,
     TIMERS,
     Duration,
@@ -41,7 +43,7 @@ class Transition:
     after: Consult
     action: Action
     effects: tuple[Effect, ...]
-    timer: Timer | None
+    timer: Timer | None  # of the state; see `state_timer`
     recorded: bool  # it makes an event and a new version
 
     @property
@@ -98,7 +100,7 @@ def apply(
         after=after,
         action=action,
         effects=row.effects,
-        timer=timer_for(after, durations),
+        timer=state_timer(after, durations),
         recorded=not row.quiet,
     )
 
@@ -129,21 +131,39 @@ def _facts(c: Consult, action: Action, effects: Collection[Effect], now: float, 
         c = replace(c, submitted_at=c.submitted_at or now)
     elif action is A.SCHEDULE:
         c = replace(c, scheduled_for=data.at)
+    elif X.TAKE_SEAT in effects or X.RING_SEATS in effects:
+        c = _seats(c, action, data)
     elif action is A.ACCEPT:
         c = replace(c, expert_id=data.actor_id, chair_id=data.actor_id, expert_in=False)
     elif action is A.DECLINE:
         c = replace(c, ringing=c.ringing - {data.actor_id})
     elif action is A.WITHDRAW_RECORDING_CONSENT:
         c = replace(c, recording_consented=False)
+    elif action is A.ACKNOWLEDGE_CRITICAL:
+        c = replace(c, critical_acknowledged=True)
+    elif action is A.RATE:
+        c = replace(c, rated=True)
     if X.RING in effects:
         c = replace(c, ringing=frozenset(data.rung), ring=c.ring + 1, ring_s=data.ring_s)
     if X.RING_OFF in effects:
         c = replace(c, ringing=frozenset())
     if X.RELEASE_EXPERT in effects:
         c = replace(c, expert_id=None, chair_id=None, expert_in=False, scheduled_for=None, absent_since=None)
+    if X.SEATS_OFF in effects:
+        c = replace(c, invited=frozenset(), seat_due=None)
     if X.CLOSE_ROOM in effects:
         c = replace(c, requester_in=False, expert_in=False, absent_since=None)
     return c
+
+
+def _seats(c: Consult, action: Action, data: Data) -> Consult:
+    """Who sits and who is asked after a step about seats, before open seats ring anew (`seats`)."""
+    c = replace(c, invited=c.invited - {data.actor_id})
+    if action is A.ACCEPT:
+        return replace(c, members=c.members | {data.actor_id})
+    if action is A.RELEASE:
+        return replace(c, members=c.members - {data.actor_id})
+    return replace(c, seat_due=None) if action is A.SEAT_TIMEOUT else c
 
 
 def presence(consult: Consult, role: Role, inside: bool, now: float) -> Consult:
@@ -176,7 +196,20 @@ def follow_up(consult: Consult) -> Action | None:
 
 
 def timer_for(consult: Consult, durations: Mapping[str, Duration] = DURATIONS) -> Timer | None:
-    """The timer that runs now, or None (final, or nothing to wait for but the owner)."""
+    """The timer that runs now, or None (final, or nothing to wait for but the owner).
+
+    Of the state's own and that of the offers of seats, the one that is due first.
+    """
+    own = state_timer(consult, durations)
+    if consult.seat_due is None or consult.kind not in PANEL or consult.state not in SEATED:
+        return own
+    if own is not None and own.due <= consult.seat_due:
+        return own
+    return Timer(consult.seat_due, A.SEAT_TIMEOUT, "seat_ring")
+
+
+def state_timer(consult: Consult, durations: Mapping[str, Duration] = DURATIONS) -> Timer | None:
+    """The timer of the state alone."""
     for rule in TIMERS:
         if rule.state is consult.state and consult.kind in rule.kinds and rule.when(consult):
             anchor = rule.anchor(consult)
@@ -203,6 +236,10 @@ def roles_of(consult: Consult, practitioner_id: str, *, desk: bool) -> frozenset
         roles.add(R.CHAIR)
     if practitioner_id in consult.ringing:
         roles.add(R.RINGING)
+    if practitioner_id in consult.invited:
+        roles.add(R.INVITED)
+    if practitioner_id in consult.members:
+        roles.add(R.MEMBER)
     if desk:
         roles.add(R.DESK)
     return frozenset(roles)

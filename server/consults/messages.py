@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.api.references import age_at
 from server.archive.models import Organization, Patient, Practitioner
 from server.archive.specialties import specialty
-from server.consults.models import Consultation, Offer
+from server.consults.models import Consultation, Offer, Seat
 from server.times import iso_from_unix
 
 CONSULTATION = "consultation"
@@ -35,14 +35,16 @@ async def ring_push(session: AsyncSession, row: Consultation, offer: Offer, now:
     patient = await session.get_one(Patient, row.patient_id)
     requester = await session.get_one(Practitioner, row.requester_id)
     organization = await session.get_one(Organization, row.organization_id)
-    wanted = specialty(row.specialty)
-    names = {"zh": wanted.zh, "en": wanted.en} if wanted else {"zh": row.specialty, "en": row.specialty}
+    seat = await session.get(Seat, offer.seat_id) if offer.seat_id else None
+    code = row.specialty if seat is None else seat.specialty
+    wanted = specialty(code)
+    names = {"zh": wanted.zh, "en": wanted.en} if wanted else {"zh": code, "en": code}
     return {
         "offerId": offer.id,
         "consultationId": row.id,
         "number": row.number,
         "kind": row.kind,
-        "specialty": {"code": row.specialty, "name": names},
+        "specialty": {"code": code, "name": names},
         "patient": {"age": age_at(patient.birth_date.reveal(), now), "sex": patient.sex},
         "from": {
             "organization": {

@@ -56,10 +56,14 @@ class Consultation(Base):
     started_at: Mapped[float | None]
     ended_at: Mapped[float | None]
     seal: Mapped[str | None] = mapped_column(String(64))
+    channel: Mapped[str | None] = mapped_column(String(16))  # green channel: stroke, infarction
 
 
 class Offer(Base):
-    """One expert was rung once. States: ringing, accepted, declined, timed_out, cancelled."""
+    """One expert was rung once. States: ringing, accepted, declined, timed_out, cancelled.
+
+    ``seat_id``: for a seat of a multidisciplinary consult, not for its chair.
+    """
 
     __tablename__ = "offers"
     __table_args__ = (
@@ -76,6 +80,39 @@ class Offer(Base):
     expires_at: Mapped[float]
     answered_at: Mapped[float | None]
     reason: Mapped[Personal[str] | None] = mapped_column(PersonalText)
+    seat_id: Mapped[str | None] = mapped_column(String(40))
+
+
+class Seat(Base):
+    """One further specialty of a multidisciplinary consult, and who sits for it.
+
+    States: open (not asked yet), ringing, taken, empty (nobody was found; the desk knows).
+    ``round``: who was offered the seat in an earlier one may be asked again.
+    """
+
+    __tablename__ = "consult_seats"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), index=True)
+    position: Mapped[int]
+    specialty: Mapped[str] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(16))
+    practitioner_id: Mapped[str | None] = mapped_column(ForeignKey("practitioners.id"))
+    round: Mapped[int] = mapped_column(default=1)
+    contribution: Mapped[Personal[str]] = mapped_column(PersonalText)
+    contributed_at: Mapped[float | None]
+
+
+class Stage(Base):
+    """One clock of the green channel: when it was, who said so, when. The newest word counts."""
+
+    __tablename__ = "consult_stages"
+
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), primary_key=True)
+    stage: Mapped[str] = mapped_column(String(16), primary_key=True)
+    at: Mapped[float]
+    noted_by: Mapped[str] = mapped_column(ForeignKey("practitioners.id"))
+    noted_at: Mapped[float]
 
 
 class ConsultEvent(Base):
@@ -105,7 +142,13 @@ class Opinion(Base):
     findings: Mapped[Personal[str]] = mapped_column(PersonalText)
     conclusion: Mapped[Personal[str]] = mapped_column(PersonalText)
     advice: Mapped[Personal[str]] = mapped_column(PersonalText)
+    follow_up: Mapped[Personal[str]] = mapped_column(PersonalText)
+    contributions: Mapped[Personal[str]] = mapped_column(PersonalText)  # JSON, taken over at the signing
     critical: Mapped[bool]
+    critical_acknowledged_at: Mapped[float | None]
+    critical_acknowledged_by: Mapped[str | None] = mapped_column(ForeignKey("practitioners.id"))
+    form: Mapped[int] = mapped_column(default=2)  # which document was signed, see `documents`
+    code: Mapped[str | None] = mapped_column(String(24), unique=True)  # by which the report is checked
     written_at: Mapped[float]
     signed_at: Mapped[float | None]
     key_id: Mapped[str | None] = mapped_column(ForeignKey("practitioner_keys.id"))
@@ -127,13 +170,29 @@ class Addendum(Base):
 
 
 class Decision(Base):
-    """What the inviting doctor decided. After an addendum there may be a second one; the newest counts."""
+    """What the inviting doctor decided. After an addendum there may be a second one; the newest counts.
+
+    ``outcome``: the advice was adopted, partly, or not.
+    """
 
     __tablename__ = "decisions"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), index=True)
     by_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"))
+    outcome: Mapped[str] = mapped_column(String(8))
+    text: Mapped[Personal[str]] = mapped_column(PersonalText)
+    at: Mapped[float]
+
+
+class Rating(Base):
+    """How helpful the consult was to the inviting doctor: 1 to 5, once."""
+
+    __tablename__ = "ratings"
+
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), primary_key=True)
+    by_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"))
+    stars: Mapped[int]
     text: Mapped[Personal[str]] = mapped_column(PersonalText)
     at: Mapped[float]
 

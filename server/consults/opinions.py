@@ -11,7 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.ids import new_id
 from server.auth.actor import Actor
-from server.consults.documents import addendum_document, addendum_stands, opinion_document, opinion_stands
+from server.consults.codes import new_code
+from server.consults.contributions import contributions_json
+from server.consults.documents import (
+    FORM,
+    addendum_document,
+    addendum_stands,
+    opinion_document,
+    opinion_stands,
+)
 from server.consults.errors import (
     INCOMPLETE,
     OPINION_SIGNED,
@@ -65,6 +73,9 @@ class Opinions:
             opinion.findings = Personal(body.findings)
             opinion.conclusion = Personal(body.conclusion)
             opinion.advice = Personal(body.advice)
+            opinion.follow_up = Personal(body.follow_up)
+            opinion.contributions = Personal("[]")
+            opinion.form = FORM
             opinion.critical = body.critical
             opinion.written_at = now
             tx.session.add(opinion)
@@ -81,6 +92,8 @@ class Opinions:
             if opinion.author_id != actor.id:
                 raise ActionRefused(INCOMPLETE, "opinion of the signer")
             await _store_key(tx.session, key)
+            opinion.contributions = Personal(await contributions_json(tx.session, consultation_id))
+            opinion.code = new_code()
             opinion.signed_at = now
             opinion.key_id = key.key_id
             opinion.signature = sign(key.private, opinion_document(admitted.row, opinion, now))

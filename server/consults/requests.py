@@ -16,9 +16,11 @@ from server.archive.specialties import specialty
 from server.auth.actor import Actor
 from server.consults.errors import NO_SUCH_DEVICE, NO_SUCH_PATIENT, NO_SUCH_SPECIALTY, ActionRefused
 from server.consults.limits import OPEN_PER_REQUESTER
-from server.consults.models import Consultation
+from server.consults.models import Consultation, Seat
 from server.consults.schema import ConsentIn, ConsultationIn, ConsultationPatch
-from server.consults.vocabulary import FINAL, Action, Data, Role, State
+from server.consults.seats import new_seats
+from server.consults.store import seats_of
+from server.consults.vocabulary import FINAL, Action, Data, Kind, Role, State
 from server.consults.work import Work
 from signaling.personal import Personal
 
@@ -44,6 +46,7 @@ class Requests:
             row = _new_row(actor, body, await _next_number(tx.session, now), now)
             tx.session.add(row)
             await tx.session.flush()
+            tx.session.add_all(_seats(row, body.members))
             await self._work.services.audit.record(
                 tx.session, actor, "consultation.create", "consultation", row.id, {"kind": row.kind}
             )
@@ -66,6 +69,8 @@ class Requests:
             row = admitted.row
             await self._work.steps.take(tx, row, Action.EDIT, actor, admitted.roles, Data(actor_id=actor.id))
             _change(row, body, now)
+            if body.members is not None or body.kind is not None:
+                await _change_seats(tx.session, row, body.members)
             await _check_references(tx.session, actor, row.patient_id, row.specialty, row.device_ids)
 
 
@@ -84,6 +89,7 @@ def _new_row(actor: Actor, body: ConsultationIn, number: str, now: float) -> Con
         organization_id=actor.organization_id,
         requester_id=actor.id,
         device_ids=list(dict.fromkeys(body.device_ids)),
+        channel=body.channel if body.kind is Kind.URGENT else None,
         since=now,
         created_at=now,
         ring=0,
@@ -107,8 +113,34 @@ def _change(row: Consultation, body: ConsultationPatch, now: float) -> None:
         row.kind = body.kind.value
     if body.device_ids is not None:
         row.device_ids = list(dict.fromkeys(body.device_ids))
+    if "channel" in given or body.kind is not None:
+        row.channel = body.channel if row.kind == Kind.URGENT else None
     if body.consent is not None:
         _set_consent(row, body.consent, now)
+
+
+def _seats(row: Consultation, specialties: Collection[str]) -> list[Seat]:
+    """One for each specialty besides the chair's.
+
+    :raises ActionRefused: no_such_specialty.
+    """
+    if row.kind != Kind.MULTIDISCIPLINARY:
+        return []
+    wanted = [one for one in dict.fromkeys(specialties) if one != row.specialty]
+    if any(specialty(one) is None for one in wanted):
+        raise ActionRefused(NO_SUCH_SPECIALTY)
+    return new_seats(row.id, wanted)
+
+
+async def _change_seats(
+    session: AsyncSession, row: Consultation, specialties: Collection[str] | None
+) -> None:
+    """Seats of a draft: nobody was asked yet."""
+    before = await seats_of(session, row.id)
+    for seat in before:
+        await session.delete(seat)
+    await session.flush()
+    session.add_all(_seats(row, [one.specialty for one in before] if specialties is None else specialties))
 
 
 def _set_consent(row: Consultation, consent: ConsentIn, now: float) -> None:

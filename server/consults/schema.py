@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from server.api.models import ApiModel, Bilingual, Timestamp
 from server.api.references import OrganizationRef, PatientRef, PractitionerRef
-from server.consults.limits import DEVICES_PER_CONSULT, GUEST_LINK_MINUTES, LINE_LETTERS, TEXT_LETTERS
+from server.consults.limits import (
+    DEVICES_PER_CONSULT,
+    GUEST_LINK_MINUTES,
+    LINE_LETTERS,
+    SEATS_PER_CONSULT,
+    TEXT_LETTERS,
+)
 from server.consults.vocabulary import Action, Kind, State
+
+Specialty = Annotated[str, Field(max_length=40)]
+Channel = Literal["stroke", "infarction"]
+"""The green channel: minutes are muscle and brain, so the stages are clocked for everyone to see."""
+Outcome = Literal["adopted", "partly", "not"]
 
 
 class ConsentIn(ApiModel):
@@ -21,7 +32,11 @@ class ConsentIn(ApiModel):
 
 
 class ConsultationIn(ApiModel):
-    """A new request. ``submit``: send it at once; refused as incomplete when something is missing."""
+    """A new request. ``submit``: send it at once; refused as incomplete when something is missing.
+
+    ``members``: the further specialties of a multidisciplinary consult; ``specialty`` chairs it.
+    ``channel``: an urgent request goes through the green channel.
+    """
 
     kind: Kind
     specialty: str = Field(max_length=40)
@@ -30,6 +45,8 @@ class ConsultationIn(ApiModel):
     summary: str = Field(default="", max_length=TEXT_LETTERS)
     consent: ConsentIn = ConsentIn()
     device_ids: list[str] = Field(default_factory=list, max_length=DEVICES_PER_CONSULT)
+    members: list[Specialty] = Field(default_factory=list, max_length=SEATS_PER_CONSULT)
+    channel: Channel | None = None
     submit: bool = False
 
 
@@ -43,6 +60,8 @@ class ConsultationPatch(ApiModel):
     summary: str | None = Field(default=None, max_length=TEXT_LETTERS)
     consent: ConsentIn | None = None
     device_ids: list[str] | None = Field(default=None, max_length=DEVICES_PER_CONSULT)
+    members: list[Specialty] | None = Field(default=None, max_length=SEATS_PER_CONSULT)
+    channel: Channel | None = None
 
 
 PeopleAction = Literal[
@@ -60,17 +79,26 @@ PeopleAction = Literal[
     Action.ACKNOWLEDGE,
     Action.AMEND,
     Action.WITHDRAW_RECORDING_CONSENT,
+    Action.INVITE_AGAIN,
+    Action.CONTRIBUTE,
+    Action.NOTE_STAGE,
+    Action.ACKNOWLEDGE_CRITICAL,
+    Action.RATE,
 ]
 """Actions that people take by name; editing, writing, signing, joining, inviting have routes of their own."""
 
 
 class ActionData(ApiModel):
-    """What an action needs: acknowledge ``decision``, amend ``text`` and ``password``, schedule ``at``."""
+    """What an action needs: acknowledge ``decision`` and ``outcome``, amend ``text`` and ``password``,
+    schedule ``at``, contribute ``text``, rate ``stars`` and ``text``, note_stage ``stage`` and ``at``."""
 
     decision: str = Field(default="", max_length=TEXT_LETTERS)
     text: str = Field(default="", max_length=TEXT_LETTERS)
     password: str = Field(default="", max_length=1024)
     at: Timestamp | None = None
+    outcome: Outcome = "adopted"
+    stars: int | None = Field(default=None, ge=1, le=5)
+    stage: str = Field(default="", max_length=16)
 
 
 class ActionIn(ApiModel):
@@ -83,11 +111,12 @@ class ActionIn(ApiModel):
 
 
 class OpinionIn(ApiModel):
-    """The draft of an opinion."""
+    """The draft of an opinion: findings, impression (``conclusion``), recommendations (``advice``)."""
 
     findings: str = Field(default="", max_length=TEXT_LETTERS)
     conclusion: str = Field(default="", max_length=TEXT_LETTERS)
     advice: str = Field(default="", max_length=TEXT_LETTERS)
+    follow_up: str = Field(default="", max_length=TEXT_LETTERS)
     critical: bool = False
 
 
@@ -128,6 +157,8 @@ class ConsentOut(ApiModel):
 
 
 class OfferOut(ApiModel):
+    """``specialty``: the consult's own, or that of a seat."""
+
     id: str
     ring: int
     practitioner: PractitionerRef
@@ -136,6 +167,7 @@ class OfferOut(ApiModel):
     expires_at: Timestamp
     answered_at: Timestamp | None
     reason: str | None
+    specialty: str
 
 
 class NextOut(ApiModel):
@@ -163,18 +195,57 @@ class AddendumOut(ApiModel):
     signature: SignatureOut
 
 
+class ContributionOut(ApiModel):
+    """What a member of a multidisciplinary consult gave to a signed opinion."""
+
+    specialty: str
+    by: PersonRef
+    text: str
+
+
 class OpinionOut(ApiModel):
+    """``code``: by which anybody checks the printed report."""
+
     findings: str
     conclusion: str
     advice: str
+    follow_up: str
     critical: bool
+    critical_acknowledged_at: Timestamp | None
+    contributions: list[ContributionOut]
+    code: str | None
     state: Literal["draft", "signed"]
     author: PersonRef
     signature: SignatureOut | None
     addenda: list[AddendumOut]
 
 
+class SeatOut(ApiModel):
+    """A further specialty of a multidisciplinary consult. ``contribution``: what its expert has written."""
+
+    specialty: str
+    state: Literal["open", "ringing", "taken", "empty"]
+    practitioner: PractitionerRef | None
+    contribution: str
+    contributed_at: Timestamp | None
+
+
+class StageOut(ApiModel):
+    """A clock of the green channel; ``at`` None: not there yet."""
+
+    stage: str
+    at: Timestamp | None
+    by: PersonRef | None
+
+
+class RatingOut(ApiModel):
+    stars: int
+    text: str
+    at: Timestamp
+
+
 class DecisionOut(ApiModel):
+    outcome: Outcome
     text: str
     by: PersonRef
     at: Timestamp
@@ -214,10 +285,14 @@ class ConsultationOut(ApiModel):
     consent: ConsentOut
     devices: list[DeviceRef]
     offers: list[OfferOut]
+    seats: list[SeatOut]
+    channel: Channel | None
+    stages: list[StageOut]
     next: NextOut | None
     allowed: list[Action]
     opinion: OpinionOut | None
     decision: DecisionOut | None
+    rating: RatingOut | None
     room_id: str
     recordings: list[RecordingRef]
     scheduled_for: Timestamp | None

@@ -10,10 +10,19 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.models import RecordingRow
-from server.consults.models import Addendum, Consultation, ConsultEvent, Decision, Opinion
+from server.consults.models import (
+    Addendum,
+    Consultation,
+    ConsultEvent,
+    Decision,
+    Opinion,
+    Rating,
+    Seat,
+    Stage,
+)
 from signaling.personal import Personal
 
-_TABLES = (Opinion, Addendum, Decision, ConsultEvent, RecordingRow)
+_TABLES = (Opinion, Addendum, Decision, Rating, Seat, Stage, ConsultEvent, RecordingRow)
 
 
 async def record_hash(session: AsyncSession, row: Consultation) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.archive.ids import new_id
 from server.archive.models import Device, Practitioner
 from server.archive.recordings import consultation_of
 from server.auth.actor import Actor
@@ -25,8 +24,9 @@ from server.consults.errors import (
     AlreadyTaken,
 )
 from server.consults.guests import Guests, guest_may_stay
+from server.consults.keeping import keep
 from server.consults.messages import DEVICE_ASSIGNED, RING, person, ring_push
-from server.consults.models import Consultation, Decision, Offer
+from server.consults.models import Consultation, Offer
 from server.consults.opinions import Opinions
 from server.consults.outbox import Push
 from server.consults.ports import Rooms
@@ -34,15 +34,14 @@ from server.consults.reading import Reading
 from server.consults.requests import Requests
 from server.consults.states import BEFORE_ROOM, DURATIONS, WITH_ROOM, Duration
 from server.consults.steps import Tx
-from server.consults.store import RINGING, load
+from server.consults.store import RINGING, facts, load
 from server.consults.views import room_of
-from server.consults.vocabulary import FINAL, Action, Data, State
+from server.consults.vocabulary import FINAL, Action, Data, Role, State
 from server.consults.work import Admitted, Work
 from server.oncall.models import TimerRow
 from server.oncall.policy import Policy
 from server.services import Services
 from signaling.events import PeerJoined, PeerLeft, RecordingStopped, RoomClosed, RoomEvent
-from signaling.personal import Personal
 
 logger = logging.getLogger(__name__)
 
@@ -127,8 +126,7 @@ class ConsultService:
             if version is not None and version != admitted.row.version:
                 raise ActionRefused(VERSION_CONFLICT)
             await self._work.steps.take(tx, admitted.row, action, actor, admitted.roles, data)
-            if action is Action.ACKNOWLEDGE:
-                tx.session.add(_decision(consultation_id, actor, data, now))
+            await keep(tx.session, consultation_id, actor, action, data, now)
 
     async def check_view(self, session: AsyncSession, actor: Actor, consultation_id: str) -> None:
         """:raises ActionRefused: not_found, forbidden (noted)."""
@@ -220,6 +218,8 @@ class ConsultService:
 async def _refuse_second(session: AsyncSession, actor: Actor, admitted: Admitted) -> None:
     """Say who was first, instead of only that the ring is over."""
     row = admitted.row
+    if Role.INVITED in admitted.roles:
+        return  # a seat is none that the chair could have taken
     if row.expert_id is None or row.expert_id == actor.id:
         return
     rung = select(Offer.id).where(Offer.consultation_id == row.id, Offer.practitioner_id == actor.id)
@@ -227,17 +227,13 @@ async def _refuse_second(session: AsyncSession, actor: Actor, admitted: Admitted
         raise AlreadyTaken(person(await session.get_one(Practitioner, row.expert_id)))
 
 
-def _decision(consultation_id: str, actor: Actor, data: Data, now: float) -> Decision:
-    return Decision(
-        id=new_id("dec"), consultation_id=consultation_id, by_id=actor.id, text=Personal(data.text), at=now
-    )
-
-
 async def _may_stay(session: AsyncSession, row: Consultation, event: PeerJoined, now: float) -> bool:
     """Tokens outlive their use: a room that is over, an expert who was released, a link that was ended."""
     state = State(row.state)
     if event.role == "expert":
-        return state in WITH_ROOM and event.user_id == row.expert_id
+        return state in WITH_ROOM and (
+            event.user_id == row.expert_id or event.user_id in (await facts(session, row)).members
+        )
     if _is_over(state):
         return False
     return event.role != "guest" or await guest_may_stay(session, event.user_id, now)

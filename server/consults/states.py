@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from server.consults.vocabulary import Action, Consult, Data, Effect, Kind, Role, State
+from server.consults.vocabulary import PACES, Action, Consult, Data, Effect, Kind, Pace, Role, State
 
 S, A, R, X = State, Action, Role, Effect
 Who = frozenset[Role]
@@ -27,8 +27,15 @@ DESK: Who = frozenset({R.DESK})
 SYSTEM: Who = frozenset({R.SYSTEM})
 CHAIR = EXPERT | {R.CHAIR}
 ALL_KINDS = frozenset(Kind)
-PLANNED = frozenset({Kind.DIAGNOSTIC, Kind.ROUTINE})
-AUTOMATIC = frozenset({Kind.URGENT, Kind.DIAGNOSTIC})
+INVITED: Who = frozenset({R.INVITED})
+MEMBER: Who = frozenset({R.MEMBER})
+THREAD = frozenset({Kind.PICTURE_TEXT})  # without a room
+PANEL = frozenset({Kind.MULTIDISCIPLINARY})  # with a seat for each further specialty
+PLANNED = ALL_KINDS - {Kind.URGENT}
+ROOMED = ALL_KINDS - THREAD
+AUTOMATIC = frozenset({Kind.URGENT, Kind.DIAGNOSTIC, Kind.GUIDANCE, Kind.PICTURE_TEXT})
+"""Nobody at the desk has to agree first: they ring at once."""
+DESK_FIRST = ALL_KINDS - AUTOMATIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +88,17 @@ LAST_RINGS = When("nobody else rings", lambda c, d: not c.ringing - {d.actor_id}
 EXPERT_IN = When("expert is in", lambda c, d: c.expert_in)
 EXPERT_OUT = When("expert is not in", lambda c, d: not c.expert_in)
 CONSENTED = When("recording consented", lambda c, d: c.recording_consented)
+CRITICAL = When("critical, not acknowledged", lambda c, d: c.critical and not c.critical_acknowledged)
+UNRATED = When("not rated", lambda c, d: not c.rated)
+GREEN = When("green channel", lambda c, d: c.green)
+SEATS_EMPTY = When("a seat is empty", lambda c, d: c.seats_empty)
 
 BEFORE_ROOM = (S.SUBMITTED, S.TRIAGED, S.OFFERED, S.ESCALATED, S.UNFILLED)
 WITH_ROOM = (S.ACCEPTED, S.SCHEDULED, S.READY, S.IN_SESSION, S.SUSPENDED)
 WAITING = (S.ACCEPTED, S.SCHEDULED, S.READY)
-LEAVE = (X.RING_OFF, X.CLOSE_ROOM)
+SEATED = (S.TRIAGED, S.OFFERED, S.ESCALATED, S.UNFILLED, *WITH_ROOM)
+LEAVE = (X.RING_OFF, X.SEATS_OFF, X.CLOSE_ROOM)
+END_ROOM = (X.SEATS_OFF, X.CLOSE_ROOM)
 FREE = (X.RELEASE_EXPERT,)
 
 TABLE: tuple[Rule, ...] = (
@@ -94,14 +107,16 @@ TABLE: tuple[Rule, ...] = (
     Rule((S.DRAFT, S.RETURNED_INFO), A.SUBMIT, REQUESTER, S.SUBMITTED, needs=(COMPLETE,)),
     Rule((S.DRAFT, S.RETURNED_INFO), A.CANCEL, REQUESTER, S.CANCELLED),
     Rule((S.DRAFT, S.RETURNED_INFO), A.EXPIRE, SYSTEM, S.EXPIRED),
-    Rule((S.SUBMITTED,), A.TRIAGE, DESK, S.TRIAGED),
+    Rule((S.SUBMITTED,), A.TRIAGE, DESK, S.TRIAGED, kinds=PANEL, effects=(X.RING_SEATS,)),
+    Rule((S.SUBMITTED,), A.TRIAGE, DESK, S.TRIAGED, kinds=ALL_KINDS - PANEL),
     Rule((S.SUBMITTED,), A.TRIAGE, SYSTEM, S.TRIAGED, kinds=AUTOMATIC),
     Rule((S.SUBMITTED,), A.RETURN_INFO, DESK, S.RETURNED_INFO, kinds=PLANNED, needs=(REASON,)),
     Rule((S.SUBMITTED,), A.OVERDUE, SYSTEM, reminds=True, effects=(X.ALARM_DESK,)),
     # finding the expert
     Rule((S.TRIAGED, S.ESCALATED), A.OFFER, SYSTEM, S.OFFERED, needs=(RUNG,), effects=(X.RING,)),
     Rule((S.TRIAGED, S.ESCALATED), A.UNFILLED, SYSTEM, S.UNFILLED, effects=(X.ALARM_DESK,)),
-    Rule((S.OFFERED,), A.ACCEPT, RINGING, S.ACCEPTED, effects=(X.RING_OFF, X.ASSIGN_DEVICES)),
+    Rule((S.OFFERED,), A.ACCEPT, RINGING, S.ACCEPTED, kinds=ROOMED, effects=(X.RING_OFF, X.ASSIGN_DEVICES)),
+    Rule((S.OFFERED,), A.ACCEPT, RINGING, S.ACCEPTED, kinds=THREAD, effects=(X.RING_OFF,)),
     Rule((S.OFFERED,), A.DECLINE, RINGING, when=OTHERS_RING, needs=(REASON,)),
     Rule((S.OFFERED,), A.DECLINE, RINGING, S.ESCALATED, when=LAST_RINGS, needs=(REASON,)),
     Rule((S.OFFERED,), A.RING_TIMEOUT, SYSTEM, S.ESCALATED, effects=(X.RING_OFF,)),
@@ -109,8 +124,16 @@ TABLE: tuple[Rule, ...] = (
     Rule((S.UNFILLED,), A.OFFER_AGAIN, DESK, S.OFFERED, needs=(RUNG,), effects=(X.RING,)),
     Rule((S.UNFILLED,), A.REFER, DESK, S.REFERRED, needs=(REASON,), effects=LEAVE),
     Rule(BEFORE_ROOM, A.CANCEL, REQUESTER | DESK, S.CANCELLED, effects=LEAVE),
+    # the seats of a multidisciplinary consult; each has its own offers (`seats`)
+    Rule(SEATED, A.ACCEPT, INVITED, kinds=PANEL, effects=(X.TAKE_SEAT,)),
+    Rule(SEATED, A.DECLINE, INVITED, kinds=PANEL, needs=(REASON,), effects=(X.RING_SEATS,)),
+    Rule(SEATED, A.RELEASE, MEMBER, kinds=PANEL, needs=(REASON,), effects=(X.RING_SEATS,)),
+    Rule(SEATED, A.SEAT_TIMEOUT, SYSTEM, kinds=PANEL, effects=(X.RING_SEATS,)),
+    Rule(SEATED, A.INVITE_AGAIN, REQUESTER | CHAIR | DESK, kinds=PANEL, when=SEATS_EMPTY,
+         effects=(X.RING_SEATS,)),
     # before the room
-    Rule((S.ACCEPTED, S.SCHEDULED), A.SCHEDULE, CHAIR | DESK, S.SCHEDULED, kinds=PLANNED, needs=(TIME,)),
+    Rule((S.ACCEPTED, S.SCHEDULED), A.SCHEDULE, CHAIR | DESK, S.SCHEDULED,
+         kinds=PLANNED & ROOMED, needs=(TIME,)),
     Rule((S.SCHEDULED,), A.OPEN_WAITING_ROOM, SYSTEM, S.READY, effects=(X.REMIND_OWNER,)),
     Rule((S.ACCEPTED, S.SCHEDULED), A.ARRIVE, SYSTEM, S.READY),
     Rule(WAITING, A.RELEASE, EXPERT, S.ESCALATED, needs=(REASON,), effects=FREE),
@@ -119,21 +142,30 @@ TABLE: tuple[Rule, ...] = (
     Rule((S.READY,), A.NO_SHOW, SYSTEM, when=EXPERT_IN, reminds=True, effects=(X.REMIND_OWNER, X.ALARM_DESK)),
     Rule(WAITING, A.CANCEL, REQUESTER | DESK, S.CANCELLED, effects=LEAVE),
     # the session
-    Rule(WITH_ROOM, A.JOIN, REQUESTER | CHAIR | DESK, quiet=True),
-    Rule(WITH_ROOM, A.INVITE_GUEST, REQUESTER | CHAIR, quiet=True),
+    Rule(WITH_ROOM, A.JOIN, REQUESTER | CHAIR | MEMBER | DESK, kinds=ROOMED, quiet=True),
+    Rule(WITH_ROOM, A.INVITE_GUEST, REQUESTER | CHAIR, kinds=ROOMED, quiet=True),
     Rule((S.READY,), A.START, SYSTEM, S.IN_SESSION, needs=(BOTH_IN,), effects=(X.RECORD,)),
     Rule((S.IN_SESSION,), A.LINK_LOST, SYSTEM, S.SUSPENDED, effects=(X.REMIND_OWNER,)),
     Rule((S.SUSPENDED,), A.REJOIN, SYSTEM, S.IN_SESSION, needs=(BOTH_IN,), effects=(X.RECORD,)),
     Rule((S.SUSPENDED,), A.TELEPHONE, SYSTEM, reminds=True, effects=(X.ALARM_DESK, X.REMIND_OWNER)),
-    Rule((S.SUSPENDED,), A.GIVE_UP, SYSTEM, S.OPINION_PENDING, when=EXPERT_IN, effects=(X.CLOSE_ROOM,)),
+    Rule((S.SUSPENDED,), A.GIVE_UP, SYSTEM, S.OPINION_PENDING, when=EXPERT_IN, effects=END_ROOM),
     Rule((S.SUSPENDED,), A.GIVE_UP, SYSTEM, S.ESCALATED, when=EXPERT_OUT, effects=FREE),
-    Rule((S.IN_SESSION, S.SUSPENDED), A.END, CHAIR, S.OPINION_PENDING, effects=(X.CLOSE_ROOM,)),
+    Rule((S.IN_SESSION, S.SUSPENDED), A.END, CHAIR, S.OPINION_PENDING, effects=END_ROOM),
     Rule((S.ACCEPTED, S.READY), A.END, EXPERT, S.OPINION_PENDING,
-         kinds=frozenset({Kind.DIAGNOSTIC}), effects=(X.CLOSE_ROOM,)),
+         kinds=THREAD | {Kind.DIAGNOSTIC}, effects=END_ROOM),
     Rule((*BEFORE_ROOM, *WITH_ROOM), A.WITHDRAW_RECORDING_CONSENT, REQUESTER | CHAIR | DESK,
          when=CONSENTED, effects=(X.STOP_RECORDING,)),
+    # what is laid beside it
+    Rule((*BEFORE_ROOM, *WITH_ROOM, S.OPINION_PENDING, S.RETURNED), A.NOTE_STAGE, REQUESTER | CHAIR | DESK,
+         kinds=frozenset({Kind.URGENT}), when=GREEN),
+    Rule((S.DRAFT, S.RETURNED_INFO, *BEFORE_ROOM, *WITH_ROOM, S.OPINION_PENDING, S.RETURNED), A.ATTACH,
+         REQUESTER | CHAIR | MEMBER),
+    Rule((S.ACCEPTED,), A.POST, EXPERT, kinds=THREAD, needs=(TEXT,), touches=True),
+    Rule((*BEFORE_ROOM, S.ACCEPTED, S.OPINION_PENDING, S.RETURNED), A.POST, REQUESTER | EXPERT,
+         kinds=THREAD, needs=(TEXT,)),
     # the opinion and after
     Rule((*WITH_ROOM, S.OPINION_PENDING), A.WRITE_OPINION, EXPERT, quiet=True),
+    Rule((*WITH_ROOM, S.OPINION_PENDING), A.CONTRIBUTE, MEMBER, kinds=PANEL, needs=(TEXT,)),
     Rule((S.OPINION_PENDING,), A.SIGN, EXPERT, S.SIGNED, needs=(OPINION,)),
     Rule((S.OPINION_PENDING,), A.OVERDUE, SYSTEM, reminds=True, effects=(X.REMIND_OWNER, X.ALARM_DESK)),
     Rule((S.SIGNED,), A.RETURN_OPINION, SYSTEM, S.RETURNED, effects=(X.REMIND_OWNER,)),
@@ -141,7 +173,9 @@ TABLE: tuple[Rule, ...] = (
     Rule((S.ACKNOWLEDGED,), A.AMEND, EXPERT, S.RETURNED, needs=(TEXT,), effects=(X.REMIND_OWNER,)),
     Rule((S.RETURNED,), A.CALL, SYSTEM, reminds=True, effects=(X.ALARM_DESK, X.REMIND_OWNER)),
     Rule((S.RETURNED,), A.OVERDUE, SYSTEM, reminds=True, effects=(X.REMIND_OWNER, X.ALARM_DESK)),
+    Rule((S.RETURNED,), A.ACKNOWLEDGE_CRITICAL, REQUESTER, when=CRITICAL, touches=True),
     Rule((S.RETURNED,), A.ACKNOWLEDGE, REQUESTER, S.ACKNOWLEDGED, needs=(TEXT,)),
+    Rule((S.ACKNOWLEDGED,), A.RATE, REQUESTER, when=UNRATED),
     Rule((S.ACKNOWLEDGED,), A.ARCHIVE, SYSTEM, S.ARCHIVED, effects=(X.SEAL,)),
 )  # fmt: skip
 
@@ -166,7 +200,7 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Seconds for each class of request (E urgent, D diagnostic read, R routine)."""
+    """Seconds for each pace (E urgent, D diagnostic read, R routine)."""
 
     urgent: float
     diagnostic: float
@@ -174,10 +208,10 @@ class Duration:
 
     def of(self, kind: Kind) -> float:
         return {
-            Kind.URGENT: self.urgent,
-            Kind.DIAGNOSTIC: self.diagnostic,
-            Kind.ROUTINE: self.routine,
-        }[kind]
+            Pace.URGENT: self.urgent,
+            Pace.DIAGNOSTIC: self.diagnostic,
+            Pace.ROUTINE: self.routine,
+        }[PACES[kind]]
 
 
 def _same(seconds: float) -> Duration:
@@ -243,7 +277,7 @@ URGENT = frozenset({Kind.URGENT})
 TIMERS: tuple[TimerRule, ...] = (
     TimerRule(S.DRAFT, "draft_idle", A.EXPIRE),
     TimerRule(S.SUBMITTED, "triage", A.TRIAGE, kinds=AUTOMATIC),
-    TimerRule(S.SUBMITTED, "triage", A.OVERDUE, kinds=frozenset({Kind.ROUTINE})),
+    TimerRule(S.SUBMITTED, "triage", A.OVERDUE, kinds=DESK_FIRST),
     TimerRule(S.RETURNED_INFO, "information", A.EXPIRE),
     TimerRule(S.TRIAGED, "at_once", A.OFFER),
     TimerRule(S.OFFERED, RING, A.RING_TIMEOUT),
@@ -265,7 +299,8 @@ TIMERS: tuple[TimerRule, ...] = (
               anchor=_submitted, floor=2 * MINUTE),
     TimerRule(S.OPINION_PENDING, "opinion", A.OVERDUE),
     TimerRule(S.SIGNED, "at_once", A.RETURN_OPINION),
-    TimerRule(S.RETURNED, "critical_acknowledged", A.CALL, when=lambda c: c.critical),
+    TimerRule(S.RETURNED, "critical_acknowledged", A.CALL,
+              when=lambda c: c.critical and not c.critical_acknowledged),
     TimerRule(S.RETURNED, "acknowledged", A.OVERDUE),
     TimerRule(S.ACKNOWLEDGED, "archived", A.ARCHIVE),
 )  # fmt: skip

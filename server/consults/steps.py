@@ -25,10 +25,11 @@ from server.consults.messages import CONSULTATION, consultation_push
 from server.consults.models import Consultation, ConsultEvent, Offer
 from server.consults.outbox import Outbox
 from server.consults.ports import Pushes
+from server.consults.seats import Seats
+from server.consults.states import PANEL, Duration
 from server.consults.states import RING as RING_TIME
-from server.consults.states import Duration
 from server.consults.store import RINGING, facts, save
-from server.consults.vocabulary import Action, Consult, Data, Effect, Role, State
+from server.consults.vocabulary import SEAT_EFFECTS, Action, Consult, Data, Effect, Role, State
 from server.oncall.dispatch import Decision, decide
 from server.oncall.line import Line, line_for, tried, why_nobody
 from server.oncall.policy import Policy
@@ -56,6 +57,7 @@ class Steps:
         self._durations = durations
         self._policy = policy
         self._effects = Effects(services)
+        self._seats = Seats(durations, policy, lambda one: services.gateway.online(one))
 
     @property
     def _gateway(self) -> Pushes:
@@ -74,7 +76,7 @@ class Steps:
         step = apply(before, action, roles, tx.now, data, self._durations)
         audience = {before.requester_id, before.expert_id, *before.ringing}
         audience |= await self._write(tx, row, step, actor, data)
-        await self._follow(tx, row, step.after, audience)
+        await self._follow(tx, row, await self._after(tx, row, step), audience)
 
     async def set_presence(self, tx: Tx, row: Consultation, *, requester_in: bool, expert_in: bool) -> None:
         """Note who is in the room, and take what follows."""
@@ -118,9 +120,13 @@ class Steps:
             action, data = await self._what_to_do(tx, row, consult, action)
             step = apply(consult, action, SYSTEM, tx.now, data, self._durations)
             audience |= await self._write(tx, row, step, system_actor(), data)
-            consult = step.after
+            consult = await self._after(tx, row, step)
         if audience or consult.version != start.version:
             await self._announce(tx, row, consult, audience)
+
+    async def _after(self, tx: Tx, row: Consultation, step: Transition) -> Consult:
+        """The facts after a step: whom seats ring is known to their rows alone."""
+        return await facts(tx.session, row) if step.after.kind in PANEL else step.after
 
     async def _what_to_do(
         self, tx: Tx, row: Consultation, consult: Consult, action: Action
@@ -168,6 +174,10 @@ class Steps:
         _add_event(tx, row, step, actor, data)
         await self._audit(tx, row, step, actor)
         await self._effects.run(tx.session, tx.outbox, row, step, data, former, tx.now)
+        if step.after.kind in PANEL and not SEAT_EFFECTS.isdisjoint(step.effects):
+            if await self._seats.run(tx.session, tx.outbox, row, step, data, former, tx.now):
+                await self._alarm_desks(tx, row, Action.INVITE_AGAIN)
+            await self.renew_timer(tx, row)
         if Effect.ALARM_DESK in step.effects:
             await self._alarm_desks(tx, row, step.action)
         return {step.after.expert_id, *step.after.ringing}
@@ -207,6 +217,7 @@ class Steps:
 
     async def _announce(self, tx: Tx, row: Consultation, consult: Consult, audience: set[str | None]) -> None:
         audience |= {consult.requester_id, consult.expert_id, *consult.ringing}
+        audience |= consult.members | consult.invited
         audience |= set(await desks_of(tx.session, row.organization_id))
         for one in sorted(one for one in audience if one):
             tx.outbox.push(one, CONSULTATION, consultation_push(row))
@@ -222,7 +233,7 @@ def _running(consultation_id: str) -> Any:
 
 def _stamps(step: Transition, now: float) -> dict[str, Any]:
     """Columns that note when something first or last happened."""
-    if step.action is Action.ACCEPT:
+    if step.action is Action.ACCEPT and step.moved:
         return {"accepted_at": now}
     if step.action is Action.START:
         return {"started_at": now}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.consults.errors import NOT_FOUND, VERSION_CONFLICT, ActionRefused
-from server.consults.models import Consultation, Offer, Opinion
+from server.consults.models import Consultation, Offer, Opinion, Rating, Seat
 from server.consults.vocabulary import Consult, Kind, State
 
 RINGING = "ringing"
@@ -23,15 +23,30 @@ async def load(session: AsyncSession, consultation_id: str) -> Consultation:
     return row
 
 
+async def seats_of(session: AsyncSession, consultation_id: str) -> list[Seat]:
+    """The seats of a multidisciplinary consult, in order."""
+    query = select(Seat).where(Seat.consultation_id == consultation_id).order_by(Seat.position)
+    return list(await session.scalars(query))
+
+
 async def facts(session: AsyncSession, row: Consultation) -> Consult:
     """What the table looks at."""
-    ringing = select(Offer.practitioner_id).where(Offer.consultation_id == row.id, Offer.state == RINGING)
+    ringing = select(Offer).where(Offer.consultation_id == row.id, Offer.state == RINGING)
+    offers = list(await session.scalars(ringing))
     opinion = await session.get(Opinion, row.id)
-    return facts_of(row, frozenset(await session.scalars(ringing)), opinion)
+    rated = await session.get(Rating, row.id) is not None
+    seats: list[Seat] = []
+    if row.kind == Kind.MULTIDISCIPLINARY:
+        seats = await seats_of(session, row.id)
+    return facts_of(row, offers, opinion, seats, rated=rated)
 
 
-def facts_of(row: Consultation, ringing: frozenset[str], opinion: Opinion | None) -> Consult:
+def facts_of(
+    row: Consultation, offers: Iterable[Offer], opinion: Opinion | None, seats: Sequence[Seat], *, rated: bool
+) -> Consult:
     """The facts of rows at hand. A draft that a former expert left is none of this one's."""
+    running = [one for one in offers if one.state == RINGING]
+    of_seats = [one for one in running if one.seat_id is not None]
     if opinion is not None and opinion.author_id != row.expert_id:
         opinion = None
     return Consult(
@@ -42,29 +57,37 @@ def facts_of(row: Consultation, ringing: frozenset[str], opinion: Opinion | None
         requester_id=row.requester_id,
         expert_id=row.expert_id,
         chair_id=row.chair_id,
-        ringing=ringing,
+        ringing=frozenset(one.practitioner_id for one in running if one.seat_id is None),
         ring=row.ring,
         ring_s=row.ring_s,
         since=row.since,
         submitted_at=row.submitted_at,
         scheduled_for=row.scheduled_for,
         reminders=row.reminders,
-        missing=_missing(row),
+        missing=_missing(row, seats),
         opinion_missing=_opinion_missing(opinion),
         recording_consented=row.consent_recording and row.recording_withdrawn_at is None,
         critical=opinion is not None and opinion.critical,
+        critical_acknowledged=opinion is not None and opinion.critical_acknowledged_at is not None,
+        rated=rated,
+        green=row.channel is not None,
+        members=frozenset(one.practitioner_id for one in seats if one.practitioner_id is not None),
+        invited=frozenset(one.practitioner_id for one in of_seats),
+        seats_empty=any(one.state == "empty" for one in seats),
+        seat_due=min((one.expires_at for one in of_seats), default=None),
         requester_in=row.requester_in,
         expert_in=row.expert_in,
         absent_since=row.absent_since,
     )
 
 
-def _missing(row: Consultation) -> frozenset[str]:
+def _missing(row: Consultation, seats: Sequence[Seat]) -> frozenset[str]:
     given = {
         "purpose": bool(row.purpose.reveal().strip()),
         "summary": bool(row.summary.reveal().strip()),
         "specialty": bool(row.specialty),
         "consent": row.consent_consult,
+        "members": row.kind != Kind.MULTIDISCIPLINARY or bool(seats),
     }
     return frozenset(name for name, there in given.items() if not there)
 

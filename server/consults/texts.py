@@ -21,5 +21,6 @@ TIMER_TEXTS: Mapping[str, tuple[str, str]] = {
     "opinion": ("意见时限", "the opinion is due"),
     "critical_acknowledged": ("危急值确认时限", "the critical value must be acknowledged"),
     "acknowledged": ("处置记录时限", "the decision is due"),
+    "seat_ring": ("邀请其他科室的专家", "the next expert of an invited specialty is rung"),
     "archived": ("归档", "the record is sealed"),
 }

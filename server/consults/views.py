@@ -14,7 +14,9 @@ from server.api.models import Bilingual
 from server.api.references import PractitionerRef, patient_ref, practitioner_ref
 from server.archive.database import Base
 from server.archive.models import Device, Organization, Patient, Practitioner, RecordingRow
+from server.consults.contributions import contributions_of
 from server.consults.documents import addendum_stands, opinion_stands
+from server.consults.keeping import STAGES
 from server.consults.limits import EVENTS_SHOWN
 from server.consults.machine import allowed, roles_of, timer_for
 from server.consults.models import (
@@ -25,11 +27,15 @@ from server.consults.models import (
     Offer,
     Opinion,
     PractitionerKey,
+    Rating,
+    Seat,
+    Stage,
 )
 from server.consults.schema import (
     AddendumOut,
     ConsentOut,
     ConsultationOut,
+    ContributionOut,
     DecisionOut,
     DeviceRef,
     EventOut,
@@ -37,12 +43,15 @@ from server.consults.schema import (
     OfferOut,
     OpinionOut,
     PersonRef,
+    RatingOut,
     RecordingRef,
+    SeatOut,
     SignatureOut,
+    StageOut,
 )
 from server.consults.signing import ALGORITHM
 from server.consults.states import Duration
-from server.consults.store import RINGING, facts_of
+from server.consults.store import facts_of
 from server.consults.texts import TIMER_TEXTS
 from server.consults.vocabulary import Action, Consult, State
 from signaling.personal import Personal
@@ -70,6 +79,9 @@ class _Loaded:
     addenda: Mapping[str, list[Addendum]] = field(default_factory=dict)
     decisions: Mapping[str, list[Decision]] = field(default_factory=dict)
     recordings: Mapping[str, list[RecordingRow]] = field(default_factory=dict)
+    seats: Mapping[str, list[Seat]] = field(default_factory=dict)
+    stages: Mapping[str, list[Stage]] = field(default_factory=dict)
+    ratings: Mapping[str, Rating] = field(default_factory=dict)
 
     def person(self, practitioner_id: str) -> PersonRef:
         row = self.practitioners[practitioner_id]
@@ -93,8 +105,13 @@ async def consultation_pages(
     loaded = await _load(session, rows)
     pages = []
     for row in rows:
-        ringing = frozenset(o.practitioner_id for o in loaded.offers.get(row.id, ()) if o.state == RINGING)
-        consult = facts_of(row, ringing, loaded.opinions.get(row.id))
+        consult = facts_of(
+            row,
+            loaded.offers.get(row.id, ()),
+            loaded.opinions.get(row.id),
+            loaded.seats.get(row.id, ()),
+            rated=row.id in loaded.ratings,
+        )
         can = allowed(consult, roles_of(consult, reader_id, desk=desk))
         page = _page(row, consult, can, loaded, now, durations)
         pages.append(_for_reader(page, reader_id))
@@ -117,6 +134,9 @@ async def _load(session: AsyncSession, rows: Sequence[Consultation]) -> _Loaded:
         addenda=await _lists(session, Addendum.consultation_id, ids, Addendum.signed_at),
         decisions=await _lists(session, Decision.consultation_id, ids, Decision.at),
         recordings=await _lists(session, RecordingRow.consultation_id, ids, RecordingRow.started_at),
+        seats=await _lists(session, Seat.consultation_id, ids, Seat.position),
+        stages=await _lists(session, Stage.consultation_id, ids, Stage.at),
+        ratings=await _by(session, Rating.consultation_id, ids),
         patients=await _by(session, Patient.id, {row.patient_id for row in rows}),
         devices=await _by(session, Device.id, {one for row in rows for one in row.device_ids}),
     )
@@ -138,8 +158,11 @@ def _people(rows: Sequence[Consultation], loaded: _Loaded) -> Iterable[str]:
         yield from (event.actor_id for event in loaded.events.get(row.id, ()) if event.actor_id)
         yield from (addendum.author_id for addendum in loaded.addenda.get(row.id, ()))
         yield from (decision.by_id for decision in loaded.decisions.get(row.id, ()))
+        yield from (one.practitioner_id for one in loaded.seats.get(row.id, ()) if one.practitioner_id)
+        yield from (one.noted_by for one in loaded.stages.get(row.id, ()))
         if row.id in loaded.opinions:
             yield loaded.opinions[row.id].author_id
+            yield from (one.practitioner_id for one in contributions_of(loaded.opinions[row.id]))
 
 
 async def _by(
@@ -186,11 +209,15 @@ def _page(
         expert=None if row.expert_id is None else loaded.practitioner(row.expert_id),
         consent=_consent(row),
         devices=[_device(loaded.devices[one]) for one in row.device_ids],
-        offers=[_offer(offer, loaded) for offer in loaded.offers.get(row.id, ())],
+        offers=[_offer(row, offer, loaded) for offer in loaded.offers.get(row.id, ())],
+        seats=[_seat(seat, loaded) for seat in loaded.seats.get(row.id, ())],
+        channel=row.channel,
+        stages=_stages(row, loaded),
         next=_next(consult, durations),
         allowed=can,
         opinion=_opinion(row, loaded),
         decision=_decision(row, loaded),
+        rating=_rating(row, loaded),
         room_id=room_of(row.id),
         recordings=[
             RecordingRef(id=one.id, started_at=one.started_at, duration_ms=one.duration_ms)
@@ -224,8 +251,39 @@ def _device(device: Device) -> DeviceRef:
     return DeviceRef(id=device.id, kind=device.kind, name=device.name, name_en=device.name_en)
 
 
-def _offer(offer: Offer, loaded: _Loaded) -> OfferOut:
+def _seat(seat: Seat, loaded: _Loaded) -> SeatOut:
+    return SeatOut(
+        specialty=seat.specialty,
+        state=seat.state,
+        practitioner=None if seat.practitioner_id is None else loaded.practitioner(seat.practitioner_id),
+        contribution=seat.contribution.reveal(),
+        contributed_at=seat.contributed_at,
+    )
+
+
+def _stages(row: Consultation, loaded: _Loaded) -> list[StageOut]:
+    """The clocks of the green channel; the consult itself knows when it was sent and accepted."""
+    if row.channel is None:
+        return []
+    known = {"first_call": row.submitted_at, "accepted": row.accepted_at}
+    noted = {one.stage: one for one in loaded.stages.get(row.id, ())}
+    return [
+        StageOut(stage=name, at=noted[name].at, by=loaded.person(noted[name].noted_by))
+        if name in noted
+        else StageOut(stage=name, at=known.get(name), by=None)
+        for name in STAGES
+    ]
+
+
+def _rating(row: Consultation, loaded: _Loaded) -> RatingOut | None:
+    rating = loaded.ratings.get(row.id)
+    return None if rating is None else RatingOut(stars=rating.stars, text=rating.text.reveal(), at=rating.at)
+
+
+def _offer(row: Consultation, offer: Offer, loaded: _Loaded) -> OfferOut:
+    seats = {seat.id: seat.specialty for seat in loaded.seats.get(row.id, ())}
     return OfferOut(
+        specialty=seats.get(offer.seat_id or "", row.specialty),
         id=offer.id,
         ring=offer.ring,
         practitioner=loaded.practitioner(offer.practitioner_id),
@@ -253,7 +311,14 @@ def _opinion(row: Consultation, loaded: _Loaded) -> OpinionOut | None:
         findings=opinion.findings.reveal(),
         conclusion=opinion.conclusion.reveal(),
         advice=opinion.advice.reveal(),
+        follow_up=opinion.follow_up.reveal(),
         critical=opinion.critical,
+        critical_acknowledged_at=opinion.critical_acknowledged_at,
+        contributions=[
+            ContributionOut(specialty=one.specialty, by=loaded.person(one.practitioner_id), text=one.text)
+            for one in contributions_of(opinion)
+        ],
+        code=opinion.code,
         state="draft" if opinion.signed_at is None else "signed",
         author=loaded.person(opinion.author_id),
         signature=_signature(row, opinion, loaded),
@@ -295,7 +360,9 @@ def _decision(row: Consultation, loaded: _Loaded) -> DecisionOut | None:
     if not decisions:
         return None
     newest = decisions[-1]
-    return DecisionOut(text=newest.text.reveal(), by=loaded.person(newest.by_id), at=newest.at)
+    return DecisionOut(
+        outcome=newest.outcome, text=newest.text.reveal(), by=loaded.person(newest.by_id), at=newest.at
+    )
 
 
 def _event(event: ConsultEvent, loaded: _Loaded) -> EventOut:

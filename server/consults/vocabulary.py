@@ -5,6 +5,7 @@ Sans-I/O. `Consult` holds no patient data and no free text: only what a rule may
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -38,11 +39,34 @@ FINAL = frozenset({State.CANCELLED, State.EXPIRED, State.REFERRED, State.ARCHIVE
 
 
 class Kind(StrEnum):
-    """The class of a request; it decides how long each state may last."""
+    """What is asked for. How long each state may last follows from its `Pace`."""
 
     URGENT = "urgent"
-    DIAGNOSTIC = "diagnostic"
+    DIAGNOSTIC = "diagnostic"  # an ECG or an ultrasound clip is read
     ROUTINE = "routine"
+    MULTIDISCIPLINARY = "mdt"  # several specialties, one chair
+    TEACHING = "teaching"  # a teaching round
+    GUIDANCE = "guidance"  # somebody is guided through a procedure, now
+    PICTURE_TEXT = "picture_text"  # a thread without a room
+
+
+class Pace(StrEnum):
+    """How fast a kind goes: a column of the clinical table of time limits."""
+
+    URGENT = "E"
+    DIAGNOSTIC = "D"
+    ROUTINE = "R"
+
+
+PACES: Mapping[Kind, Pace] = {
+    Kind.URGENT: Pace.URGENT,
+    Kind.DIAGNOSTIC: Pace.DIAGNOSTIC,
+    Kind.GUIDANCE: Pace.DIAGNOSTIC,  # the patient is on the table: nobody rings for four hours
+    Kind.ROUTINE: Pace.ROUTINE,
+    Kind.MULTIDISCIPLINARY: Pace.ROUTINE,
+    Kind.TEACHING: Pace.ROUTINE,
+    Kind.PICTURE_TEXT: Pace.ROUTINE,
+}
 
 
 class Role(StrEnum):
@@ -52,6 +76,8 @@ class Role(StrEnum):
     EXPERT = "expert"
     RINGING = "ringing"  # an expert whose offer is running
     CHAIR = "chair"
+    INVITED = "invited"  # an expert whose offer of a seat in a multidisciplinary consult is running
+    MEMBER = "member"  # sits there for one of the specialties
     DESK = "desk"
     SYSTEM = "system"
 
@@ -95,6 +121,14 @@ class Action(StrEnum):
     CALL = "call"
     ARCHIVE = "archive"
     WITHDRAW_RECORDING_CONSENT = "withdraw_recording_consent"
+    SEAT_TIMEOUT = "seat_timeout"
+    INVITE_AGAIN = "invite_again"
+    CONTRIBUTE = "contribute"
+    NOTE_STAGE = "note_stage"
+    ATTACH = "attach"
+    POST = "post"
+    ACKNOWLEDGE_CRITICAL = "acknowledge_critical"
+    RATE = "rate"
 
 
 class Effect(StrEnum):
@@ -110,6 +144,12 @@ class Effect(StrEnum):
     REMIND_OWNER = "remind_owner"  # whoever owes the next step is told
     RELEASE_EXPERT = "release_expert"  # the consult has no expert any more
     SEAL = "seal"  # the record's hash is taken
+    RING_SEATS = "ring_seats"  # open seats of a multidisciplinary consult ring their specialty
+    TAKE_SEAT = "take_seat"  # the actor's offer of a seat becomes the seat
+    SEATS_OFF = "seats_off"  # every running offer of a seat ends
+
+
+SEAT_EFFECTS = frozenset({Effect.RING_SEATS, Effect.TAKE_SEAT, Effect.SEATS_OFF})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +177,13 @@ class Consult:
     opinion_missing: frozenset[str] = frozenset()  # what the opinion still lacks: findings, conclusion
     recording_consented: bool = False
     critical: bool = False  # the signed opinion reports a critical value
+    critical_acknowledged: bool = False  # the inviting doctor has taken note of it
+    rated: bool = False
+    green: bool = False  # stroke or infarction: the stages are clocked
+    members: frozenset[str] = frozenset()  # who sits for a specialty
+    invited: frozenset[str] = frozenset()  # whose offer of a seat is running
+    seats_empty: bool = False  # nobody was found for a seat
+    seat_due: float | None = None  # the first offer of a seat ends at
     requester_in: bool = False  # is in the room
     expert_in: bool = False
     absent_since: float | None = None  # one side left a running session at
@@ -156,6 +203,9 @@ class Data:
     at: float | None = None  # the wanted time of a planned consult, Unix seconds
     rung: tuple[str, ...] = field(default=())  # whom the dispatcher rings
     ring_s: float | None = None  # for how long; None: as the class says
+    outcome: str = ""  # of a decision: adopted, partly, not
+    stars: int | None = None  # of a rating
+    stage: str = ""  # of the green channel
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ async def line_for(
 async def tried(session: AsyncSession, row: Consultation) -> set[str]:
     """Who was rung since the desk last asked to begin anew: declined, did not answer, or gave it back."""
     query = select(Offer.practitioner_id).where(
-        Offer.consultation_id == row.id, Offer.ring >= row.tried_from_ring
+        Offer.consultation_id == row.id, Offer.ring >= row.tried_from_ring, Offer.seat_id.is_(None)
     )
     return set(await session.scalars(query))
 

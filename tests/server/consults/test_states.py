@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from server.consults import diagram
 from server.consults.errors import ActionRefused
-from server.consults.machine import allowed, apply, follow_up, presence, roles_of, timer_for
+from server.consults.machine import allowed, apply, follow_up, presence, roles_of, state_timer, timer_for
 from server.consults.states import DURATIONS, OWNERS, TABLE, TIMERS
 from server.consults.vocabulary import FINAL, Action, Consult, Data, Effect, Kind, Role, State
 
@@ -37,6 +37,13 @@ consults = st.builds(
     requester_in=st.booleans(),
     expert_in=st.booleans(),
     absent_since=st.sampled_from([None, NOW - 3]),
+    critical_acknowledged=st.booleans(),
+    rated=st.booleans(),
+    green=st.booleans(),
+    members=st.frozensets(st.sampled_from(["m"])),
+    invited=st.frozensets(st.sampled_from(["i", "a"])),
+    seats_empty=st.booleans(),
+    seat_due=st.sampled_from([None, NOW + 60, NOW + 90_000]),
 )
 data = st.builds(
     Data,
@@ -62,7 +69,7 @@ def test_every_action_is_a_transition_or_the_one_error(
     if step.moved:
         assert step.after.since == NOW + 10
         assert step.after.reminders == 0
-    assert step.timer == timer_for(step.after)
+    assert step.timer == state_timer(step.after)
 
 
 @given(consults)

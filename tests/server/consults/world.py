@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from sqlalchemy import select
 
@@ -197,6 +197,8 @@ class World:
         recording: bool = True,
         submit: bool = True,
         devices: tuple[str, ...] = (county.ECG_DEVICE,),
+        members: tuple[str, ...] = (),
+        channel: Literal["stroke", "infarction"] | None = None,
     ) -> str:
         body = ConsultationIn(
             kind=kind,
@@ -206,6 +208,8 @@ class World:
             summary="血压 90/60，大汗",
             consent=ConsentIn(consult=True, recording=recording),
             device_ids=list(devices),
+            members=list(members),
+            channel=channel,
             submit=submit,
         )
         return await self.services.consults.requests.create(self.actor(by), body, self.now)
@@ -275,7 +279,7 @@ class World:
     async def seed(self) -> None:
         passwords = defaultdict(lambda: "")
         for person in county.PEOPLE:
-            if person.username in ("cardio1", "cardio2", "sono1"):
+            if person.username in ("cardio1", "cardio2", "neuro1", "sono1"):
                 passwords[person.username] = await self.services.auth.passwords.hash(PASSWORD)
         async with self.services.database.write() as session:
             for place in county.PLACES:
