@@ -59,9 +59,9 @@ class MediaConfig:
         "TCP port for media where a network passes no UDP; -1: the same number as the UDP port, 0: none.",
     )
     plane: str = option(
-        "python",
-        "What moves the packets: python, native (the compiled core, or no start without it), or auto"
-        " (the compiled core where it was built and passes its self-test).",
+        "auto",
+        "What moves the packets: auto (the compiled core where it was built and passes its self-test,"
+        " else python, with a warning), native (the compiled core, or no start without it), or python.",
     )
     udp_announce: bool = option(
         True, "Whether browsers are told of the UDP port; false only to try out what TCP alone is like."

@@ -29,6 +29,28 @@ def pytest_configure(config: pytest.Config) -> None:
     if plane == "native" and native.problem() is not None:
         raise pytest.UsageError(f"--plane native: {native.problem()}")
     if plane:
-        # A test's own clock cannot be the compiled plane's: there `auto` means the Python plane.
-        media_config.DEFAULT_PLANE = "auto" if plane == "native" else "python"
+        media_config.DEFAULT_PLANE = _default(plane)
         os.environ["HUIZHEN_MEDIA_PLANE"] = plane  # of servers that tests start as processes
+
+
+def _default(plane: str) -> media_config.Plane:
+    """A test's own clock cannot be the compiled plane's: there `auto` means the Python plane."""
+    return "auto" if plane == "native" else "python"
+
+
+@pytest.fixture(params=["python", "native"])
+def each_plane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On each plane, for media sockets and for servers that the test starts; `--plane` leaves one."""
+    plane: str = request.param
+    if plane == "native" and native.problem() is not None:
+        pytest.skip(str(native.problem()))
+    if request.config.getoption("--plane") not in (None, plane):
+        pytest.skip(f"--plane {request.config.getoption('--plane')}")
+    monkeypatch.setattr(media_config, "DEFAULT_PLANE", _default(plane))
+    monkeypatch.setenv("HUIZHEN_MEDIA_PLANE", plane)
+
+
+@pytest.fixture
+def python_plane(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what the Python plane alone has."""
+    monkeypatch.setattr(media_config, "DEFAULT_PLANE", "python")

@@ -3,16 +3,15 @@
 #endif
 #include "engine.h"
 
+#include "prompt.h"
+
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static void signal_fd(int fd)
@@ -236,36 +235,12 @@ static bool sleep_until(struct engine *engine, double due)
     return !atomic_load(&engine->stopping) && !(waited[0].revents & POLLNVAL);
 }
 
-/* A packet must not wait for the end of Python's turn on a core that both share: a short slice makes the scheduler give
- * way at once (Linux 6.12 and newer, no right needed; older ones refuse). A thread that has had more than its half must
- * wait for the other one's slice to end, so Python's is short as well. The shares stay equal:
- * Python, too, has to hear the receivers' feedback in time. */
-static void be_prompt(uint64_t slice_ns)
-{
-    struct {
-        uint32_t size, policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime, deadline, period;
-    } wish = {.size = sizeof wish, .policy = SCHED_OTHER, .runtime = slice_ns};
-    (void)syscall(SYS_sched_setattr, 0, &wish, 0);
-}
-
-/* Whoever has just run is not let run again before the other has had as much, and nobody looks at that before the
- * next tick, up to 4 ms later. With a larger weight the media thread owes little. Refused without the right to it
- * (RLIMIT_NICE, CAP_SYS_NICE): then packets wait a tick now and then. Python keeps a share of a core that is full. */
-static void be_first(void)
-{
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), ENGINE_NICE);
-}
-
 static void *run(void *argument)
 {
     struct engine *engine = argument;
     unsigned read = 0;
-    be_prompt(ENGINE_SLICE_NS);
-    be_first();
+    prompt_slices(ENGINE_SLICE_NS);
+    prompt_first(ENGINE_NICE);
     do {
         read = inbox_read(&engine->inbox, ENGINE_BATCH);
         batch(engine, read);
@@ -304,7 +279,7 @@ bool engine_start(struct engine *engine)
     /* Signals are Python's: the thread takes none. */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     engine->process = getpid();
-    be_prompt(ENGINE_PYTHON_SLICE_NS);
+    prompt_slices(ENGINE_PYTHON_SLICE_NS);
     engine->running = pthread_create(&engine->thread, NULL, run, engine) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (engine->running)

@@ -16,7 +16,7 @@ from media.transport.addresses import bind_tcp, bind_udp, own_addresses
 
 Plane = Literal["auto", "python", "native"]
 """What moves the packets: the compiled core where it is there, plain Python, or the core alone."""
-DEFAULT_PLANE: Plane = "python"
+DEFAULT_PLANE: Plane = "auto"
 
 SAME_PORT = -1
 """As `MediaSocketConfig.tcp_port`: the number of the UDP port."""

@@ -15,7 +15,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from tests.interop.server import ROOM, Server, running_server
 from tests.interop.test_pymediasoup import Example
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("each_plane")]
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "mediasoup-client"
 CHROMIUM = "/usr/bin/chromium"

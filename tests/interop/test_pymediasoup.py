@@ -14,6 +14,8 @@ import pytest
 from signaling.events import MediaStarted, RecordingStopped
 from tests.interop.server import ROOM, Server, running_server
 
+pytestmark = pytest.mark.usefixtures("each_plane")
+
 CLIENT = Path(__file__).parents[2] / "docs" / "examples" / "pymediasoup" / "client.py"
 ON_LOOPBACK = Path(__file__).with_name("on_loopback.py")
 DEADLINE_S = 40.0

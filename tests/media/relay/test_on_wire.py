@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from media.clock import SystemClock
 from media.relay import Consumer, Producer, RelayTimer, Router, WebRtcTransport
 from media.relay.planes import tables_of
@@ -23,6 +25,8 @@ from media.transport import (
     MediaSocketConfig,
 )
 from tests.media.relay.helpers import CHROMIUM, Listener, vp8_single
+
+pytestmark = pytest.mark.usefixtures("each_plane")
 
 
 class Peer:

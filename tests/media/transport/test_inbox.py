@@ -13,7 +13,10 @@ from media.transport.inbox import Inbox
 from tests.media.transport.loopback import connected
 from tests.media.transport.test_outbox import rtp
 
-pytestmark = pytest.mark.skipif(mmsg.calls() is None, reason="no recvmmsg here")
+pytestmark = [
+    pytest.mark.skipif(mmsg.calls() is None, reason="no recvmmsg here"),
+    pytest.mark.usefixtures("python_plane"),
+]
 
 
 def bound(ip: str) -> socket.socket:

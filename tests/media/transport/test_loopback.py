@@ -23,6 +23,8 @@ from media.transport import (
 )
 from tests.media.transport.loopback import WAIT_S, Ends, connected, open_socket, until
 
+pytestmark = pytest.mark.usefixtures("each_plane")
+
 RTP = bytes.fromhex("80600001000000010000007b") + bytes(1100)
 RTCP = bytes.fromhex("80c90001000000ff")
 

@@ -24,7 +24,10 @@ from tests.media.transport.loopback import Ends, connected
 GCM = SRTP_PROFILES[0]
 KEY = bytes(GCM.key_length + GCM.salt_length)
 
-pytestmark = pytest.mark.skipif(mmsg.calls() is None, reason="no sendmmsg here")
+pytestmark = [
+    pytest.mark.skipif(mmsg.calls() is None, reason="no sendmmsg here"),
+    pytest.mark.usefixtures("python_plane"),
+]
 
 
 def rtp(sequence: int, size: int, ssrc: int = 7) -> bytes:

@@ -18,6 +18,8 @@ from media.transport.framing import frame_header
 from media.transport.stun import MessageType, build
 from tests.media.transport.loopback import WAIT_S, Ends, open_socket, until
 
+pytestmark = pytest.mark.usefixtures("each_plane")
+
 RTP = bytes.fromhex("80600001000000010000007b") + bytes(1100)
 TCP_ONLY = MediaSocketConfig(listen_ip="127.0.0.1", udp_announce=False)
 
