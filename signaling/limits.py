@@ -109,6 +109,10 @@ SIGNAL_HELLO_S = 10.0
 SIGNAL_CLOSE_S = 2.0
 """How long a closed signal socket is waited for."""
 
+SIGNAL_AT_ONCE_BYTES = 32 * 1024
+"""In a signal socket's own buffer; beyond it messages wait in their queue, where they may be left out: half a
+second of the largest stream."""
+
 SIGNAL_HEARTBEAT_S = 10.0
 """WebSocket ping of signal sockets; a dead one is noticed within twice this."""
 

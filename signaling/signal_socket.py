@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import WSMessage, web
@@ -12,7 +14,12 @@ from media.errors import Fault, RemoteProtocolError
 from media.signals import wire
 from signaling.access import RoomClaims
 from signaling.errors import ROOM_CLOSED, STREAM_BUSY, TOKEN_REVOKED
-from signaling.limits import SIGNAL_CLOSE_S, SIGNAL_HEARTBEAT_S, SIGNAL_MESSAGE_BYTES_MAX
+from signaling.limits import (
+    SIGNAL_AT_ONCE_BYTES,
+    SIGNAL_CLOSE_S,
+    SIGNAL_HEARTBEAT_S,
+    SIGNAL_MESSAGE_BYTES_MAX,
+)
 from signaling.room import Room
 from signaling.service import RoomService
 
@@ -20,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 # Why the room ends a socket -> what the socket is told.
 _END_CODES: Final = {"room_closed": ROOM_CLOSED, "replaced": STREAM_BUSY}
+
+_TEXT, _BINARY = 0x81, 0x82  # whole messages (RFC 6455 section 5.2)
+_SHORT_BYTES = 126
+_LONG_BYTES = 1 << 16
 
 
 class SignalSocket:
@@ -76,17 +87,25 @@ class SignalSocket:
         if self._receiving is not None and not self._receiving.expired():
             self._receiving.reschedule(asyncio.get_running_loop().time())
 
-    async def receive(self, wait_s: float | None) -> WSMessage | None:
+    async def receive(
+        self, wait_s: float | None, settle: Callable[[WSMessage], bool] | None = None
+    ) -> WSMessage | None:
         """The next message; None when woken or after ``wait_s`` seconds.
 
         A wait that ends early loses no message: aiohttp keeps it for the next one.
+
+        :param settle: takes care of a message by itself, or says no. Those that it took are not returned, and
+            the wait goes on: a timer for each of thousands of frames a second costs more than the frame.
         """
         if self._woken:
             self._woken = False
             return None
         try:
             async with asyncio.timeout(wait_s) as self._receiving:
-                return await self.ws.receive()
+                message = await self.ws.receive()
+                while settle is not None and settle(message):
+                    message = await self.ws.receive()
+                return message
         except TimeoutError:
             self._woken = False
             return None
@@ -107,6 +126,25 @@ class SignalSocket:
         await self.send(wire.error(fault))
         await self.close(code, fault.code.code)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether `write` may be called: the line takes it now, and nobody has to wait for it."""
+        transport = self._request.transport
+        return (
+            transport is not None
+            and not self.ws.closed
+            and not transport.is_closing()
+            and transport.get_write_buffer_size() < SIGNAL_AT_ONCE_BYTES
+        )
+
+    def write(self, message: str | bytes) -> None:
+        """Send one message at once, past aiohttp's coroutines; only while `is_free`.
+
+        A message is one write here and there, so the two never mix.
+        """
+        assert self._request.transport is not None  # `is_free` has said so
+        self._request.transport.write(websocket_frame(message))
+
     async def send(self, message: str | bytes) -> None:
         """Send one message; nothing happens when the socket is closed already."""
         if self.ws.closed or not self.ws.prepared:
@@ -123,3 +161,14 @@ class SignalSocket:
         """Close the WebSocket. Idempotent."""
         if self.ws.prepared and not self.ws.closed:
             await self.ws.close(code=code, message=reason.encode())
+
+
+def websocket_frame(message: str | bytes) -> bytes:
+    """A message as a server sends it: one frame, without a mask (RFC 6455 sections 5.1 and 5.2)."""
+    payload, first = (message.encode(), _TEXT) if isinstance(message, str) else (message, _BINARY)
+    length = len(payload)
+    if length < _SHORT_BYTES:
+        return struct.pack("!BB", first, length) + payload
+    if length < _LONG_BYTES:
+        return struct.pack("!BBH", first, 126, length) + payload
+    return struct.pack("!BBQ", first, 127, length) + payload

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from functools import partial
 
-from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, web
 
 from media.errors import LIMIT_REACHED, Fault, LocalProtocolError, RemoteProtocolError
 from media.signals import (
@@ -126,7 +126,8 @@ class Publisher(SignalSocket):
         self._session = PublishSession(self._clock.monotonic())
         self._closing: Close | None = None
         self._log: StreamLog | None = None
-        self._storing: set[asyncio.Future[None]] = set()
+        self._unsettled: list[Output] = []
+        self._doing: set[asyncio.Future[None]] = set()
 
     async def run(self) -> None:
         while not self.ws.closed:
@@ -141,21 +142,47 @@ class Publisher(SignalSocket):
                 await self._do_all(outputs)
 
     async def _next(self) -> list[Output] | None:
-        """Wait for the next message or for the session's timeout; None when the socket is gone."""
+        """Wait for the next message or for the session's timeout; None when the socket is gone.
+
+        Frames of a live stream are settled while it waits. The timeout that they push away is looked at when
+        the first one is over, and found not to be due.
+        """
         deadline = self._session.next_timeout()
         wait = None if deadline is None else max(0.01, deadline - self._clock.monotonic())
-        message = await self.receive(wait)
+        message = await self.receive(wait, self._settle)
         now = self._clock.monotonic()
+        if self._unsettled:
+            outputs, self._unsettled = self._unsettled, []
+            return outputs
         if message is None:
             return self._session.tick(now)
         if message.type is WSMsgType.TEXT:
             return self._session.receive_text(message.data, now)
         if message.type is WSMsgType.BINARY:
-            return self._session.receive_frame(message.data, now)
+            return []  # settled
         problem = message.data
         if isinstance(problem, WebSocketError) and problem.code == WSCloseCode.MESSAGE_TOO_BIG:
             return self._session.receive_oversized(now)
         return None
+
+    def _settle(self, message: WSMessage) -> bool:
+        """A frame, when nothing that it causes has to be waited for; what has to be is kept for `run`."""
+        if message.type is not WSMsgType.BINARY:
+            return False
+        outputs = self._session.receive_frame(message.data, self._clock.monotonic())
+        self._unsettled = self._do_now(outputs)
+        return not self._unsettled
+
+    def _do_now(self, outputs: list[Output]) -> list[Output]:
+        """Do what can be done without waiting; the rest, from the first that cannot."""
+        for index, output in enumerate(outputs):
+            if isinstance(output, Store):
+                self._store(output)
+            elif isinstance(output, Send) and self.is_free:
+                self.write(output.text)
+            else:
+                return outputs[index:]
+        return []
 
     async def _do_all(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -210,27 +237,23 @@ class Publisher(SignalSocket):
             self._do_soon([Mark(SIGNAL_CLOCK_JUMP.code)])
         self._gateway.analysis.put(self.room, output.frame, output.data)
         sequence = output.frame.sequence
-        written = self._log.submit(sequence, output.data)
-        self._when_durable(written, lambda now: self._session.stored(sequence, now))
+        self._log.submit(sequence, output.data, partial(self._stored, sequence))
 
     def _lose(self, loss: Loss) -> None:
         if self._log is not None:
             logger.warning("stream %s lost %d to %d: %s", self.stream_id, loss.first, loss.last, loss.reason)
-            self._when_durable(self._log.lose(loss), self._session.loss_stored)
+            self._log.lose(loss, partial(self._stored, None))
 
-    def _when_durable(self, written: asyncio.Future[None], durable: Callable[[float], list[Output]]) -> None:
-        """Acknowledge then; of frames that became durable together the first one speaks for all."""
-        self._storing.add(written)
-
-        def done(_: asyncio.Future[None]) -> None:
-            self._storing.discard(written)
-            fault = written.exception()
-            now = self._clock.monotonic()
-            assert fault is None or isinstance(fault, LocalProtocolError)  # a log says nothing else
-            self._note(fault)
-            self._do_soon(durable(now) if fault is None else self._session.store_failed(fault, now))
-
-        written.add_done_callback(done)
+    def _stored(self, sequence: int | None, fault: LocalProtocolError | None) -> None:
+        """A frame, or a loss, is durable: acknowledge. Of those that became so together the first speaks."""
+        now = self._clock.monotonic()
+        self._note(fault)
+        if fault is not None:
+            self._do_soon(self._session.store_failed(fault, now))
+        elif sequence is None:
+            self._do_soon(self._session.loss_stored(now))
+        else:
+            self._do_soon(self._session.stored(sequence, now))
 
     def _note(self, fault: Fault | None) -> None:
         """Tell the room whether what it sees is being kept."""
@@ -238,10 +261,11 @@ class Publisher(SignalSocket):
             self.room.signals.storing(None if fault is None else fault.code)
 
     def _do_soon(self, outputs: list[Output]) -> None:
-        if outputs:
-            task = asyncio.ensure_future(self._do_all(outputs))
-            self._storing.add(task)
-            task.add_done_callback(self._storing.discard)
+        rest = self._do_now(outputs)
+        if rest:
+            task = asyncio.ensure_future(self._do_all(rest))
+            self._doing.add(task)
+            task.add_done_callback(self._doing.discard)
 
     async def _mark(self, code: str) -> None:
         if self._log is not None:
@@ -262,8 +286,9 @@ class Publisher(SignalSocket):
             self._gateway.analysis.end(self.room, self.stream_id)
             self.room.signals.end_stream(self.stream_id)
             self.room.signal_ended(self.stream_id)
-        while self._storing:
-            await asyncio.wait(set(self._storing))
+        await log.settled()
+        while self._doing:
+            await asyncio.wait(set(self._doing))
         await log.close()
         self._tell(SignalEnded)
 
@@ -282,6 +307,7 @@ class Viewer(SignalSocket):
         self._gateway = gateway
         now = self._clock.monotonic()
         self._requests = TokenBucket(VIEWER_REQUESTS_PER_SECOND, VIEWER_REQUESTS_BURST, now)
+        self._queue: ViewerQueue | None = None
 
     async def run(self) -> None:
         hello = await self.receive(SIGNAL_HELLO_S)
@@ -296,9 +322,10 @@ class Viewer(SignalSocket):
         except Fault as fault:
             await self.refuse(fault)
             return
-        queue = room.signals.add_viewer(self.wake)
+        queue = room.signals.add_viewer(self._queued)
         for text in room.analysis.hello():
             queue.put(text)
+        self._queue = queue
         listening = asyncio.ensure_future(self._listen(room, queue))
         listening.add_done_callback(lambda _: self.wake())
         try:
@@ -329,8 +356,17 @@ class Viewer(SignalSocket):
         except RemoteProtocolError as fault:
             queue.put(wire.refused(alarm_id, fault))
 
+    def _queued(self) -> None:
+        """Something was put in. A line that is free takes it here; for one that is not, `_watch` waits."""
+        queue = self._queue
+        if queue is not None and self.end_fault is None:
+            while self.is_free and (item := queue.pop()) is not None:
+                self.write(item)
+        if queue is None or len(queue) or queue.fault is not None:
+            self.wake()
+
     async def _watch(self, queue: ViewerQueue, listening: asyncio.Future[None]) -> None:
-        """Send what is queued."""
+        """Send what a line that was not free has left in the queue."""
         while not self.ws.closed:
             while (item := queue.pop()) is not None and self.end_fault is None:
                 await self.send(item)

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from media.clock import Clock
@@ -27,6 +28,8 @@ from media.signals.ledger import Fingerprints, StreamLedger
 from media.signals.replay import StoredStream, StreamIndex, frames_of, replay, scan
 
 logger = logging.getLogger(__name__)
+
+Told = Callable[[LocalProtocolError | None], None]
 
 SUFFIX = ".hzs"
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -45,7 +48,11 @@ class StreamLog:
         self.users = 0
         self._store = store
         self._file = file
-        self._pending: dict[int, asyncio.Future[None]] = {}
+        self._pending: dict[int, list[Told]] = {}
+        self._telling: list[tuple[list[Told], LocalProtocolError | None]] = []
+        self._handed_over = 0
+        self._told = 0
+        self._settling: list[tuple[int, asyncio.Future[None]]] = []
 
     @property
     def durable_sequence(self) -> int:
@@ -57,52 +64,76 @@ class StreamLog:
 
         :raises LocalProtocolError: ``store_full``, ``store_failed`` or ``store_busy``; not stored.
         """
-        await asyncio.shield(self.submit(frame.sequence, encode(frame)))
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.submit(frame.sequence, encode(frame), lambda fault: _resolve(future, fault))
+        await future
 
-    def submit(self, sequence: int, body: bytes) -> asyncio.Future[None]:
-        """As `append`, but the future itself: for a host that does not wait frame by frame.
+    def submit(self, sequence: int, body: bytes, told: Told) -> None:
+        """As `append`, for a host that does not wait frame by frame.
 
         :param body: the frame's bytes.
+        :param told: called when it is durable, or with the fault that kept it from it. When several frames of
+            a stream become durable together, all of them are in the `ledger` before the first is told.
         """
         waiting = self._pending.get(sequence)
         if waiting is not None:
-            return waiting
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if sequence in self.ledger:
-            future.set_result(None)
-            return future
-
-        def done(fault: LocalProtocolError | None) -> None:
-            self._pending.pop(sequence, None)
-            if fault is None:
-                self.ledger.add(sequence)
-            _resolve(future, fault)
-
-        try:
-            self._store.commit(self._file, records.KIND_FRAME, body, done)
-        except LocalProtocolError as fault:
-            future.set_exception(fault)
+            waiting.append(told)
+        elif sequence in self.ledger:
+            told(None)
         else:
-            self._pending[sequence] = future
-        return future
+            self._pending[sequence] = [told]
+            try:
+                self._store.commit(self._file, records.KIND_FRAME, body, partial(self._written, sequence))
+                self._handed_over += 1
+            except LocalProtocolError as fault:
+                del self._pending[sequence]
+                told(fault)
 
-    def lose(self, loss: records.Loss) -> asyncio.Future[None]:
-        """Write into the record that frames never come; the future ends when that is durable.
+    def _written(self, sequence: int, fault: LocalProtocolError | None) -> None:
+        if fault is None:
+            self.ledger.add(sequence)
+        self._tell_soon(self._pending.pop(sequence), fault)
 
-        Its fault is that of `append`.
+    def lose(self, loss: records.Loss, told: Told) -> None:
+        """Write into the record that frames never come.
+
+        :param told: as in `submit`.
         """
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def done(fault: LocalProtocolError | None) -> None:
             if fault is None:
                 self.ledger.add_range(loss.first, loss.last)
-            _resolve(future, fault)
+            self._tell_soon([told], fault)
 
         try:
             self._store.commit(self._file, records.KIND_LOST, loss.body(), done)
+            self._handed_over += 1
         except LocalProtocolError as fault:
-            future.set_exception(fault)
-        return future
+            told(fault)
+
+    def _tell_soon(self, waiting: list[Told], fault: LocalProtocolError | None) -> None:
+        """Behind all that became durable in the same round."""
+        if not self._telling:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._telling.append((waiting, fault))
+
+    def _tell(self) -> None:
+        telling, self._telling = self._telling, []
+        for waiting, fault in telling:
+            for told in waiting:
+                told(fault)
+        self._told += len(telling)
+        for number, future in self._settling:
+            if number <= self._told:
+                _resolve(future, None)
+        self._settling = [one for one in self._settling if one[0] > self._told]
+
+    async def settled(self) -> None:
+        """Until everything that was handed over before was told of."""
+        if self._told < self._handed_over:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._settling.append((self._handed_over, future))
+            await future
 
     async def mark(self, code: str) -> None:
         """Write into the record that the stream broke off by fault ``code``.
@@ -127,8 +158,7 @@ class StreamLog:
 
     async def close(self) -> None:
         """Wait for what is under way; close the file when nobody else has the stream open."""
-        while self._pending:
-            await asyncio.wait(list(self._pending.values()))
+        await self.settled()
         await self._store.release(self)
 
     def close_file(self) -> None:

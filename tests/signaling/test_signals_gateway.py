@@ -18,8 +18,10 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from media.signals import Frame, Lead, StreamDescriptor, encode, wire
+from signaling import signal_socket
 from signaling.access import RoomGrant
-from signaling.limits import SIGNAL_MESSAGE_BYTES_MAX
+from signaling.limits import SIGNAL_AT_ONCE_BYTES, SIGNAL_MESSAGE_BYTES_MAX
+from signaling.signal_socket import websocket_frame
 from tests.signaling.support import DOCTOR, EVERYTHING, ROOM, kept_room
 from tests.signaling.web import TIMEOUT_S, Web, running_web
 
@@ -81,6 +83,22 @@ async def watch(web: Web, **token: Any) -> ClientWebSocketResponse:
     return ws
 
 
+@pytest.mark.parametrize(
+    ("message", "head"),
+    [
+        pytest.param("", "8100", id="empty"),
+        pytest.param("é", "8102", id="bytes-not-letters"),
+        pytest.param(bytes(125), "827d", id="short"),
+        pytest.param(bytes(126), "827e007e", id="16-bit"),
+        pytest.param(bytes(65535), "827effff", id="16-bit-longest"),
+        pytest.param(bytes(65536), "827f0000000000010000", id="64-bit"),
+    ],
+)
+def test_a_message_as_rfc_6455_frames_it(message: str | bytes, head: str) -> None:
+    payload = message.encode() if isinstance(message, str) else message
+    assert websocket_frame(message) == bytes.fromhex(head) + payload
+
+
 async def acknowledged(ws: ClientWebSocketResponse, sequence: int) -> None:
     fields = await text(ws)
     while fields != {"type": "ack", "sequence": sequence}:
@@ -98,7 +116,14 @@ async def binary(ws: ClientWebSocketResponse) -> bytes:
     return data
 
 
-async def test_frames_go_to_the_disk_and_to_viewers(web: Web) -> None:
+@pytest.mark.parametrize(
+    "at_once", [pytest.param(SIGNAL_AT_ONCE_BYTES, id="free"), pytest.param(0, id="waited-for")]
+)
+async def test_frames_go_to_the_disk_and_to_viewers(
+    web: Web, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same by lines that take everything at once, and by lines that have to be waited for."""
+    monkeypatch.setattr(signal_socket, "SIGNAL_AT_ONCE_BYTES", at_once)
     stream = descriptor()
     viewer = await watch(web)
     assert await text(viewer) == {"type": "streams", "streams": []}

@@ -6,13 +6,15 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from aiohttp import WSMsgType, web
 
 from media.clock import SystemClock
-from media.errors import Fault, RemoteProtocolError
+from media.errors import Fault, LocalProtocolError, RemoteProtocolError
 from media.signals import Close, Lose, Mark, Open, Output, PublishSession, Send, SignalStore, Store, StreamLog
+from media.signals.store import Told
 
 ROOM = "c-room"
 
@@ -125,12 +127,12 @@ class _Connection:
                 case Store(frame, data):
                     assert self.log is not None
                     await self._clinic.may_store.wait()
-                    await self.log.submit(frame.sequence, data)
+                    await durable(partial(self.log.submit, frame.sequence, data))
                     await self._clinic.count(frames=1)
                     await self.do(self.session.stored(frame.sequence, 0.0))
                 case Lose(loss):
                     assert self.log is not None
-                    await self.log.lose(loss)
+                    await durable(partial(self.log.lose, loss))
                     await self.do(self.session.loss_stored(0.0))
                 case Send(text) if not self._socket.closed:
                     await self._socket.send_str(text)
@@ -138,6 +140,20 @@ class _Connection:
                     await self._socket.close(code=code, message=reason.encode())
                 case Mark() | Send():
                     pass
+
+
+async def durable(hand_over: Callable[[Told], None]) -> None:
+    """Hand something to a stream's log, and wait until it is on the disk."""
+    written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def told(fault: LocalProtocolError | None) -> None:
+        if fault is None:
+            written.set_result(None)
+        else:
+            written.set_exception(fault)
+
+    hand_over(told)
+    await written
 
 
 def peer_fault(code: str) -> RemoteProtocolError:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,36 @@ async def test_after_a_round_of_many_files_the_thread_rests(tmp_path: Path, file
     assert rested == [SIGNAL_COMMIT_REST_S] * rests
     for file in opened:
         file.close()
+
+
+async def test_all_of_a_round_are_in_the_ledger_before_the_first_is_told(tmp_path: Path) -> None:
+    """So the first acknowledgement speaks for all; and a wait for what was handed over ends behind them."""
+    first_round, everyone_waits = threading.Event(), threading.Event()
+
+    def sync(descriptor: int) -> None:
+        first_round.set()
+        assert everyone_waits.wait(20)
+
+    store = SignalStore(tmp_path, CountedClock(), sync=sync)
+    log = await store.open(OWNER, ONE)
+    told: list[tuple[int, int]] = []
+
+    def note(sequence: int, fault: LocalProtocolError | None) -> None:
+        assert fault is None
+        told.append((sequence, log.durable_sequence))
+
+    log.submit(0, encode(frame(0)), partial(note, 0))
+    assert await asyncio.to_thread(first_round.wait, 20)
+    for sequence in (1, 2, 2, 3):
+        log.submit(sequence, encode(frame(sequence)), partial(note, sequence))
+    everyone_waits.set()
+    await log.settled()
+    assert [sequence for sequence, _ in told] == [0, 1, 2, 2, 3]
+    assert [durable for _, durable in told[1:]] == [3, 3, 3, 3]
+    log.submit(1, encode(frame(1)), partial(note, 1))
+    assert told[-1] == (1, 3)  # known already
+    await log.settled()
+    await store.close()
 
 
 async def test_acknowledged_only_after_the_sync(tmp_path: Path) -> None:
