@@ -29,6 +29,7 @@ import server.api.guest
 import server.api.organizations
 import server.api.patients
 import server.api.recordings
+import server.api.register_files
 import server.api.register_people
 import server.api.register_places
 import server.api.rota_asks
@@ -60,6 +61,7 @@ from server.limits import MAX_BODY_BYTES
 from server.metrics import Metrics
 from server.oncall.dispatcher import Dispatcher
 from server.oncall.watch import RotaWatch
+from server.register.importing import Importer
 from server.room_events import RoomEvents
 from server.services import Services
 from server.signal_files import SignalFiles
@@ -74,6 +76,7 @@ API_MODULES: tuple[ModuleType, ...] = (
     server.api.organizations,
     server.api.register_places,
     server.api.register_people,
+    server.api.register_files,
     server.api.patients,
     server.api.devices,
     server.api.consultations,
@@ -182,6 +185,7 @@ def _build_rooms(services: Services) -> None:
         return await services.auth.user_id(token, clock.wall())
 
     services.gateway = Gateway(services.rooms, user_of)
+    services.importer = Importer(services.database, services.audit)
     services.consults = ConsultService(services, with_ring(config.oncall.ring_seconds))
     services.dispatcher = Dispatcher(services)
     services.rota_watch = RotaWatch(services)

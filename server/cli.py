@@ -23,7 +23,7 @@ _GROUPS: Mapping[str, str] = MappingProxyType(
     {
         "device": "server.cli_device:device_app",
         "token": "server.cli_admin:token_app",
-        "admin": "server.cli_setup:admin_app",
+        "admin": "server.cli_register:admin_app",
         "verify": "server.cli_verify:verify_app",
     }
 )

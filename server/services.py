@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from server.metrics import Metrics
     from server.oncall.dispatcher import Dispatcher
     from server.oncall.watch import RotaWatch
+    from server.register.importing import Importer
     from server.signal_files import SignalFiles
     from signaling.gateway import Gateway
     from signaling.service import RoomService
@@ -48,6 +49,7 @@ class Services:
     recordings: RecordingCatalogue
     media_socket: MediaSocket
     openapi: dict[str, Any]
+    importer: Importer = field(init=False)
     rooms: RoomService = field(init=False)
     gateway: Gateway = field(init=False)
     consults: ConsultService = field(init=False)

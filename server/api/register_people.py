@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, String, cast, or_, select
 from server.api.context import RequestContext
 from server.api.models import Page
 from server.api.references import organization_ref
-from server.api.register_places import today
 from server.api.register_shapes import (
     AccountIn,
     AccountState,
@@ -30,7 +29,7 @@ from server.api.register_shapes import (
 )
 from server.api.routing import endpoint
 from server.archive.models import Account, Device, Organization, Practitioner, Site
-from server.register.people import People, account_of, temporary_password
+from server.register.people import People, account_of, day_in_china, temporary_password
 from server.register.scope import KEEPERS, Scope, scope_of
 
 RowT = TypeVar("RowT", Practitioner, Device)
@@ -100,7 +99,7 @@ async def close_person(ctx: RequestContext, practitioner_id: str, body: ClosingI
         practitioner_id,
         body.version,
         body.active,
-        body.on or today(ctx.now),
+        body.on or day_in_china(ctx.now),
     )
     return await _person(ctx, scope, row)
 

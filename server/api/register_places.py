@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -32,15 +31,11 @@ from server.auth.actor import Role
 from server.errors import BUSY
 from server.register import errors
 from server.register.limits import SITES_EACH
+from server.register.people import day_in_china
 from server.register.places import Places, members_of
 from server.register.scope import KEEPERS, Scope, scope_of
 
 ADMINISTRATOR = {Role.ADMIN}
-
-
-def today(now: float) -> date:
-    """The day in China, where closing dates are written."""
-    return datetime.fromtimestamp(now + 8 * 3600, UTC).date()
 
 
 @endpoint("GET", "/api/v1/register/organizations", summary="Organizations to maintain", roles=KEEPERS)
@@ -114,7 +109,7 @@ async def close_organization(ctx: RequestContext, organization_id: str, body: Cl
         organization_id,
         body.version,
         body.active,
-        body.on or today(ctx.now),
+        body.on or day_in_china(ctx.now),
     )
     return await _entry(ctx, row)
 
@@ -145,7 +140,7 @@ async def change_site(ctx: RequestContext, site_id: str, body: SiteEdit) -> Site
     scope = await scope_of(ctx.session, ctx.actor)
     names = (body.name, body.name_en)
     row = await Places(ctx.services.audit).change_site(
-        ctx.session, ctx.actor, scope, site_id, body.version, names, body.active, today(ctx.now)
+        ctx.session, ctx.actor, scope, site_id, body.version, names, body.active, day_in_china(ctx.now)
     )
     return SiteOut.model_validate(row)
 
@@ -183,7 +178,7 @@ async def change_alliance(ctx: RequestContext, alliance_id: str, body: AllianceE
         (body.name, body.name_en),
         set(body.organization_ids),
         body.active,
-        today(ctx.now),
+        day_in_china(ctx.now),
     )
     return _alliance_out(row, await _members(ctx.session, row))
 

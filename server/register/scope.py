@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import RemoteProtocolError
 from server.archive.models import Organization, Practitioner
-from server.auth.actor import Actor, Role
+from server.auth.actor import Actor, ActorKind, Role
 from server.register import errors
 from server.register.levels import below, group_of
 
@@ -71,9 +71,9 @@ async def load_tree(session: AsyncSession) -> Tree:
 
 
 async def scope_of(session: AsyncSession, actor: Actor) -> Scope:
-    """What ``actor``, who is of `KEEPERS`, may maintain."""
+    """What ``actor``, who is of `KEEPERS` or the operator at the command line, may maintain."""
     tree = await load_tree(session)
-    if actor.has({Role.ADMIN}):
+    if actor.kind is ActorKind.SYSTEM or actor.has({Role.ADMIN}):
         return Scope(tree, True, actor.id, frozenset(tree.parents))
     home = actor.organization_id
     if home is None or home not in tree.parents:

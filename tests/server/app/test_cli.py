@@ -235,3 +235,20 @@ def test_a_gateway_loads_nothing_of_the_server() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_a_file_of_people_is_checked_written_and_exported(county: Path, tmp_path: Path) -> None:
+    places, out = tmp_path / "places.csv", tmp_path / "out.csv"
+    places.write_bytes(
+        "机构代码,机构名称,级别\r\nHOSP-2,邻县医院,县\r\nHOSP-3,邻县二院,省城\r\n".encode("gb18030")
+    )
+    arguments = ("admin", "import", "organizations", str(places), "--data", str(county))
+    checked = huizhen(*arguments)
+    assert checked.exit_code == 1
+    assert "1 有误 bad; 未写入" in checked.output
+    written = huizhen(*arguments, "--good-lines")
+    assert "1 新增 new" in written.output
+    assert "已写入 written" in written.output
+    done = huizhen("admin", "export-csv", "organizations", str(out), "--data", str(county))
+    assert done.exit_code == 0, done.output
+    assert "HOSP-2,邻县医院,邻县医院,县,," in out.read_text("utf-8-sig")
