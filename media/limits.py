@@ -149,6 +149,7 @@ KEYFRAME_REFILL_S = 1.0  # after the burst one a second: more would leave no bit
 KEYFRAME_SPACING_S = 0.2  # two askers within this share one key frame
 KEYFRAME_RETRY_S = (0.4, 0.8, 1.6, 2.0)  # an unanswered request is repeated; the last one for ever
 LAYER_SILENT_S = 0.7  # a camera's layer without a packet for this long is dead (browsers suspend silently)
+LAYER_BEHIND_S = 0.25  # so far behind a lower one it is dead already: its publisher sends, and leaves it out
 STILL_LAYER_SILENT_S = 5.0  # the same of a screen or ultrasound, which may stand still
 TRANSPORT_FEEDBACK_S = 0.1  # between two transport feedbacks: 10 a second take 8 kbit/s of the downlink
 TRANSPORT_FEEDBACK_TURN = 32  # publishers told in one turn of the media thread: 0.1 ms for which packets wait

@@ -119,7 +119,7 @@ static bool is_calm(const struct rule_hearing *hearing, const struct news *news)
     const struct rule_heard *heard = &news->heard;
     return heard->at < hearing->calm_until && !heard->silent && heard->expected > 0 &&
            heard->expected == heard->arrived && heard->signal == RULE_NORMAL && news->timed &&
-           news->luckiest.arrived_at - news->luckiest.sent_at <= hearing->calm_delay;
+           news->last.arrived_at - news->last.sent_at <= hearing->calm_delay;
 }
 
 static void add_rate(struct rule_hearing *hearing, struct rule_heard *record, struct rule_rate rate) {

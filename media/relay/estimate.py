@@ -38,8 +38,13 @@ _REST_S = 1.0  # after a decrease
 _EPISODE_S = 2.0  # in which a long queue is ours
 _LEAST_BACKOFF = 0.6  # of the target, while the line was not seen to be full: little arrives of little sent
 _NARROWER = 1.25  # times what comes now came before: the line has changed, and the past says nothing
-_DRAIN_SHARE = 0.4
+_DRAIN_SHARE = 0.3
 _DRAIN_S = 1.0  # after a decrease, at most
+_BRAKE_SHARE = 0.2  # of what arrives while a queue fills that nothing is known of yet; the pacer adds to it
+_BRAKE_LEAST_BPS = 30_000  # what voices send counts: a gate that is slower stays closed after the brake
+_BRAKE_S = 0.4  # at most: then it is known, or it was none
+_BRAKE_REST_S = (1.0, 8.0)  # after a false alarm, doubled with each: radio makes short queues all day
+_NEWEST_S = 0.04  # what arrives just now is taken over so long at least
 
 State = Literal["hold", "increase", "decrease"]
 
@@ -55,6 +60,9 @@ class BandwidthEstimator:
     __slots__ = (
         "_at",
         "_before_cut",
+        "_brake_bps",
+        "_brake_rest_s",
+        "_braked_at",
         "_capacity",
         "_capacity_spread",
         "_congested_at",
@@ -88,6 +96,9 @@ class BandwidthEstimator:
         self._decreased_at = 0.0
         self._queued_at = -inf
         self._congested_at = 0.0  # when the line became full, with an empty queue before
+        self._braked_at = -inf
+        self._brake_rest_s = 0.0
+        self._brake_bps = inf  # while something fills the line and what it carries is not known
         self.cut_ended_at = -inf
         self._before_cut = 0.0
         self._capacity: float | None = None  # of the line, learned on overuse; bits per second
@@ -117,9 +128,14 @@ class BandwidthEstimator:
         return not (self.overusing or self._queue.stands) and now - self._decreased_at > _REST_S
 
     def pace_bps(self, now: float) -> int:
-        """How fast what waits may leave: the target, less while the line's own queue is to drain."""
+        """How fast what waits may leave: the target, less while the line's own queue fills or is to drain."""
+        if self._brakes(now):
+            return round(min(self._target, self._brake_bps))
         drains = self._queue.is_long and now - self._decreased_at < _DRAIN_S
         return round(self._target * (_DRAIN_SHARE if drains else 1.0))
+
+    def _brakes(self, now: float) -> bool:
+        return self._brake_bps < inf and now - self._braked_at < _BRAKE_S
 
     @property
     def overusing(self) -> bool:
@@ -228,10 +244,11 @@ class BandwidthEstimator:
 
     def _control(self, now: float) -> None:
         arriving = self.arriving_bps
+        self._brake(now)
         lowered = self._loss.lower(self._target, arriving, self.rtt_s, self.queued(now), now)
         if self._signal == "overuse" or (self._queue.stands and self._queue_counts):
             self._queued_at = now
-        if self._queue.drains and self._queue_counts:
+        if self._queue.drains and self._queue_counts and not self._brakes(now):
             self.state = "hold"  # what was done about it works
             self._at = now
         elif self._signal == "overuse" or self._is_full(now):
@@ -246,6 +263,31 @@ class BandwidthEstimator:
             self._decreased_at = now
             self._set(lowered, now)
 
+    def _brake(self, now: float) -> None:
+        """A queue begins: hold back until it is known what the line carries, or that there was nothing.
+
+        It fills faster than that becomes known, and voices stand in it: 0.3 s of queue instead of 0.1.
+        """
+        if self._brake_bps < inf:
+            if not (self._brakes(now) and (self._queue.stands or self._queue.begins)):
+                self._brake_bps = inf
+                least, most = _BRAKE_REST_S
+                self._brake_rest_s = min(max(least, 2 * self._brake_rest_s), most)
+        elif self._queue.begins and self._queue_counts and now - self._braked_at > self._brake_rest_s:
+            newest = self._newest_bps()
+            if newest is not None:
+                self._braked_at = now
+                self._brake_bps = max(_BRAKE_SHARE * newest, _BRAKE_LEAST_BPS)
+
+    def _newest_bps(self) -> float | None:
+        """What arrives just now; None before there is a feedback to compare with."""
+        rates, size = self._rates, 0
+        for at, octets in reversed(rates):
+            if rates[-1][0] - at >= _NEWEST_S:
+                return 8 * size / (rates[-1][0] - at)
+            size += octets
+        return None
+
     def _is_full(self, now: float) -> bool:
         """The queue says so: it grows, or what was done about it was not enough.
 
@@ -254,6 +296,8 @@ class BandwidthEstimator:
         queue = self._queue
         if not self._queue_counts:
             return False
+        if self._brakes(now) and self._target > (queue.full_bps(self.beside_bps) or inf):
+            return True
         return queue.grows or (queue.is_long and not queue.stepped and now - self._congested_at < _EPISODE_S)
 
     @property
@@ -297,6 +341,7 @@ class BandwidthEstimator:
         if now - self._decreased_at > _EPISODE_S:
             self._congested_at = now
         self._decreased_at = now
+        self._brake_bps, self._brake_rest_s = inf, 0.0
         self.state = "decrease"
         if arriving < self._target:
             self._learn_capacity(arriving)

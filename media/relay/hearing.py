@@ -203,7 +203,8 @@ class PlainHearing:
             return False
         if not 0 < heard.expected == heard.arrived or not heard.rates:
             return False
-        return min([one[2] - one[1] for one in heard.packets if one[3]]) <= self._calm_delay
+        _, sent_at, arrived_at, _ = next(one for one in reversed(heard.packets) if one[3])
+        return arrived_at - sent_at <= self._calm_delay  # the last one is the first that a queue makes late
 
     def _gather(self, heard: Heard) -> None:
         timed = [one for one in heard.packets if one[3]]

@@ -115,6 +115,14 @@ class LineQueue:
         return self.waiting_s >= _FULL_S
 
     @property
+    def begins(self) -> bool:
+        """The newest packet has waited, and much longer than the one a feedback ago: it may be a queue."""
+        if self._was is None:
+            return False
+        waited = self._was - min(self._least, self._least_before)
+        return waited > _FULL_S / 2 and self.growth_s > _GROWS_S
+
+    @property
     def fills(self) -> bool:
         """A queue begins, and quickly."""
         return self.waiting_s > _FULL_S / 2 and self.growth_s > _GROWS_S

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
-from media.limits import LAYER_SILENT_S, STILL_LAYER_SILENT_S
+from media.limits import LAYER_BEHIND_S, LAYER_SILENT_S, STILL_LAYER_SILENT_S
 from media.ortc import Codec, ProducerMapping, RtpParameters
 from media.ortc.capabilities import ABS_SEND_TIME, AUDIO_LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_CC
 from media.relay import plane
@@ -211,10 +212,27 @@ class Producer:
         return self._next_due()
 
     def _bury_silent_layers(self, now: float) -> None:
-        silent = [la for la in self.layers if la.alive and now - la.last_at >= self._silence]
-        for layer in silent:
+        self._bury([la for la in self.layers if la.alive and now - la.last_at >= self._silence], now)
+
+    def bury_layers_behind(self, now: float) -> None:
+        """A camera's layer that its publisher leaves out, while it goes on with a lower one, is dead at once.
+
+        Called as often as bandwidth is shared out.
+        """
+        if len(self.layers) == 1 or self.source in STILL_SOURCES:
+            return
+        behind, newest = [], -inf
+        for layer in self.layers:
+            if layer.alive:
+                if newest - layer.last_at >= LAYER_BEHIND_S:
+                    behind.append(layer)
+                newest = max(newest, layer.last_at)
+        self._bury(behind, now)
+
+    def _bury(self, layers: Sequence[Layer], now: float) -> None:
+        for layer in layers:
             layer.set_alive(False)
-        if silent:
+        if layers:
             self._choose_layers(now)
 
     def _serve(self, layer: Layer, now: float) -> None:

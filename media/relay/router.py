@@ -200,6 +200,8 @@ class Router:
 
     def _allocate(self, now: float) -> None:
         busy = [one for one in self._allocators.values() if one.needed]
+        for producer in self.producers.values():
+            producer.bury_layers_behind(now)
         for allocator in busy:
             allocator.tick(now)
         self._allocation_due = inf

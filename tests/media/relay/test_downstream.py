@@ -178,6 +178,21 @@ def test_a_thin_line_keeps_the_voice_whole() -> None:
     assert village.line.worst_queue_s <= 0.7
 
 
+@pytest.mark.parametrize("phase", [0.0, 0.02, 0.05, 0.08])
+def test_a_line_that_narrows_is_not_filled_to_the_brim(phase: float) -> None:
+    """At whatever moment between two feedbacks: without a brake 10 packets do not fit any more."""
+    line = Line(steps((0, 20e6), (10 + phase, 300_000)), queue_s=0.3)
+    village = Village(line)
+    village.track("ultrasound", 330_000)
+    village.track("camera", 100_000, ssrc=600, fps=20)
+    village.voice()
+    village.run(10 + phase)
+    line.worst_queue_s = 0.0
+    village.run(3)
+    assert line.dropped == 0
+    assert line.worst_queue_s < 0.25
+
+
 def test_three_percent_of_loss_cost_no_layer() -> None:
     village = Village(Line(lambda _: 6e6, lose=random_loss(0.03)))
     consumer = village.camera()

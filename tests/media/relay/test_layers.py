@@ -114,6 +114,26 @@ def test_a_silent_layer_is_left_within_its_time() -> None:
         assert room.house.now - left_at < limits.LAYER_SILENT_S + 0.1
 
 
+def test_a_layer_that_falls_behind_a_lower_one_is_left_at_once() -> None:
+    room = Room()
+    room.frames(1, key=True)
+    room.frames(3)
+    left_at = room.house.now
+    while room.consumer.current_layers == (2, 2):
+        room.frames(1, layers=(0, 1))
+        assert room.house.now - left_at < limits.LAYER_BEHIND_S + limits.ALLOCATION_INTERVAL_S + 0.1
+    check_continuity(room.down, room.consumer.ssrc)
+
+
+def test_a_layer_is_not_behind_what_is_silent_as_well() -> None:
+    room = Room()
+    room.frames(1, key=True)
+    room.frames(3)
+    room.frames(15, layers=())  # half a second
+    assert room.consumer.current_layers == (2, 2)
+    assert all(layer.alive for layer in room.producer.layers)
+
+
 def test_all_layers_silent_changes_nothing() -> None:
     room = Room()
     room.frames(1, key=True)

@@ -7,6 +7,7 @@ import pytest
 from media.relay.estimate import BandwidthEstimator
 from media.relay.hearing import PlainHearing, SentLog
 from media.relay.line_queue import LineQueue
+from media.rtp.twcc import REFERENCE_S, TICK_S, TransportFeedback
 from tests.media.relay.bottleneck import Line, Receiver, tell
 
 CLOCKS_S = 5000.0  # the receiver's clock is another one
@@ -141,3 +142,40 @@ def test_a_longer_way_lowers_nothing() -> None:
     assert min(sender.run(5)) > 800_000
     line.one_way_s = 0.2
     assert min(sender.run(5)) > 800_000
+
+
+def test_what_begins_like_a_queue_holds_back_and_is_let_go_again() -> None:
+    """A radio line stands still for an instant twice a second: pictures wait for a feedback, and seldom."""
+    line = Line(lambda _: 10e6, one_way_s=0.01)
+    sender = Steady(line, 800_000)
+    sender.run(5)
+    held_s = []
+    for _ in range(120):
+        line.free_at = sender.now + 0.1
+        ticks = 0
+        for _ in range(97):  # at another moment between two feedbacks each time
+            (target,) = sender.run(0.005)
+            ticks += sender.estimator.pace_bps(sender.now) < target / 2
+        held_s.append(0.005 * ticks)
+    assert 0 < max(held_s) < 0.15
+    assert sum(held > 0 for held in held_s) < 12
+    assert sender.estimator.pace_bps(sender.now) == sender.estimator.target_bps(sender.now)
+
+
+def test_the_last_packet_of_a_feedback_says_that_a_queue_begins() -> None:
+    """The first one came before it: what mixes both is news, however calm it was."""
+    log = SentLog()
+    hearing = PlainHearing(log)
+
+    def told(first: int, delays: list[float], now: float) -> bool:
+        arrivals = []
+        for index, delay in enumerate(delays):
+            log.note(first + index, 500, now + index * 0.01)
+            arrivals.append((index, round((index * 0.01 + delay) / TICK_S)))
+        reference = round(now / REFERENCE_S)
+        return hearing.hear(TransportFeedback(1, 2, first, len(delays), reference, 0, tuple(arrivals)), now)
+
+    told(1, [0.0, 0.0, 0.0], 100 * REFERENCE_S)
+    hearing.be_calm(100.0, 0.02)
+    assert not told(4, [0.0, 0.0, 0.0], 102 * REFERENCE_S)
+    assert told(7, [0.0, 0.0, 0.03], 104 * REFERENCE_S)
