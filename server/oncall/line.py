@@ -91,22 +91,27 @@ async def _near(session: AsyncSession, specialty: str, home: str) -> list[tuple[
         .where(ScheduleRow.specialty == specialty)
     )
     found = (await session.execute(query)).all()
-    roots = await _roots(session, {home, *(organization for _, _, organization in found)})
-    places = [Place(schedule, level, roots[organization]) for schedule, level, organization in found]
-    return tiers(places, roots.get(home), SCHEDULES_RUNG)
+    above, levels = await _above(session, {home, *(organization for _, _, organization in found)})
+    places = [Place(schedule, level, above[organization]) for schedule, level, organization in found]
+    return tiers(places, above.get(home, []), levels, SCHEDULES_RUNG)
 
 
-async def _roots(session: AsyncSession, organizations: set[str]) -> dict[str, str]:
-    """The topmost organization above each, in one query."""
-    start = select(
-        Organization.id.label("of"), Organization.id, Organization.parent_id, literal(0).label("depth")
-    ).where(Organization.id.in_(organizations))
-    up = start.cte("up", recursive=True)
-    above = aliased(Organization)
-    climb = select(up.c.of, above.id, above.parent_id, up.c.depth + 1).join(above, above.id == up.c.parent_id)
-    up = up.union_all(climb.where(up.c.depth < _DEPTH))
-    top = select(up.c.of, up.c.id).order_by(up.c.depth)
-    return {of: root for of, root in await session.execute(top)}  # noqa: C416 - rows, the top one last
+async def _above(
+    session: AsyncSession, organizations: set[str]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Each organization and those above it, and the level of all of them; one query."""
+    columns = (Organization.id, Organization.parent_id, Organization.level)
+    start = select(Organization.id.label("of"), *columns, literal(0).label("depth"))
+    up = start.where(Organization.id.in_(organizations)).cte("up", recursive=True)
+    higher = aliased(Organization)
+    climb = select(up.c.of, higher.id, higher.parent_id, higher.level, up.c.depth + 1)
+    up = up.union_all(climb.join(higher, higher.id == up.c.parent_id).where(up.c.depth < _DEPTH))
+    above: dict[str, list[str]] = {}
+    levels: dict[str, str] = {}
+    for of, one, level in await session.execute(select(up.c.of, up.c.id, up.c.level).order_by(up.c.depth)):
+        above.setdefault(of, []).append(one)
+        levels[one] = level
+    return above, levels
 
 
 async def _people(

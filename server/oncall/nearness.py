@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 LEVELS = ("village", "township", "county", "city", "region", "province", "national")
@@ -13,28 +13,38 @@ _COUNTY = LEVELS.index("county")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a rota is kept. ``root``: the topmost organization above it."""
+    """Where a rota is kept.
+
+    :param above: its organization and those above it, the topmost last.
+    """
 
     schedule_id: str
     level: str
-    root: str
+    above: Sequence[str]
 
 
 def rank(level: str) -> int:
     return LEVELS.index(level) if level in LEVELS else len(LEVELS)
 
 
-def tiers(places: Iterable[Place], home: str | None, at_most: int) -> list[tuple[int, str]]:
+def tiers(
+    places: Iterable[Place], home: Sequence[str], levels: Mapping[str, str], at_most: int
+) -> list[tuple[int, str]]:
     """(tier, schedule id) of the rotas that a request may use, the nearest first.
 
-    First those of the group to which the requester belongs, up its levels; then those of other groups above
-    the county. Another county's own rota is none of theirs.
+    First those above the requester and beside them on the same level; then those of other groups above the
+    county. A rota below the place that it shares with the requester (another county's under one city, another
+    township's) is none of theirs.
 
-    :param home: the topmost organization above the requester.
+    :param home: the requester's organization and those above it.
+    :param levels: of the organizations in ``home``.
     """
     found = []
     for one in places:
-        own = one.root == home
-        if own or rank(one.level) > _COUNTY:
-            found.append((rank(one.level) + (0 if own else len(LEVELS) + 1), one.schedule_id))
+        shared = next((each for each in home if each in one.above), None)
+        far = rank(one.level)
+        if shared is not None and far >= rank(levels[shared]):
+            found.append((far, one.schedule_id))
+        elif shared is None and far > _COUNTY:
+            found.append((far + len(LEVELS) + 1, one.schedule_id))
     return sorted(found)[:at_most]

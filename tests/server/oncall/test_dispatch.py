@@ -186,15 +186,19 @@ def test_equals_are_rung_in_turn(equals: int, requests: int) -> None:
 
 def test_rotas_of_the_own_group_first_and_no_other_countys() -> None:
     places = [
-        Place("s-city", "city", "city"),
-        Place("s-county", "county", "county"),
-        Place("s-township", "township", "county"),
-        Place("s-next-county", "county", "next"),
-        Place("s-province", "province", "province"),
+        Place("s-province", "province", ["province"]),
+        Place("s-city", "city", ["city"]),
+        Place("s-county", "county", ["county", "city"]),
+        Place("s-second", "county", ["second", "county", "city"]),
+        Place("s-township", "township", ["township", "county", "city"]),
+        Place("s-other-township", "township", ["other", "county", "city"]),
+        Place("s-next-county", "county", ["next", "city"]),
+        Place("s-far-county", "county", ["far"]),
     ]
-    found = [schedule for _, schedule in tiers(places, "county", 9)]
-    assert found == ["s-township", "s-county", "s-city", "s-province"]
-    assert len(tiers(places, "county", 2)) == 2
+    levels = {"village": "village", "township": "township", "county": "county", "city": "city"}
+    found = [schedule for _, schedule in tiers(places, list(levels), levels, 9)]
+    assert found == ["s-township", "s-county", "s-second", "s-city", "s-province"]
+    assert len(tiers(places, list(levels), levels, 2)) == 2
 
 
 @pytest.mark.parametrize(
