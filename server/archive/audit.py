@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from media.clock import Clock
 from server.archive.chain import GENESIS, Break, Link, find_break, link_hash
 from server.archive.models import AuditEntry
+from server.archive.turns import Turn, take_turn
 from server.auth.actor import Actor
 
 _MICROSECONDS = 1_000_000
@@ -40,11 +41,13 @@ class AuditLog:
     ) -> AuditEntry:
         """Append one entry.
 
-        :param session: from `Database.write`: writers take turns there, so the chain cannot fork.
+        :param session: from `Database.write`. Whoever appends has the chain's turn until the transaction
+            ends, so it cannot fork, whichever node it is.
         :param action: a short verb phrase, ``consultation.submit``.
         :param detail: JSON of identifiers and states; never a name, never clinical text.
         """
         await session.flush()
+        await take_turn(session, Turn.AUDIT)
         last = await self._last(session)
         at_us = int(self._clock.wall() * _MICROSECONDS)
         link = Link(
@@ -72,7 +75,7 @@ class AuditLog:
 
     async def _last(self, session: AsyncSession) -> tuple[int, str] | None:
         newest = select(AuditEntry.sequence, AuditEntry.hash).order_by(AuditEntry.sequence.desc()).limit(1)
-        row = (await session.execute(newest.with_for_update())).first()
+        row = (await session.execute(newest)).first()
         return None if row is None else (row.sequence, row.hash)
 
 

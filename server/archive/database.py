@@ -1,8 +1,10 @@
 """The database: one engine, sessions for reading and for writing.
 
-SQLite (WAL) by default, PostgreSQL by URL. With SQLite a writing session starts with ``BEGIN IMMEDIATE``,
-after waiting for its turn in this process: a transaction that begins by reading and then writes would
-otherwise fail at once (SQLITE_BUSY_SNAPSHOT, sqlite.org/rescode.html) whenever another wrote in between.
+SQLite (WAL) by default, PostgreSQL by URL: there several nodes write at once; what they must do one at a time
+takes a turn (server/archive/turns.py), and row locks and versions decide the rest. With SQLite a writing
+session starts with ``BEGIN IMMEDIATE``, after waiting for its turn in this process: a transaction that begins
+by reading and then writes would otherwise fail at once (SQLITE_BUSY_SNAPSHOT, sqlite.org/rescode.html)
+whenever another wrote in between.
 """
 
 from __future__ import annotations
@@ -32,6 +34,10 @@ NAMING_CONVENTION = {
 Constraints")."""
 
 
+WRITES = "writes"
+"""In ``session.info`` of a session that writes: rows that it is about to change may be locked."""
+
+
 class Base(DeclarativeBase):
     """Base of all tables. Times are Unix seconds (float); identifiers are text from `new_id`."""
 
@@ -52,8 +58,12 @@ class Database:
             _prepare_sqlite(self.engine)
         self._writer = asyncio.Lock()
         self._write_sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        reading: dict[str, Any] = {"read_only": True}
+        if not self.is_sqlite:
+            # One snapshot for the whole session, as SQLite's readers have.
+            reading |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._read_sessions = async_sessionmaker(
-            self.engine.execution_options(read_only=True), expire_on_commit=False
+            self.engine.execution_options(**reading), expire_on_commit=False
         )
 
     @asynccontextmanager
@@ -72,6 +82,7 @@ class Database:
         await self._take_turn()
         try:
             async with self._write_sessions.begin() as session:
+                session.info[WRITES] = True
                 yield session
         finally:
             self._give_turn()

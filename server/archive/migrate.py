@@ -16,12 +16,15 @@ from alembic.config import Config as AlembicConfig
 from sqlalchemy.engine import Connection
 
 from server.archive.database import Database
+from server.archive.turns import Turn, turn_taken
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def upgrade(connection: Connection) -> None:
-    """Apply what is missing, in the caller's transaction."""
+    """Apply what is missing, in the caller's transaction. Of two nodes that start at once, one waits."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(turn_taken(Turn.MIGRATION))
     command.upgrade(alembic_config(connection), "head")
 
 

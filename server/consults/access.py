@@ -5,7 +5,7 @@ An administrator keeps accounts and devices and sees no patient; a refused look 
 
 from __future__ import annotations
 
-from sqlalchemy import String, cast, select
+from sqlalchemy import String, cast, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.models import Organization, Practitioner
@@ -51,9 +51,16 @@ async def may_see(session: AsyncSession, actor: Actor, row: Consultation) -> boo
 
 async def desks_of(session: AsyncSession, organization_id: str) -> list[str]:
     """Practitioner ids of the desk responsible for an organization."""
-    at_desks = select(Practitioner).where(
-        Practitioner.active, cast(Practitioner.roles, String).like(f'%"{Role.DESK.value}"%')
-    )
     home = await root_of(session, organization_id)
-    desks = (await session.scalars(at_desks)).all()
-    return [one.id for one in desks if await root_of(session, one.organization_id) == home]
+    top = select(Organization.id, literal(0).label("depth")).where(Organization.id == home)
+    below = top.cte("below", recursive=True)
+    # What stands below a county, and is no county or more itself: that has a desk of its own.
+    under = select(Organization.id, below.c.depth + 1).join(below, Organization.parent_id == below.c.id)
+    small = [one.value for one in Level if one.rank < Level.COUNTY.rank]
+    below = below.union_all(under.where(Organization.level.in_(small), below.c.depth < DEPTH))
+    at_desks = select(Practitioner.id).where(
+        Practitioner.organization_id.in_(select(below.c.id)),
+        Practitioner.active,
+        cast(Practitioner.roles, String).like(f'%"{Role.DESK.value}"%'),
+    )
+    return sorted(await session.scalars(at_desks))

@@ -59,6 +59,15 @@ class Consultation(Base):
     channel: Mapped[str | None] = mapped_column(String(16))  # green channel: stroke, infarction
 
 
+class ConsultNumber(Base):
+    """How many requests a day has, ``day`` as a number begins: ``HZ20260101-``."""
+
+    __tablename__ = "consult_numbers"
+
+    day: Mapped[str] = mapped_column(String(16), primary_key=True)
+    last: Mapped[int]
+
+
 class Offer(Base):
     """One expert was rung once. States: ringing, accepted, declined, timed_out, cancelled.
 

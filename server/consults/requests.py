@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import LIMIT_REACHED
@@ -16,7 +17,7 @@ from server.archive.specialties import specialty
 from server.auth.actor import Actor
 from server.consults.errors import NO_SUCH_DEVICE, NO_SUCH_PATIENT, NO_SUCH_SPECIALTY, ActionRefused
 from server.consults.limits import OPEN_PER_REQUESTER
-from server.consults.models import Consultation, Seat
+from server.consults.models import Consultation, ConsultNumber, Seat
 from server.consults.schema import ConsentIn, ConsultationIn, ConsultationPatch
 from server.consults.seats import new_seats
 from server.consults.store import seats_of
@@ -173,8 +174,9 @@ async def _check_references(
 
 
 async def _next_number(session: AsyncSession, now: float) -> str:
-    """``HZ20260101-0007``: the day and how many there were on it."""
+    """``HZ20260101-0007``: the day and how many there were on it. One statement: no two get the same."""
     day = datetime.fromtimestamp(now, UTC).astimezone(NUMBER_ZONE).strftime("HZ%Y%m%d-")
-    newest = select(func.max(Consultation.number)).where(Consultation.number.startswith(day))
-    last = await session.scalar(newest)
-    return f"{day}{int(last.removeprefix(day)) + 1 if last else 1:04d}"
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    first = insert(ConsultNumber).values(day=day, last=1)
+    again = first.on_conflict_do_update(index_elements=["day"], set_={"last": ConsultNumber.last + 1})
+    return f"{day}{await session.scalar(again.returning(ConsultNumber.last)):04d}"

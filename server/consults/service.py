@@ -34,7 +34,7 @@ from server.consults.reading import Reading
 from server.consults.requests import Requests
 from server.consults.states import BEFORE_ROOM, DURATIONS, WITH_ROOM, Duration
 from server.consults.steps import Tx
-from server.consults.store import RINGING, facts, load
+from server.consults.store import RINGING, claim, facts, load
 from server.consults.views import room_of
 from server.consults.vocabulary import FINAL, Action, Data, Role, State
 from server.consults.work import Admitted, Work
@@ -134,18 +134,25 @@ class ConsultService:
 
     # -- the system ----------------------------------------------------------------------------------------
 
-    async def fire(self, consultation_id: str, now: float) -> None:
-        """Take the action of a consult's timer, if it is due and still means this version."""
+    async def fire(self, consultation_id: str, now: float) -> bool:
+        """Take the action of a consult's timer, if it is due and still means this version.
+
+        False when somebody else has the consult in hand now: a person, or another node's dispatcher. They set
+        its next timer, and this one is looked at again.
+        """
         async with self._work.transaction(now) as tx:
+            row = await claim(tx.session, consultation_id)
+            if row is None:
+                return False
             timer = await tx.session.get(TimerRow, consultation_id)
             if timer is None or timer.due > now:
-                return
-            row = await load(tx.session, consultation_id)
+                return True
             if timer.version != row.version:
                 logger.warning("timer of %s was for another version; renewed", consultation_id)
                 await self._work.steps.renew_timer(tx, row)
-                return
+                return True
             await self._work.steps.on_timer(tx, row, Action(timer.action))
+        return True
 
     async def room_event(self, event: RoomEvent) -> None:
         """What a room tells (`RoomListener`)."""
@@ -157,7 +164,7 @@ class ConsultService:
         # The time of handling, not the event's: a step must not be dated before the one it follows.
         now = self._services.clock.wall()
         async with self._work.transaction(now) as tx:
-            row = await tx.session.get(Consultation, consultation_id)
+            row = await tx.session.get(Consultation, consultation_id, with_for_update=True)
             if row is None:
                 return
             if isinstance(event, RecordingStopped):

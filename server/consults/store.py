@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.archive.database import WRITES
 from server.consults.errors import NOT_FOUND, VERSION_CONFLICT, ActionRefused
 from server.consults.models import Consultation, Offer, Opinion, Rating, Seat
 from server.consults.vocabulary import Consult, Kind, State
@@ -16,8 +17,9 @@ RINGING = "ringing"
 
 
 async def load(session: AsyncSession, consultation_id: str) -> Consultation:
-    """The row. Raises ActionRefused(not_found)."""
-    row = await session.get(Consultation, consultation_id)
+    """The row, ours alone until the end of a transaction that writes. Raises ActionRefused(not_found)."""
+    mine = bool(session.info.get(WRITES))  # SQLite has no such lock, and needs none: its writers take turns
+    row = await session.get(Consultation, consultation_id, with_for_update=mine or None)
     if row is None:
         raise ActionRefused(NOT_FOUND)
     return row
@@ -27,6 +29,13 @@ async def seats_of(session: AsyncSession, consultation_id: str) -> list[Seat]:
     """The seats of a multidisciplinary consult, in order."""
     query = select(Seat).where(Seat.consultation_id == consultation_id).order_by(Seat.position)
     return list(await session.scalars(query))
+
+
+async def claim(session: AsyncSession, consultation_id: str) -> Consultation | None:
+    """The row, ours alone; None when somebody else is changing it now, or there is none."""
+    query = select(Consultation).where(Consultation.id == consultation_id)
+    found: Consultation | None = await session.scalar(query.with_for_update(skip_locked=True))
+    return found
 
 
 async def facts(session: AsyncSession, row: Consultation) -> Consult:

@@ -72,12 +72,11 @@ class Dispatcher:
 
     async def _fire(self, consultation_id: str, now: float) -> bool:
         try:
-            await self._services.consults.fire(consultation_id, now)
+            return await self._services.consults.fire(consultation_id, now)
         except (Fault, SQLAlchemyError) as error:
             # One consult's trouble must not stop the others' timers; its own stays stored and comes again.
             logger.error("timer of %s failed: %s", consultation_id, type(error).__name__)
             return False
-        return True
 
     async def _run(self) -> None:
         while not self._ending:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import Fault
 from server.archive.ids import new_id
+from server.archive.turns import Turn, take_turn
 from server.auth.actor import system_actor
 from server.consults.access import desks_of
 from server.oncall.asking import expire
@@ -80,6 +81,8 @@ class RotaWatch:
         views = [(one, await asyncio.to_thread(_ahead, one, now)) for one in schedules]
         pushes: list[Push] = []
         async with self._services.database.write() as session:
+            # Another node's look has told what it told when ours begins, so nothing is told twice.
+            await take_turn(session, Turn.ROTA_WATCH)
             for row in await expire(session, self._services.audit, now):
                 told = {"kind": "ask", "id": row.id, "stage": row.stage}
                 pushes += [(one, told) for one in (row.asker_id, row.other_id) if one is not None]

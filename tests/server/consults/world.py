@@ -132,17 +132,18 @@ class World:
     rooms: FakeRooms
 
     @classmethod
-    async def begin(cls, directory: Path) -> World:
-        world = cls.on(directory, CountedClock())
+    async def begin(cls, directory: Path, database_url: str = "") -> World:
+        world = cls.on(directory, CountedClock(), database_url)
         await upgrade_database(world.services.database)
         await world.seed()
         await world.services.consults.start()
         return world
 
     @classmethod
-    def on(cls, directory: Path, clock: CountedClock) -> World:
+    def on(cls, directory: Path, clock: CountedClock, database_url: str = "") -> World:
         """A server process on this directory, not started yet."""
-        config = Config(storage=StorageConfig(directory=str(directory)), auth=CHEAP)
+        storage = StorageConfig(directory=str(directory), database_url=database_url)
+        config = Config(storage=storage, auth=CHEAP)
         keys = Keys.load_or_create(directory)
         database = Database(config.database_url)
         audit = AuditLog(clock)
@@ -168,10 +169,10 @@ class World:
 
     async def restart(self) -> World:
         """The process ends as by ``kill -9`` (nothing is tidied) and another one takes over the directory."""
-        directory = Path(self.services.config.storage.directory)
+        storage = self.services.config.storage
         await self.services.database.close()
         self.services.auth.close()
-        fresh = World.on(directory, self.clock)
+        fresh = World.on(Path(storage.directory), self.clock, storage.database_url)
         await fresh.services.consults.start()
         return fresh
 

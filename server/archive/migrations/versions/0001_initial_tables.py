@@ -18,6 +18,15 @@ CREATE TRIGGER audit_entries_refuse_{event} BEFORE {event} ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END
 """
 
+_REFUSE_POSTGRESQL = """
+CREATE FUNCTION audit_entries_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END $$;
+"""
+_REFUSE_POSTGRESQL_TRIGGER = """
+CREATE TRIGGER audit_entries_refuse_{event} BEFORE {event} ON audit_entries
+FOR EACH STATEMENT EXECUTE FUNCTION audit_entries_refuse()
+"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -436,6 +445,10 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         op.execute(_REFUSE.format(event="UPDATE"))
         op.execute(_REFUSE.format(event="DELETE"))
+    elif op.get_bind().dialect.name == "postgresql":
+        op.execute(_REFUSE_POSTGRESQL)
+        for event in ("UPDATE", "DELETE", "TRUNCATE"):
+            op.execute(_REFUSE_POSTGRESQL_TRIGGER.format(event=event))
 
 
 def downgrade() -> None:
@@ -520,3 +533,5 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_audit_entries_actor_id"))
 
     op.drop_table("audit_entries")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION audit_entries_refuse()")

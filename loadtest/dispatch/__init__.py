@@ -1,0 +1,1 @@
+"""Whoever is on call is found in time: a province's day of requests against the real dispatcher."""
