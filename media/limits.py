@@ -20,9 +20,10 @@ SIGNAL_MAX_STREAMS = 16  # streams of one room at once: a bedside has a handful
 SIGNAL_VIEWER_FRAMES = 256  # frames a slow viewer may lag: 10 s of two streams; then the oldest goes
 SIGNAL_VIEWER_TEXTS = 256  # control messages are never dropped; a viewer that lets 256 wait is cut off
 SIGNAL_STORE_QUEUE_BYTES = 64 * 1024 * 1024  # waiting for the disk: a minute of 300 streams
-SIGNAL_COMMIT_REST_S = (
-    0.25  # between two rounds of a busy disk thread: one sync and one answer for two or three frames
+SIGNAL_COMMIT_FILE_S = (
+    1 / 300  # of rest for each file of a busy round: at most 300 syncs a second, and each for more frames
 )
+SIGNAL_COMMIT_REST_S = 1.0  # at most, between two rounds: a device keeps what is not acknowledged
 SIGNAL_COMMIT_BUSY_FILES = (
     16  # a round of so many files is a busy one: a few streams are made durable at once
 )

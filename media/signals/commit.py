@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media.errors import LocalProtocolError
-from media.limits import SIGNAL_COMMIT_BUSY_FILES, SIGNAL_COMMIT_REST_S, SIGNAL_STORE_QUEUE_BYTES
+from media.limits import (
+    SIGNAL_COMMIT_BUSY_FILES,
+    SIGNAL_COMMIT_FILE_S,
+    SIGNAL_COMMIT_REST_S,
+    SIGNAL_STORE_QUEUE_BYTES,
+)
 from media.signals.errors import STORE_BUSY, STORE_FAILED, STORE_FULL
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -116,8 +121,9 @@ class _Job:
 class CommitThread:
     """Takes everything that waits, writes it file by file with one sync each, and tells; then again.
 
-    While one round syncs, the next one gathers. After a round of many files it rests, so that of each stream
-    several frames share a sync and an acknowledgement.
+    While one round syncs, the next one gathers. After a round of many files it rests, the longer the more they
+    were, so that of each stream several frames share a sync and an acknowledgement, and the syncs of a second
+    have a bound: each takes the interpreter away from who moves frames, and gives it back.
 
     :param rest: waits so many seconds, or less when the thread is to end; tests count it.
     """
@@ -165,7 +171,7 @@ class CommitThread:
             results = [result for batch in batches for result in _commit(batch)]
             self._loop.call_soon_threadsafe(_tell, results)
             if len(batches) >= SIGNAL_COMMIT_BUSY_FILES:
-                self._rest(SIGNAL_COMMIT_REST_S)
+                self._rest(min(SIGNAL_COMMIT_REST_S, SIGNAL_COMMIT_FILE_S * len(batches)))
 
     def _take(self) -> list[_Job]:
         """Everything that waits; empty when there will be nothing more."""
