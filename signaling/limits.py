@@ -119,6 +119,12 @@ SIGNAL_HEARTBEAT_S = 10.0
 ANALYSIS_LOOK_S = 0.1
 """How often the streams are looked at that have a second of signal waiting for analysis."""
 
+ANALYSIS_BUSY_STREAMS = 100
+"""From so many streams on, rounds are longer: a round costs nearly the same whatever it holds."""
+
+ANALYSIS_BUSY_ROUND_S = 1.8
+"""Of signal; the analyzer judges quality by blocks of one to two seconds. Findings come 0.8 s later."""
+
 ANALYSIS_STREAMS_PER_LOOK = 64
 """Streams analysed in one go; the others' turn comes 0.1 s later, which spreads them over the second."""
 

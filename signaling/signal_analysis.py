@@ -1,8 +1,8 @@
 """Runs the analysis of all live ECGs beside their way to disk and viewers, never in it.
 
 One thread calculates (`media.signals.analysis`); the event loop hands it, ten times a second, the streams
-that have a second of signal waiting, and tells the rooms what was found. A stream that waits too long has its
-signal skipped, and says so; frames never wait for any of this.
+that have a second of signal waiting (nearly two where there are many), and tells the rooms what was found. A
+stream that waits too long has its signal skipped, and says so; frames never wait for any of this.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Protocol
 
 from media.clock import Clock
 from media.errors import Fault, RemoteProtocolError
+from media.limits import ANALYSIS_ROUND_S
 from media.signals import SignalStore, StreamDescriptor, wire
 from media.signals.analysis.alarms import AlarmLimits
 from media.signals.analysis.analyzer import Findings, can_analyse
@@ -28,7 +29,12 @@ from media.signals.fanout import SignalFanout
 from media.signals.frames import FrameHeader
 from signaling.access import RoomClaims, may_use_signals
 from signaling.events import RoomEvent, SignalAlarm
-from signaling.limits import ANALYSIS_LOOK_S, ANALYSIS_STREAMS_PER_LOOK
+from signaling.limits import (
+    ANALYSIS_BUSY_ROUND_S,
+    ANALYSIS_BUSY_STREAMS,
+    ANALYSIS_LOOK_S,
+    ANALYSIS_STREAMS_PER_LOOK,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -139,11 +145,13 @@ class SignalAnalysis:
 
     async def _round(self, thread: ThreadPoolExecutor) -> None:
         now = self._clock.monotonic()
+        busy = len(self._live) >= ANALYSIS_BUSY_STREAMS
+        round_s = ANALYSIS_BUSY_ROUND_S if busy else ANALYSIS_ROUND_S
         due: list[tuple[tuple[str, str], _Live, Batch]] = []
         for key, live in self._live.items():
             if len(due) >= ANALYSIS_STREAMS_PER_LOOK:
                 break
-            batch = live.feed.take(now)
+            batch = live.feed.take(now, round_s)
             if batch is not None:
                 due.append((key, live, batch))
         if due:

@@ -121,9 +121,9 @@ class _Job:
 class CommitThread:
     """Takes everything that waits, writes it file by file with one sync each, and tells; then again.
 
-    While one round syncs, the next one gathers. After a round of many files it rests, the longer the more they
-    were, so that of each stream several frames share a sync and an acknowledgement, and the syncs of a second
-    have a bound: each takes the interpreter away from who moves frames, and gives it back.
+    While one round syncs, the next one gathers. After a round of many files it rests, the longer the more
+    they were, so that of each stream several frames share a sync and an acknowledgement, and the syncs of a
+    second have a bound: each takes the interpreter away from who moves frames, and gives it back.
 
     :param rest: waits so many seconds, or less when the thread is to end; tests count it.
     """

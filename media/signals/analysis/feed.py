@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
-
 from media.limits import ANALYSIS_ROUND_S, ANALYSIS_WAITING_S
 from media.signals.analysis.alarms import NO_DATA_S, AlarmLimits, Condition
 from media.signals.analysis.analyzer import Block, Findings, StreamAnalyzer
 from media.signals.descriptor import StreamDescriptor
-from media.signals.frames import FLAG_BACKFILL, FLAG_SEAM, FrameHeader, samples_of
+from media.signals.frames import FLAG_BACKFILL, FLAG_SEAM, FrameHeader, samples_of_run
 
 CLOCK_STEP_NS = 500_000_000
 """A device time that is further from the one expected: its clock was set."""
@@ -78,10 +76,10 @@ class AnalysisFeed:
         """The device came back after a cut."""
         self._hole, self._heard_at = True, now
 
-    def take(self, now: float) -> Batch | None:
-        """What waits, when it is a second's worth or a second has passed; None otherwise."""
-        enough = self._waiting_samples >= ANALYSIS_ROUND_S * self.descriptor.sampling_rate_hz
-        if not self._waiting or not (enough or now - self._taken_at >= ANALYSIS_ROUND_S):
+    def take(self, now: float, round_s: float = ANALYSIS_ROUND_S) -> Batch | None:
+        """What waits, when it is ``round_s`` of signal or so long has passed; None otherwise."""
+        enough = self._waiting_samples >= round_s * self.descriptor.sampling_rate_hz
+        if not self._waiting or not (enough or now - self._taken_at >= round_s):
             return None
         batch = Batch(tuple(self._waiting), self._skipped_samples / self.descriptor.sampling_rate_hz)
         self._waiting.clear()
@@ -119,5 +117,5 @@ def _follows(before: FrameHeader, header: FrameHeader) -> bool:
 
 def _joined(run: list[_Waiting]) -> Block:
     first = run[0]
-    samples = np.concatenate([samples_of(frame.data, frame.header) for frame in run])
+    samples = samples_of_run([(frame.data, frame.header) for frame in run])
     return Block(first.header.device_time_ns / 1e9, samples, first.follows)

@@ -59,7 +59,8 @@ class Decimator:
         joined = np.concatenate((self._rest, samples)) if len(self._rest) else samples
         whole = len(joined) // self.factor * self.factor
         self._rest = joined[whole:].copy()
-        means = joined[:whole].reshape(-1, self.factor, joined.shape[1]).mean(axis=1, dtype=np.float32)
+        sums = joined[:whole].reshape(-1, self.factor, joined.shape[1]).sum(axis=1, dtype=np.float32)
+        means = sums / np.float32(self.factor)
         signal: Signal = (np.ascontiguousarray(means.T) - self._zero) * self._scale
         return signal
 
@@ -91,5 +92,6 @@ class QrsFilter:
             self._past = np.repeat(signal[:, :1], len(self.taps) - 1, axis=1)
         joined = np.concatenate((self._past, signal), axis=1)
         self._past = joined[:, joined.shape[1] - len(self.taps) + 1 :].copy()
-        filtered = [np.convolve(lead, self.taps, "valid") for lead in joined]
-        return np.stack(filtered)
+        # All leads in one row: what runs from one into the next lies behind each lead's last whole value.
+        row = np.convolve(joined.ravel(), self.taps)[len(self.taps) - 1 :]
+        return np.ascontiguousarray(row.reshape(joined.shape)[:, : signal.shape[1]])

@@ -64,9 +64,9 @@ class LeadMonitor:
 
     def push(self, raw: Samples, signal: Signal, filtered: Signal) -> None:
         """One block: as it came, in microvolt, and filtered."""
-        half = len(raw) // 2
-        tops = np.array((raw[:half].max(axis=0), raw[half:].max(axis=0)), np.int32)
-        bottoms = np.array((raw[:half].min(axis=0), raw[half:].min(axis=0)), np.int32)
+        halves = (0, len(raw) // 2)
+        tops = np.maximum.reduceat(raw, halves, axis=0).astype(np.int32)
+        bottoms = np.minimum.reduceat(raw, halves, axis=0).astype(np.int32)
         first, second = tops - bottoms <= FLAT_LSB
         self.off, self.broken = second, first | second
         top, bottom = tops.max(axis=0), bottoms.min(axis=0)
@@ -75,8 +75,8 @@ class LeadMonitor:
         self.clipped = (at_rail > CLIPPED_SHARE * len(every_other)) & (top - bottom > 10 * FLAT_LSB)
         self._peaks.append(np.abs(filtered).max(axis=1))
         bends = np.abs(signal[:, 2:] - 2 * signal[:, 1:-1] + signal[:, :-2])
-        self._noise.append(bends.mean(axis=1))
-        self._levels.append(signal.mean(axis=1))
+        self._noise.append(bends.sum(axis=1) / np.float32(bends.shape[1]))
+        self._levels.append(signal.sum(axis=1) / np.float32(signal.shape[1]))
         ordered = np.sort(np.array(self._peaks), axis=0)
         self.peaks, self.tallest = ordered[(len(ordered) - 1) // 2], ordered[-1]
         self.grades = self._graded()

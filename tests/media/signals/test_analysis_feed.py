@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from itertools import count
 
@@ -9,7 +10,7 @@ import pytest
 
 from loadtest import qrs_signals as made
 from media.errors import RemoteProtocolError
-from media.limits import ANALYSIS_STREAMS_KEPT, ANALYSIS_WAITING_S, SIGNAL_VIEWER_TEXTS
+from media.limits import ANALYSIS_ROUND_S, ANALYSIS_STREAMS_KEPT, ANALYSIS_WAITING_S, SIGNAL_VIEWER_TEXTS
 from media.signals import wire
 from media.signals.analysis.alarms import NO_DATA_S, AlarmLimits, Condition
 from media.signals.analysis.analyzer import Findings
@@ -18,6 +19,7 @@ from media.signals.analysis.feed import AnalysisFeed
 from media.signals.analysis.findings import Alarm, Analysis
 from media.signals.fanout import SignalFanout, ViewerQueue
 from media.signals.frames import FLAG_BACKFILL, FLAG_DELTA, FLAG_SEAM, Frame, encode, read_header
+from signaling.limits import ANALYSIS_BUSY_ROUND_S
 
 STREAM = made.descriptor(2)
 SAMPLES = made.digitised(made.ecg(made.beat_times([(75, 60.0)]), 60.0, 2))
@@ -50,6 +52,23 @@ def test_a_second_of_signal_is_a_round_and_a_second_of_waiting_too() -> None:
     assert waiting.take(1.4) is None
     assert waiting.take(1.5) is not None
     assert waiting.take(9.0) is None
+
+
+@pytest.mark.parametrize("round_s", [ANALYSIS_ROUND_S, ANALYSIS_BUSY_ROUND_S])
+def test_longer_rounds_find_the_same_beats(round_s: float) -> None:
+    waiting = feed()
+    beats: list[float] = []
+    for number in range(600):
+        put(waiting, frame(number), now=number / 10)
+        batch = waiting.take(number / 10, round_s)
+        if batch is not None:
+            findings = waiting.analyse(batch, 0.0)
+            beats += findings.analysis.beats
+            assert not findings.conditions
+    rhythm = [later - earlier for earlier, later in itertools.pairwise(beats)]
+    assert len(beats) in (73, 74, 75)
+    assert rhythm == pytest.approx([0.8] * len(rhythm), abs=0.004)
+    assert findings.analysis.quality == "good"
 
 
 def test_backfill_and_repeated_frames_are_left_alone() -> None:

@@ -24,6 +24,7 @@ from media.signals.frames import (
     inspect,
     mark_backfill,
     read_header,
+    samples_of_run,
 )
 
 STREAM = "00112233-4455-6677-8899-aabbccddeeff"
@@ -152,6 +153,22 @@ def test_trailing_bytes_behind_zlib_are_refused() -> None:
     good = bytearray(encode(Frame.of(TWO, 0, 0, SAMPLES))[:-4]) + b"xx"
     good[48:52] = struct.pack("<I", len(good) - 52)
     assert refused(with_crc(bytes(good))) == "signal_malformed"
+
+
+@pytest.mark.parametrize("flags", [(FLAG_DELTA,) * 3, (0,) * 3, (FLAG_DELTA, 0, FLAG_DELTA)])
+@pytest.mark.parametrize("lengths", [(25, 25, 25), (25, 30, 1)])
+def test_a_run_of_frames_is_its_frames_one_behind_the_other(
+    flags: tuple[int, ...], lengths: tuple[int, ...]
+) -> None:
+    draw = np.random.default_rng(3)
+    parts = [draw.integers(-32768, 32767, (length, 2)).astype(np.int16) for length in lengths]
+    datas = [
+        encode(Frame.of(TWO, number, 0, samples, flag))
+        for number, (samples, flag) in enumerate(zip(parts, flags, strict=True))
+    ]
+    run = samples_of_run([(data, read_header(data)) for data in datas])
+    assert run.dtype == np.int16
+    assert np.array_equal(run, np.concatenate(parts))
 
 
 def test_backfill_mark_changes_one_bit() -> None:
