@@ -258,6 +258,7 @@ export class MediaSession extends Emitter<SessionEvents> {
     this.told.set(source, false)
     producer.on('trackended', () => this.emit('ended', { source }))
     producer.on('transportclose', () => this.producers.delete(source))
+    if (source === 'camera') void import('./resting').then(({ restUnsent }) => restUnsent(producer), this.fail)
   }
 
   async unpublish(source: Source): Promise<void> {
