@@ -2,8 +2,9 @@
 
 It is optional: without a C compiler or Python's headers there is a warning, and the Python plane runs.
 ``HUIZHEN_BUILD_NATIVE=0`` leaves it out, ``=1`` makes its failure an error. As a command
-(``python hatch_build.py [--strict] [--sanitize]``) it builds for this tree; ``--strict`` is the project's own
-check (warnings are errors), ``--sanitize`` builds with address and undefined-behaviour sanitizers.
+(``python hatch_build.py [--strict] [--sanitize | --sanitize-threads]``) it builds for this tree; ``--strict``
+is the project's own check (warnings are errors), ``--sanitize`` builds with address and undefined-behaviour
+sanitizers, ``--sanitize-threads`` with the one for data races.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shlex
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,13 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _SWITCH = "HUIZHEN_BUILD_NATIVE"
 _FLAGS = ("-std=c11", "-O2", "-g", "-fPIC", "-fvisibility=hidden", "-fno-semantic-interposition", "-pthread")
 _STRICT = ("-Wall", "-Wextra", "-Werror")
-_SANITIZE = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+_SANITIZE = {
+    "--sanitize": (
+        *("-O1", "-fsanitize=address,undefined"),
+        *("-fno-sanitize-recover=all", "-fno-omit-frame-pointer"),
+    ),
+    "--sanitize-threads": ("-O1", "-fsanitize=thread", "-fno-omit-frame-pointer"),
+}
 
 
 class BuildFailedError(Exception):
@@ -34,13 +42,15 @@ def module_path(root: Path) -> Path:
     return root / "media" / f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"
 
 
-def build(root: Path, strict: bool = False, sanitize: bool = False) -> bool:
+def build(root: Path, strict: bool = False, more: Sequence[str] = ()) -> bool:
     """Build unless what stands there was made of the same sources in the same way; whether it was built.
+
+    :param more: flags of the compiler beside the usual ones.
 
     :raises BuildFailedError: with the compiler's own words.
     """
     sources = sorted((root / "media" / "native").glob("*.c"))
-    command = [*_compiler(), *_FLAGS, *(_STRICT if strict else ()), *(_SANITIZE if sanitize else ())]
+    command = [*_compiler(), *_FLAGS, *(_STRICT if strict else ()), *more]
     command += [f"-I{_headers()}", f'-DNATIVE_FACE="{_face(root)}"', "-shared", *map(str, sources)]
     target = module_path(root)
     stamp = root / "build" / f"native-{target.name}.sha256"
@@ -116,10 +126,12 @@ class NativeBuildHook(BuildHookInterface[Any]):
 def main() -> None:
     """Build for this tree, and say what was done."""
     words = set(sys.argv[1:])
-    if words - {"--strict", "--sanitize"}:
+    sanitizers = words & set(_SANITIZE)
+    if words - {"--strict", *_SANITIZE} or len(sanitizers) > 1:
         sys.exit(__doc__)
+    more = _SANITIZE[sanitizers.pop()] if sanitizers else ()
     try:
-        built = build(Path(__file__).resolve().parent, "--strict" in words, "--sanitize" in words)
+        built = build(Path(__file__).resolve().parent, "--strict" in words, more)
     except BuildFailedError as error:
         if words or os.environ.get(_SWITCH) == "1":
             sys.exit(f"media._native was not built:\n{error}")

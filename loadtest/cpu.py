@@ -89,12 +89,18 @@ def move(pids: Iterable[int], core: int, aside: bool = False) -> None:
 
     :param aside: only while nobody else wants the core.
     """
-    policy = os.SCHED_IDLE if aside else os.SCHED_OTHER
     for pid in pids:
         for task in (Path("/proc") / str(pid) / "task").iterdir():
+            thread = int(task.name)
             try:
-                os.sched_setaffinity(int(task.name), {core})
-                os.sched_setscheduler(int(task.name), policy, os.sched_param(0))
+                os.sched_setaffinity(thread, {core})
+                now = os.sched_getscheduler(thread)
+                kept = now & os.SCHED_RESET_ON_FORK
+                if aside:
+                    os.sched_setscheduler(thread, os.SCHED_IDLE | kept, os.sched_param(0))
+                elif now ^ kept == os.SCHED_IDLE:
+                    # Nothing else: a policy that a server chose for itself is part of what is measured.
+                    os.sched_setscheduler(thread, os.SCHED_OTHER | kept, os.sched_param(0))
             except ProcessLookupError:
                 continue  # it ended meanwhile
 

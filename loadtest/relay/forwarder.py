@@ -56,13 +56,24 @@ class Forwarder(Protocol):
 
 
 async def in_groups(coroutines: Iterator[Awaitable[object]], at_once: int = JOINING_AT_ONCE) -> None:
-    """Run them, so many at a time."""
+    """Run them, so many at a time; none of them runs any more afterwards, whatever happens."""
     running: set[asyncio.Future[object]] = set()
-    for coroutine in coroutines:
-        running.add(asyncio.ensure_future(coroutine))
-        if len(running) >= at_once:
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for future in done:
-                future.result()
-    for future in asyncio.as_completed(running):
-        await future
+    try:
+        for coroutine in coroutines:
+            running.add(asyncio.ensure_future(coroutine))
+            if len(running) >= at_once:
+                await _first_done(running)
+        while running:
+            await _first_done(running)
+    finally:
+        for future in running:
+            future.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _first_done(running: set[asyncio.Future[object]]) -> None:
+    """Wait for one of them at least and take it out; raises what it raised."""
+    done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    running -= done
+    for future in done:
+        future.result()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from loadtest import orderly
 from loadtest.cpu import allow_sockets, move, on_core, two_cores
 from loadtest.relay import cases, figures, janus, measure
 from loadtest.relay.cases import Case
@@ -65,7 +65,7 @@ def run(
             progress(_line(one))
 
     with on_core(traffic_core):
-        report.shortfalls += asyncio.run(_run(wanted, planes, runs, cores, progress, done))
+        report.shortfalls += orderly.run(_run(wanted, planes, runs, cores, progress, done))
 
 
 async def _run(

@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from loadtest import orderly
 from loadtest.cpu import Usage, allow_sockets, on_core, two_cores, usage
 from loadtest.report import Report, machine
 from loadtest.rooms import figures
@@ -76,7 +77,7 @@ def run(report: Report, scenario: Scenario, options: Options, progress: Progress
             server = ServerProcess(data, ["--no-devices"], settings=settings)
         try:
             witnesses = Witnesses(server.url) if options.witnesses else None
-            asyncio.run(_Run(report, scenario, options, server, data, progress).go())
+            orderly.run(_Run(report, scenario, options, server, data, progress).go())
             if witnesses is not None:
                 report.figures["witnesses"] = witnesses.stop()
         finally:

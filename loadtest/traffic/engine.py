@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from ctypes import POINTER, c_char, c_double, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass, fields
+from typing import Any
 
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
@@ -214,6 +215,17 @@ def load() -> ctypes.CDLL:
     return c
 
 
+class EngineClosedError(Exception):
+    """Somebody still used an engine that was closed."""
+
+
+class _Closed:
+    """In the library's place once the engine's memory was given back."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise EngineClosedError(name)
+
+
 class TrafficEngine:
     """One socket and one thread for all light participants of this process. `close` ends both.
 
@@ -255,6 +267,7 @@ class TrafficEngine:
         self._c.lt_stop(self._engine)
         self._thread.join()
         self._c.lt_close(self._engine)
+        self._c = _Closed()
 
     def local_ip(self, transport: int) -> str:
         """The address that transport ``transport`` speaks from."""

@@ -259,7 +259,7 @@ static void media_received(struct lt_engine *e, int32_t number, uint8_t *p, int 
         s->first_ns = at_ns;
     s->arrived++;
     e->totals.arrived++;
-    e->under_way--;
+    e->under_way -= e->under_way > 0; /* what comes after it was given up opens no window */
     e->heard_ns = now;
     note_jitter(e, s, lt_get32(p + 4), at_ns);
     if (++s->checked_turn >= (uint32_t)e->check_every) {

@@ -205,7 +205,9 @@ static uint64_t send_by_clock(struct lt_engine *e, uint64_t now)
 static uint64_t send_in_window(struct lt_engine *e, uint64_t now)
 {
     if (e->under_way > 0 && now - e->heard_ns > STALL_NS) {
+        /* What was left out does not come any more; one more window then, and not one with every look. */
         e->under_way = 0;
+        e->heard_ns = now;
         e->totals.stalls++;
     }
     /* Half a window at a time, so that the server meets batches. */

@@ -3,8 +3,6 @@
 #endif
 #include "engine.h"
 
-#include "prompt.h"
-
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
@@ -197,6 +195,7 @@ static void batch(struct engine *engine, unsigned count)
     pthread_mutex_t *lock = rule_lock(engine->rule);
     int64_t now_ns = monotonic_ns();
     double now = (double)now_ns * 1e-9;
+    prompt_work(&engine->prompt, now_ns);
     pthread_mutex_lock(lock);
     engine->in_batch = true;
     engine->batch_ns = now_ns;
@@ -221,8 +220,9 @@ static bool sleep_until(struct engine *engine, double due)
 {
     struct pollfd waited[2] = {{.fd = engine->fd, .events = POLLIN}, {.fd = engine->wake_fd, .events = POLLIN}};
     struct timespec left, *timeout = NULL;
+    int64_t from_ns = monotonic_ns();
     if (due != INFINITY) {
-        double seconds = due - (double)monotonic_ns() * 1e-9;
+        double seconds = due - (double)from_ns * 1e-9;
         seconds = seconds < 0 ? 0 : seconds > 1 ? 1 : seconds;
         left.tv_sec = (time_t)seconds;
         left.tv_nsec = (long)((seconds - (double)left.tv_sec) * 1e9);
@@ -230,6 +230,7 @@ static bool sleep_until(struct engine *engine, double due)
     }
     if (ppoll(waited, 2, timeout, NULL) < 0 && errno != EINTR)
         return false;
+    prompt_slept(&engine->prompt, from_ns, monotonic_ns());
     if (waited[1].revents != 0)
         clear_fd(engine->wake_fd);
     return !atomic_load(&engine->stopping) && !(waited[0].revents & POLLNVAL);
@@ -239,8 +240,7 @@ static void *run(void *argument)
 {
     struct engine *engine = argument;
     unsigned read = 0;
-    prompt_slices(ENGINE_SLICE_NS);
-    prompt_first(ENGINE_NICE);
+    prompt_init(&engine->prompt, monotonic_ns());
     do {
         read = inbox_read(&engine->inbox, ENGINE_BATCH);
         batch(engine, read);

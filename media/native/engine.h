@@ -12,6 +12,7 @@
 #define HUIZHEN_ENGINE_H
 
 #include "batch.h"
+#include "prompt.h"
 #include "rule.h"
 #include "up.h"
 
@@ -21,9 +22,6 @@
 
 enum { ENGINE_BATCH = 64, ENGINE_OUT_SLOTS = 256, ENGINE_CHECKS = 256 };
 
-/* Of the thread's turns on a core: the shortest that the kernel takes. */
-#define ENGINE_NICE (-10)
-#define ENGINE_SLICE_NS 100000
 #define ENGINE_PYTHON_SLICE_NS 200000 /* of the thread that makes the engine: the event loop's */
 
 /* What comes so soon after a check from an address that is not known yet waits behind the check in Python. */
@@ -76,6 +74,7 @@ struct engine {
     struct up_buffer up;
     bool told; /* up_fd was written and Python has not taken yet */
     double due; /* of the thread's sleep */
+    struct prompt prompt; /* the thread's */
     struct engine_totals totals;
     pthread_t thread;
     pid_t process;

@@ -10,6 +10,16 @@
 
 #define RESET_ON_FORK 1 /* SCHED_FLAG_RESET_ON_FORK of linux/sched.h, which libc's sched.h does not go with */
 
+/* The shortest that the kernel takes. */
+#define PROMPT_SLICE_NS 100000
+#define PROMPT_NICE (-10)
+/* The lowest of all real-time priorities: before what is ordinary, behind what somebody else put above that. */
+#define PROMPT_PRIORITY 1
+/* Long enough that a burst of packets does not end it, and as long at most Python waits when a flood begins. */
+#define PROMPT_STRETCH_NS 10000000
+/* Python's calls, the receivers' reports among them, are a tenth of a full core; a share below that would queue them. */
+#define PROMPT_LEFT_PERCENT 15
+
 /* struct sched_attr as sched_setattr(2) has it; glibc before 2.41 does not know it. */
 struct attributes {
     uint32_t size, policy;
@@ -36,9 +46,43 @@ void prompt_slices(uint64_t slice_ns)
 }
 
 /* Whoever has just run is not let run again before the other has had as much, and nobody looks at that before the
- * next tick, up to 4 ms later. With a larger weight the media thread owes little. Where it is refused (RLIMIT_NICE,
- * CAP_SYS_NICE) packets wait a tick now and then. Python keeps a share of a core that is full. */
-void prompt_first(int nice)
+ * next tick, up to 4 ms later. With a larger weight the media thread owes little, but it still owes. So it is a
+ * real-time thread, which owes nothing, while it leaves enough of the core. Where one or the other is refused
+ * (RLIMIT_NICE, RLIMIT_RTPRIO, CAP_SYS_NICE) packets wait a tick now and then. */
+void prompt_init(struct prompt *prompt, int64_t now_ns)
 {
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
+    *prompt = (struct prompt){.began_ns = now_ns};
+    prompt_slices(PROMPT_SLICE_NS);
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), PROMPT_NICE);
+}
+
+void prompt_slept(struct prompt *prompt, int64_t from_ns, int64_t until_ns)
+{
+    prompt->slept_ns += until_ns - from_ns;
+}
+
+bool prompt_may_be_first(int64_t slept_ns, int64_t stretch_ns)
+{
+    return slept_ns * 100 >= stretch_ns * PROMPT_LEFT_PERCENT;
+}
+
+/* Any other policy is somebody's own wish, an operator's or a load test's, and stays. */
+static void choose(bool first)
+{
+    int policy = first ? SCHED_FIFO : SCHED_OTHER;
+    int now = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+    if (now == policy || (now != SCHED_FIFO && now != SCHED_OTHER))
+        return;
+    struct sched_param parameters = {.sched_priority = first ? PROMPT_PRIORITY : 0};
+    (void)sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &parameters);
+}
+
+void prompt_work(struct prompt *prompt, int64_t now_ns)
+{
+    int64_t stretch_ns = now_ns - prompt->began_ns;
+    if (stretch_ns < PROMPT_STRETCH_NS)
+        return;
+    choose(prompt_may_be_first(prompt->slept_ns, stretch_ns));
+    prompt->began_ns = now_ns;
+    prompt->slept_ns = 0;
 }

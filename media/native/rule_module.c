@@ -39,18 +39,23 @@ bool rule_enter(struct rule_object *owner) {
     return true;
 }
 
-PyObject *rule_exit(struct rule_object *owner, PyObject *result) {
+bool rule_done(struct rule_object *owner) {
     const struct rule_sink *sink = &owner->rule->sink;
     if (sink->settle)
         sink->settle(sink->context);
     pthread_mutex_unlock(rule_lock(owner->rule));
-    if (owner->failed_type) {
-        Py_XDECREF(result);
-        PyErr_Restore(owner->failed_type, owner->failed, owner->failed_trace);
-        owner->failed_type = owner->failed = owner->failed_trace = NULL;
-        return NULL;
-    }
-    return result;
+    if (!owner->failed_type)
+        return true;
+    PyErr_Restore(owner->failed_type, owner->failed, owner->failed_trace);
+    owner->failed_type = owner->failed = owner->failed_trace = NULL;
+    return false;
+}
+
+PyObject *rule_exit(struct rule_object *owner, PyObject *result) {
+    if (rule_done(owner))
+        return result;
+    Py_XDECREF(result);
+    return NULL;
 }
 
 /* -- the whole -------------------------------------------------------------------------------------------- */
@@ -154,7 +159,7 @@ static PyObject *rule_python_event(PyObject *object, PyObject *nothing) {
     if (!rule_enter(self))
         return NULL;
     bool is_event = rule_next_event(self->rule, &event);
-    if (!rule_exit(self, Py_None))
+    if (!rule_done(self))
         return NULL;
     if (!is_event)
         Py_RETURN_NONE;
@@ -177,7 +182,7 @@ static PyObject *rule_python_stats(PyObject *object, PyObject *nothing) {
     if (!rule_enter(self))
         return NULL;
     struct rule_stats stats = rule_stats(self->rule);
-    if (!rule_exit(self, Py_None))
+    if (!rule_done(self))
         return NULL;
     return Py_BuildValue("{sKsKsKsisi}", "received", (unsigned long long)stats.received, "sent",
                          (unsigned long long)stats.sent, "exhausted", (unsigned long long)stats.exhausted, "pool_used",

@@ -1,4 +1,8 @@
-/* The rule's objects as Python holds them (rule_module.c, rule_peers.c, rule_producers.c, rule_subscriptions.c). */
+/* The rule's objects as Python holds them (rule_module.c, rule_peers.c with rule_lines.c, rule_producers.c with
+ * rule_layers.c, rule_subscriptions.c).
+ *
+ * Under the lock nothing is made that the garbage collector counts, as tuples and lists: it might begin to
+ * collect, and what goes then may want the lock. */
 #ifndef RULE_MODULE_H
 #define RULE_MODULE_H
 
@@ -34,9 +38,40 @@ struct rule_peer *rule_peer_of(PyObject *object);
 
 /* Lock; the GIL is given up while it waits. False with an exception within a call into Python. */
 bool rule_enter(struct rule_object *owner);
-/* Unlock; `result`, or NULL with what failed in a call into Python. */
+/* Unlock; false with what failed in a call into Python. */
+bool rule_done(struct rule_object *owner);
+/* The same; `result`, or NULL. */
 PyObject *rule_exit(struct rule_object *owner, PyObject *result);
+/* An open peer, an open producer: locked; NULL with an exception. */
+struct peer_object *rule_open_peer(PyObject *object);
+struct producer_object *rule_open_producer(PyObject *object);
 /* A list of numbers; NULL with an exception. */
 PyObject *rule_list_of(const int64_t *numbers, int count);
+
+/* Methods of a producer whose first argument is the number of one of its layers. */
+PyObject *rule_layer_face_bind(PyObject *object, PyObject *arguments);
+PyObject *rule_layer_face_set_alive(PyObject *object, PyObject *arguments);
+PyObject *rule_layer_face_touch(PyObject *object, PyObject *arguments);
+PyObject *rule_layer_face_replaced(PyObject *object, PyObject *index);
+PyObject *rule_layer_face_learn_clock(PyObject *object, PyObject *arguments);
+PyObject *rule_layer_face_state(PyObject *object, PyObject *index);
+PyObject *rule_layer_face_ssrcs(PyObject *object, PyObject *index);
+PyObject *rule_layer_face_reception(PyObject *object, PyObject *index);
+PyObject *rule_layer_face_frames(PyObject *object, PyObject *index);
+PyObject *rule_layer_face_clock(PyObject *object, PyObject *index);
+PyObject *rule_layer_face_missing(PyObject *object, PyObject *index);
+PyObject *rule_layer_face_take_missing(PyObject *object, PyObject *arguments);
+PyObject *rule_layer_face_forgive(PyObject *object, PyObject *index);
+
+/* Methods of a peer. */
+PyObject *rule_line_face_hear(PyObject *object, PyObject *arguments);
+PyObject *rule_line_face_heard(PyObject *object, PyObject *nothing);
+PyObject *rule_line_face_be_calm(PyObject *object, PyObject *arguments);
+PyObject *rule_line_face_probing(PyObject *object, PyObject *arguments);
+PyObject *rule_line_face_forget_delays(PyObject *object, PyObject *nothing);
+PyObject *rule_line_face_set_feedback(PyObject *object, PyObject *arguments);
+PyObject *rule_line_face_feedback_due(PyObject *object, PyObject *nothing);
+PyObject *rule_line_face_feedback(PyObject *object, PyObject *at);
+PyObject *rule_line_face_stamps(PyObject *object, PyObject *nothing);
 
 #endif

@@ -116,7 +116,7 @@ static PyObject *subscription_aim(PyObject *object, PyObject *number) {
     int emptied = -1;
     if (index >= 0 && index < self->producer->producer->layer_count)
         emptied = rule_aim(self->subscription, &self->producer->producer->layers[index]);
-    if (!let_go(self, Py_None))
+    if (!rule_done(self->outlet->owner))
         return NULL;
     if (emptied >= 0)
         return PyLong_FromLong(emptied);
@@ -182,15 +182,18 @@ static PyObject *subscription_state(PyObject *object, PyObject *nothing) {
     if (!self)
         return NULL;
     const struct rule_subscription *one = self->subscription;
-    const struct rule_egress *egress = &one->egress;
-    PyObject *last = egress->started ? PyLong_FromUnsignedLong(egress->last_timestamp) : Py_NewRef(Py_None);
-    PyObject *started = one->started_at < 0 ? Py_NewRef(Py_None) : PyFloat_FromDouble(one->started_at);
-    return let_go(self, Py_BuildValue("iiikNdKKNKKi", index_of(one->current), index_of(one->target),
-                                      egress->temporal_current, (unsigned long)egress->timestamp_delta, last,
-                                      egress->last_sent_at, (unsigned long long)egress->packets,
-                                      (unsigned long long)egress->octets, started,
-                                      (unsigned long long)one->retransmitted, (unsigned long long)one->refused,
-                                      one->held));
+    const struct rule_egress egress = one->egress;
+    int current = index_of(one->current), target = index_of(one->target), held = one->held;
+    double started_at = one->started_at;
+    unsigned long long retransmitted = one->retransmitted, refused = one->refused;
+    if (!rule_done(self->outlet->owner))
+        return NULL;
+    PyObject *last = egress.started ? PyLong_FromUnsignedLong(egress.last_timestamp) : Py_NewRef(Py_None);
+    PyObject *started = started_at < 0 ? Py_NewRef(Py_None) : PyFloat_FromDouble(started_at);
+    return Py_BuildValue("iiikNdKKNKKi", current, target, egress.temporal_current,
+                         (unsigned long)egress.timestamp_delta, last, egress.last_sent_at,
+                         (unsigned long long)egress.packets, (unsigned long long)egress.octets, started, retransmitted,
+                         refused, held);
 }
 
 /* pad([subscription], least, now) -> bytes sent; all of one outlet. */

@@ -10,7 +10,7 @@ import pytest
 from pylibsrtp import Policy, Session
 
 from loadtest.traffic.build import compiler
-from loadtest.traffic.engine import SrtpPair, Totals, Track, TrafficEngine
+from loadtest.traffic.engine import EngineClosedError, SrtpPair, Totals, Track, TrafficEngine
 from media.rtp import rtcp, vp8
 from media.rtp.packet import RtpPacket
 from media.rtp.rtcp import parse_compound
@@ -205,6 +205,25 @@ def test_a_closed_loop_never_has_more_under_way_than_its_window(engine: TrafficE
     assert totals.checked < totals.arrived / 4
 
 
+def test_a_server_that_says_nothing_is_given_one_window_for_each_time_it_is_given_up(
+    engine: TrafficEngine,
+) -> None:
+    """And not one with every look, which would be thousands of packets for a server that only paused."""
+    sender, receiver = pair(engine)
+    number = engine.add_track(sender, track([1000]))
+    engine.add_stream(receiver, 77, 78, number)
+    engine.set_active(number, True)
+    wait(engine, lambda totals: totals.arrived > 0)  # a sink that listens
+    engine.set_active(number, False)
+    wait(engine, lambda totals: totals.arrived == totals.sent)
+    engine.set_remote(sender, "127.0.0.1", 9)  # nobody
+    before = engine.read()[0].sent
+    engine.closed_loop(16)
+    engine.set_active(number, True)
+    totals = wait(engine, lambda totals: totals.stalls >= 3)
+    assert totals.sent - before <= 16 * (totals.stalls + 1)
+
+
 def test_datagrams_for_python_come_up_and_go_down(engine: TrafficEngine) -> None:
     receiver = Receiver(engine)
     engine.send(receiver.transport, b"\x00\x01 a check")
@@ -216,3 +235,11 @@ def test_datagrams_for_python_come_up_and_go_down(engine: TrafficEngine) -> None
     assert engine.take() == (receiver.transport, b"\x01\x01 an answer")
     assert engine.take() is None
     receiver.socket.close()
+
+
+def test_a_closed_engine_says_so() -> None:
+    engine = TrafficEngine()
+    engine.close()
+    engine.close()
+    with pytest.raises(EngineClosedError):
+        engine.add_transport("127.0.0.1", 9)

@@ -9,7 +9,12 @@ from media.native import RULE_LIMITS
 
 HERE = Path(__file__).parent
 SOURCES = Path(__file__).parents[3] / "media" / "native"
-WITH_PYTHON = frozenset({"rule_module.c", "rule_peers.c", "rule_producers.c", "rule_subscriptions.c"})
+WITH_PYTHON = frozenset(
+    {
+        *("rule_module.c", "rule_peers.c", "rule_lines.c"),
+        *("rule_producers.c", "rule_layers.c", "rule_subscriptions.c"),
+    }
+)
 SANITIZE = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import random
-import re
 import resource
 import select
 import socket
 import struct
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +28,6 @@ if native.available():
 PROFILE = SRTP_PROFILES[0]
 KEY = bytes(range(PROFILE.key_length + PROFILE.salt_length))
 WAIT_S = 10
-PYTHON_SLICE_NS = 200_000  # ENGINE_PYTHON_SLICE_NS
 MOST_LOOKS = 5_000_000  # some seconds
 
 
@@ -273,25 +269,3 @@ def test_a_forked_child_ends_without_the_thread(bench: Bench) -> None:
     assert peer.rtp(rtp(1)) is not None
     bench.far.sendto(CHECK, bench.address)
     assert bench.told(1)[0][1] == "peer"
-
-
-def slice_of(status: str) -> int | None:
-    """Of a thread's turns on its core, ns; None where the kernel does not tell or has none."""
-    found = re.search(r"^se\.slice\s*:\s*(\d+)$", status, re.MULTILINE)
-    return int(found.group(1)) if found else None
-
-
-def test_what_we_start_has_the_systems_own_slices(bench: Bench) -> None:
-    """A browser or an encoder with the event loop's would be broken off five thousand times a second."""
-    sched = Path("/proc/thread-self/sched")
-    if not sched.exists() or slice_of(sched.read_text()) is None:
-        pytest.skip("this kernel has no slices")
-    assert slice_of(sched.read_text()) == PYTHON_SLICE_NS
-    child = subprocess.run(["/bin/cat", "/proc/self/sched"], capture_output=True, text=True, check=True)
-    assert slice_of(child.stdout) != PYTHON_SLICE_NS
-    found: list[str] = []
-    thread = threading.Thread(target=lambda: found.append(sched.read_text()))
-    thread.start()
-    thread.join()
-    assert slice_of(found[0]) != PYTHON_SLICE_NS
-    assert bench.engine.counters["garbage"] == 0
