@@ -233,7 +233,7 @@ class TrafficEngine:
     """
 
     def __init__(self, base_ip: str = BASE_IP) -> None:
-        self._c = load()
+        self._c: Any = load()
         self._functions = functions()
         handle = self._c.lt_open(
             int(ipaddress.IPv4Address(base_ip)),

@@ -46,6 +46,17 @@ def test_feedback_that_is_no_news_is_gathered_alike() -> None:
     assert twins.gathered > 10
 
 
+def test_feedback_over_a_long_pause_is_told_alike() -> None:
+    """Arrivals more than 8 s apart, which one feedback cannot tell: what it can is told of both planes."""
+    twins = Twins()
+    for number in range(30):
+        twins.do("picture", number)
+        for side in twins.sides:
+            side.house.run(9.0)
+        twins.do("voice", number)
+        twins.do("feedback", number)
+
+
 def test_what_was_kept_is_given_back() -> None:
     twins = soak(300, 7)
     assert twins.rule_stats()["pool_used"] > 0

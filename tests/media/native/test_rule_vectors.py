@@ -7,7 +7,7 @@ import json
 import pytest
 
 from media import native
-from tests.media.native.twins import NativeHouse, PlainHouse
+from tests.media.native.twin_houses import NativeHouse, PlainHouse
 from tests.media.native.vectors import GOLDEN, replay
 from tests.media.relay.helpers import House
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.media.native.twins import PlainHouse, Side, Twins
+from tests.media.native.twin_houses import PlainHouse, Side
+from tests.media.native.twins import Twins
 from tests.media.relay.helpers import House
 
 GOLDEN = Path(__file__).parents[2] / "vectors" / "relay_rule.json"
