@@ -28,6 +28,7 @@ import server.api.escalation
 import server.api.guest
 import server.api.organizations
 import server.api.patients
+import server.api.reach
 import server.api.recordings
 import server.api.register_files
 import server.api.register_people
@@ -61,6 +62,7 @@ from server.limits import MAX_BODY_BYTES
 from server.metrics import Metrics
 from server.oncall.dispatcher import Dispatcher
 from server.oncall.watch import RotaWatch
+from server.reach.service import Reach
 from server.register.importing import Importer
 from server.room_events import RoomEvents
 from server.services import Services
@@ -77,6 +79,7 @@ API_MODULES: tuple[ModuleType, ...] = (
     server.api.register_places,
     server.api.register_people,
     server.api.register_files,
+    server.api.reach,
     server.api.patients,
     server.api.devices,
     server.api.consultations,
@@ -189,6 +192,8 @@ def _build_rooms(services: Services) -> None:
     services.consults = ConsultService(services, with_ring(config.oncall.ring_seconds))
     services.dispatcher = Dispatcher(services)
     services.rota_watch = RotaWatch(services)
+    services.reach = Reach(services)
+    services.consults.tell_through(services.reach)
     services.gateway.on_user_connected = services.consults.user_connected
     _measure_media(services)
 
@@ -251,6 +256,8 @@ async def _run(services: Services, stack: AsyncExitStack) -> dict[str, int]:
     stack.push_async_callback(services.dispatcher.stop)
     # Rooms close before the dispatcher rests: what their last events ask for is still carried out.
     stack.push_async_callback(services.rooms.close)
+    stack.push_async_callback(services.reach.stop)
+    await services.reach.start()
     await services.dispatcher.start()
     stack.push_async_callback(services.rota_watch.stop)
     await services.rota_watch.start()

@@ -118,6 +118,31 @@ class OnCallConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ReachConfig:
+    """Ringing people who are not at a screen; see server/reach/DESIGN.md."""
+
+    push_services: tuple[str, ...] = option(
+        (
+            "fcm.googleapis.com",
+            "updates.push.services.mozilla.com",
+            "*.push.apple.com",
+            "*.notify.windows.com",
+        ),
+        "Web Push services that browsers may name, reached by https. A service in the own network is written"
+        " as a whole origin, such as http://10.0.0.5:8088. Empty: no Web Push.",
+    )
+    push_contact: str = option(
+        "", "mailto: or https: address that a push service may write to about this server."
+    )
+    webhooks: tuple[str, ...] = option(
+        (), "Gateways for text messages and telephone calls: each ring is posted to them, signed."
+    )
+    webhook_secret: str = option(
+        "", "Signs what is posted to webhooks (Standard Webhooks, HMAC-SHA256); 24 letters or more."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmsConfig:
     """Alarms of the ECG analysis, a help that replaces no monitor."""
 
@@ -155,6 +180,7 @@ class Config:
     storage: StorageConfig = field(default_factory=StorageConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
     oncall: OnCallConfig = field(default_factory=OnCallConfig)
+    reach: ReachConfig = field(default_factory=ReachConfig)
     alarms: AlarmsConfig = field(default_factory=AlarmsConfig)
     log: LogConfig = field(default_factory=LogConfig)
     web: WebConfig = field(default_factory=WebConfig)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from server.metrics import Metrics
     from server.oncall.dispatcher import Dispatcher
     from server.oncall.watch import RotaWatch
+    from server.reach.service import Reach
     from server.register.importing import Importer
     from server.signal_files import SignalFiles
     from signaling.gateway import Gateway
@@ -55,3 +56,4 @@ class Services:
     consults: ConsultService = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     rota_watch: RotaWatch = field(init=False)
+    reach: Reach = field(init=False)

@@ -50,7 +50,7 @@ class Delivery:
 
     def __init__(self, rooms: Callable[[], Rooms], pushes: Callable[[], Pushes]) -> None:
         self._rooms = rooms
-        self._pushes = pushes
+        self.pushes = pushes
         self._queue: asyncio.Queue[tuple[str, Command]] = asyncio.Queue(ROOM_COMMANDS_WAITING)
         self._task: asyncio.Task[None] | None = None
 
@@ -71,7 +71,7 @@ class Delivery:
         await self._queue.join()
 
     async def deliver(self, outbox: Outbox) -> None:
-        gateway = self._pushes()
+        gateway = self.pushes()
         for push in outbox.pushes:
             await gateway.notify(push.user_id, push.event, push.payload)
         for command in outbox.commands:

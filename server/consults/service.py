@@ -29,7 +29,7 @@ from server.consults.messages import DEVICE_ASSIGNED, RING, person, ring_push
 from server.consults.models import Consultation, Offer
 from server.consults.opinions import Opinions
 from server.consults.outbox import Push
-from server.consults.ports import Rooms
+from server.consults.ports import Pushes, Rooms
 from server.consults.reading import Reading
 from server.consults.requests import Requests
 from server.consults.states import BEFORE_ROOM, DURATIONS, WITH_ROOM, Duration
@@ -86,6 +86,10 @@ class ConsultService:
     async def stop(self) -> None:
         """Finish what is in line. Twice is harmless."""
         await self._work.delivery.stop()
+
+    def tell_through(self, pushes: Pushes) -> None:
+        """Send messages by ``pushes`` from now on; without it they go to screens only."""
+        self._work.delivery.pushes = lambda: pushes
 
     async def settle(self) -> None:
         """Return when every room command so far has been carried out."""

@@ -9,7 +9,8 @@ from alembic import context
 
 import server.archive.models
 import server.consults.models
-import server.oncall.models  # noqa: F401 - imported for their tables
+import server.oncall.models
+import server.reach.models  # noqa: F401 - imported for their tables
 from server.archive.database import Base
 
 context.configure(

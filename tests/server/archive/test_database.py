@@ -16,7 +16,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 import server.consults.models
-import server.oncall.models  # noqa: F401 - for its tables
+import server.oncall.models
+import server.reach.models  # noqa: F401 - for their tables
 from media.clock import CountedClock
 from server.archive.audit import AuditLog
 from server.archive.chain import Break

@@ -1,0 +1,36 @@
+"""What reaching people may cost, and for how long it is tried. One line of reason each."""
+
+from __future__ import annotations
+
+SUBSCRIPTIONS_EACH = 8
+"""Browsers of one person that are pushed to; the one added longest ago goes."""
+
+ENDPOINT_LETTERS = 1000
+"""An endpoint's address: the longest known (Windows) has about 500."""
+
+WAITING = 5_000
+"""Deliveries that wait at once; beyond it the oldest are given up: a ring is over by then."""
+
+AT_ONCE = 16
+"""Requests under way together: a ring of everyone in a department goes out in one breath."""
+
+REQUEST_S = 10.0
+"""How long a push service or a gateway may take to answer."""
+
+TEST_S = 60.0
+"""A test ring is tried for so long; what has not answered by then did not work."""
+
+TESTS_EACH_HOUR = 30
+"""Test rings of one person an hour: each may cost a text message."""
+
+FIRST_RETRY_S = 1.0
+"""Then twice as long each time,"""
+
+LONGEST_RETRY_S = 30.0
+"""up to this: a ring lives for a minute or two, a routine one for hours."""
+
+DELIVERIES_KEPT_S = 30 * 86_400.0
+"""How long what was sent, and what was given up, is kept for the operator to see."""
+
+BODY_BYTES = 3_000
+"""A push's text: services take 4,096 bytes encrypted (RFC 8030 section 7.2)."""
