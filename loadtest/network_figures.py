@@ -43,14 +43,19 @@ def of_window(samples: Sequence[Sample], began_ms: float, pauses: Pauses | None 
     first, last = samples[0], samples[-1]
     minutes = (last["at"] - first["at"]) / 60_000
     figures: dict[str, Any] = _audio(first, last)
-    longest: list[float] = []
+    longest: list[tuple[float, str, float]] = []
     for source in ("camera", "ultrasound"):
         if not any(inbound(sample, source) for sample in samples):
             continue
         gaps = _gaps(last, source, began_ms, (pauses or {}).get(source, ()))
-        longest += gaps
-        figures[source] = _video(samples, source, minutes) | {"longest_gap_ms": round(max(gaps, default=0.0))}
-    figures["longest_freeze_ms"] = round(max(longest, default=0.0)) if "camera" in figures else None
+        longest += [(length, source, begin) for begin, length in gaps]
+        most = max((length for _, length in gaps), default=0.0)
+        figures[source] = _video(samples, source, minutes) | {"longest_gap_ms": round(most)}
+    length, source, begin = max(longest, default=(0.0, "", began_ms))
+    figures["longest_freeze_ms"] = round(length) if "camera" in figures else None
+    figures["longest_freeze_of"] = (
+        {"source": source, "at_s": round((begin - began_ms) / 1000, 2)} if source else None
+    )
     figures["sources_moving"] = [
         source
         for source, seen in last["pictures"].items()
@@ -94,22 +99,24 @@ def concealed_by_part(samples: Sequence[Sample], settled_ms: float) -> dict[str,
     return found
 
 
-def _gaps(last: Sample, source: str, began_ms: float, pauses: Sequence[tuple[float, float]]) -> list[float]:
-    found: list[float] = []
+def _gaps(
+    last: Sample, source: str, began_ms: float, pauses: Sequence[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    found: list[tuple[float, float]] = []
     for begin, length in last["pictures"].get(source, {}).get("gaps", ()):
         if begin + length > began_ms:
             found += _without(begin, begin + length, pauses)
     return found
 
 
-def _without(begin: float, end: float, pauses: Sequence[tuple[float, float]]) -> list[float]:
-    """What remains of a gap outside of the pauses: the lengths of its pieces."""
+def _without(begin: float, end: float, pauses: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """What remains of a gap outside of the pauses: begin and length of its pieces."""
     pieces = []
     for paused, resumed in pauses:
         if paused < end and resumed > begin:
-            pieces.append(max(0.0, paused - begin))
+            pieces.append((begin, max(0.0, paused - begin)))
             begin = max(begin, min(resumed, end))
-    return [*pieces, end - begin]
+    return [*pieces, (begin, end - begin)]
 
 
 def _video(samples: Sequence[Sample], source: str, minutes: float) -> dict[str, Any]:
@@ -184,6 +191,15 @@ def _lowered(step: Mapping[str, Any], source: str, baseline: Sample) -> bool:
     fewer_lines = (now["height_at_end"] or 0) < then.get("frameHeight", 0)
     slower = now["frames_per_second"] < FULL_RATE_SHARE * then.get("framesPerSecond", 0)
     return bool(fewer_lines or slower)
+
+
+def ways(samples: Sequence[Sample]) -> dict[str, Any]:
+    """How media found its way: whether all connections lived in the frame, and restarts of ICE meanwhile."""
+    seen = {way["fragment"] for sample in samples for way in sample["ways"]}
+    return {
+        "connections_in_frame": all(way["framed"] for sample in samples for way in sample["ways"]),
+        "ice_restarts": len(seen) - len({way["fragment"] for way in samples[0]["ways"]}),
+    }
 
 
 def media_back(samples: Sequence[Sample], since_ms: float) -> float | None:

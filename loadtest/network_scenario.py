@@ -29,6 +29,7 @@ from loadtest.network_figures import (
     inbound,
     media_back,
     of_window,
+    ways,
 )
 from loadtest.network_room import Room, running_room
 from loadtest.report import Report, machine
@@ -115,6 +116,8 @@ def _one(room: Room, case: Case, progress: Progress, seconds: float) -> dict[str
         figures["recovered_after_s"] = _recovered(samples, baseline, restored)
         figures["media_back_after_s"] = media_back(samples, restored)
         figures["same_identity"] = _identity(room, case) == identity
+    if case.change:
+        figures |= ways(samples)
     if len(case.steps) > 2:
         steps = by_step(samples, [(began + at) * 1000 for at, _ in case.steps], pauses)
         figures["by_step"] = steps

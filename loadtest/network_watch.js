@@ -55,9 +55,12 @@
     const sources = tracks()
     const inbound = []
     const outbound = []
+    const ways = []
     for (const connection of connections) {
       if (connection.connectionState === 'closed') { connections.delete(connection); continue }
       for (const entry of (await connection.getStats()).values()) {
+        // Made by a frame's own constructor, or by the page's; each restart of ICE has another fragment.
+        if (entry.type === 'transport') ways.push({ framed: !(connection instanceof RTCPeerConnection), fragment: entry.iceLocalUsernameFragment })
         if (entry.type === 'inbound-rtp') {
           const source = entry.kind === 'audio' ? 'microphone' : sources[entry.trackIdentifier]
           if (source) inbound.push({ source, kind: entry.kind, ...pick(entry, INBOUND) })
@@ -70,7 +73,7 @@
       [source, { last: epoch(last), count, gaps: now - last >= GAP_MS ? [...gaps, [epoch(last), now - last]] : gaps }]))
     const ecg = window.__huizhen?.ecg()
     return {
-      at: epoch(now), inbound, outbound, pictures: standing,
+      at: epoch(now), inbound, outbound, ways, pictures: standing,
       ecg: ecg ? { samples: ecg.samplesDrawn, sequence: ecg.lastSequence, gaps: ecg.gaps, delays: ecg.delays.slice(-500) } : null,
       phase: document.querySelector('[data-testid=room]')?.dataset.phase ?? null,
     }

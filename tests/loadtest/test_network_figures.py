@@ -14,6 +14,7 @@ from loadtest.network_figures import (
     full_again,
     media_back,
     of_window,
+    ways,
 )
 
 
@@ -229,3 +230,21 @@ def test_conditions_say_all_that_is_needed() -> None:
     ]
     (case,) = chosen("cut-10s")
     assert [step.get("cut") for step in case.conditions()["steps"]] == [True, None]
+
+
+def test_the_longest_freeze_says_whose_and_since_when() -> None:
+    last = sample(20_000, gaps=((1000, 300), (4000, 900), (9000, 700)))
+    assert of_window([sample(0), last], 500)["longest_freeze_of"] == {"source": "camera", "at_s": 3.5}
+    pauses = {"camera": [(4200.0, 4800.0)]}
+    assert of_window([sample(0), last], 500, pauses)["longest_freeze_of"] == {"source": "camera", "at_s": 8.5}
+    assert of_window([sample(0), sample(20_000)], 500)["longest_freeze_of"] is None
+
+
+def test_the_ways_of_media_are_told() -> None:
+    def at(*found: tuple[bool, str]) -> dict[str, Any]:
+        return {"ways": [{"framed": framed, "fragment": fragment} for framed, fragment in found]}
+
+    still = at((True, "a"), (True, "b"))
+    assert ways([still, still]) == {"connections_in_frame": True, "ice_restarts": 0}
+    assert ways([still, at((True, "c"), (True, "b"))]) == {"connections_in_frame": True, "ice_restarts": 1}
+    assert not ways([still, at((False, "a"), (True, "b"))])["connections_in_frame"]
