@@ -111,7 +111,7 @@ _WIRE = (
     wire.announce("token", _ECG),
     wire.end(),
     wire.watch("token"),
-    wire.accepted(_ECG.stream_id, -1),
+    wire.accepted(_ECG.stream_id, -1, 60),
     wire.ack(41),
     wire.ended(_ECG.stream_id),
 )

@@ -90,6 +90,11 @@ class SignalsGateway:
             socket.done.set_result(None)
         return socket.ws
 
+    @property
+    def publishers(self) -> int:
+        """Devices that send."""
+        return sum(isinstance(socket, Publisher) for socket in self._sockets)
+
     def admit(self, socket: SignalSocket, token: str, limit: int) -> Room:
         """The room of a token, with this socket attached to it.
 
@@ -215,7 +220,8 @@ class Publisher(SignalSocket):
         self._gateway.analysis.begin(self.room, descriptor)
         self.room.signal_started(descriptor, await self._first_sample_at(self._log))
         self._tell(SignalStarted)
-        return self._session.opened(self._log.ledger, self._clock.monotonic(), self._log.fingerprints)
+        now, log = self._clock.monotonic(), self._log
+        return self._session.opened(log.ledger, now, log.fingerprints, self._gateway.publishers)
 
     async def _first_sample_at(self, log: StreamLog) -> float:
         """When this stream began, Unix seconds; now, for a new one."""
@@ -284,7 +290,8 @@ class Publisher(SignalSocket):
             for other in self.room.attachments
         ):
             self._gateway.analysis.end(self.room, self.stream_id)
-            self.room.signals.end_stream(self.stream_id)
+            broke = None if self._closing is None else self._closing.broke
+            self.room.signals.end_stream(self.stream_id, broke)
             self.room.signal_ended(self.stream_id)
         await log.settled()
         while self._doing:

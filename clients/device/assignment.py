@@ -63,9 +63,11 @@ async def watch_assignments(
     trust: Trust,
     deliver: Callable[[Change], None],
     reached: Callable[[Reach], None],
+    longest_s: Callable[[], float],
 ) -> None:
     """Stay connected for ever and tell every change.
 
+    :param longest_s: how long the wait before another try may be now (`clients.device.policy`).
     :param reached: told whenever the server is reached or lost.
     :raises RequestRefused: the server does not take the device's token.
     """
@@ -88,7 +90,7 @@ async def watch_assignments(
         finally:
             await socket.close()
         reached(reach)
-        await asyncio.sleep(reconnect_delay(attempt, random.random()))
+        await asyncio.sleep(reconnect_delay(attempt, random.random(), longest_s()))
         attempt += 1
 
 

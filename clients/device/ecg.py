@@ -20,7 +20,7 @@ from clients.device.outbox import Outbox
 from clients.device.outgoing import Outgoing, Way
 from clients.device.runner import GatewayOptions, serve_rooms
 from clients.device.sources.choose import choose
-from clients.device.sources.source import Piece, Sleep, Source
+from clients.device.sources.source import FrameLength, Piece, Sleep, Source
 from clients.device.status import StatusLine
 from clients.device.supervisor import until_stopped
 from clients.device.uplink import State
@@ -61,17 +61,21 @@ async def _run(options: EcgOptions, clock: Clock, sleep: Sleep, status: StatusLi
     def tell(text: Text, detail: str) -> None:
         status.fail(DeviceFault(faults.EXIT_DONE, text, detail))
 
-    source = choose(options.source, options.file, options.loop, clock, sleep, tell)
+    length = FrameLength()
+    source = choose(options.source, options.file, options.loop, clock, sleep, tell, length)
 
     def session(assignment: Assignment, trust: Trust) -> EcgSession:
-        return EcgSession(options, trust, assignment, source(), status, clock)
+        return EcgSession(options, trust, assignment, source(), length, status, clock)
 
     with _locked(options.outbox):
         await serve_rooms(options, session, status)
 
 
 class EcgSession:
-    """Measures and sends into one room. Closes its outboxes; one that is wholly confirmed is deleted."""
+    """Measures and sends into one room. Closes its outboxes; one that is wholly confirmed is deleted.
+
+    :param length: the source's; set here to what the server would like.
+    """
 
     def __init__(
         self,
@@ -79,10 +83,12 @@ class EcgSession:
         trust: Trust,
         assignment: Assignment,
         source: Source,
+        length: FrameLength,
         status: StatusLine,
         clock: Clock,
     ) -> None:
         self._source = source
+        self._length = length
         self._status = status
         self._token = assignment.token
         self._trust = trust
@@ -158,6 +164,7 @@ class EcgSession:
         return EcgStream(self._url, self._token, outbox, self._can_wait, self._trust, changed)
 
     def _show(self, state: State) -> None:
+        self._length.ms = self._outgoing.frame_ms or self._length.ms
         if self._outgoing.lost > self._lost:
             self._lost = self._outgoing.lost
             self._status.fail(DeviceFault(faults.EXIT_DISK, faults.OUTBOX_DAMAGED, str(self._lost)))

@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 5.0  # a dead line is found in half of it more, and the outbox bridges it
 CONNECT_TIMEOUT_S = 10.0  # a server that does not answer by then is asked again later
+# A first packet that a cut line swallowed is sent again after 1, 3, 7 s: better a new one, soon after the
+# line is back. No line that carries an ECG takes longer for one round.
+TCP_CONNECT_S = 3.5
 
 # Closing does not wait for a line that may be dead.
 _CLOSING = aiohttp.ClientWSTimeout(ws_close=1.0)
@@ -76,11 +79,13 @@ class EcgStream:
         :raises DeviceFault: the server refused in a way that trying again does not mend.
         """
         attempt = 0
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self._trust)) as http:
+        connector = aiohttp.TCPConnector(ssl=self._trust)
+        timeout = aiohttp.ClientTimeout(sock_connect=TCP_CONNECT_S)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
             while True:
                 self._renewed.clear()
-                if await self._connect(http):
-                    attempt = 0
+                if await self._connect(http) and self.uplink.refusal is None:
+                    attempt = 0  # a server that takes a stream and then cannot keep it is left in peace
                 self.uplink.disconnected()
                 self._changed(self.uplink.state)
                 if self.uplink.state is State.ENDED or self._is_over():

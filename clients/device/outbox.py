@@ -22,9 +22,9 @@ from media.signals.frames import read_header
 
 logger = logging.getLogger(__name__)
 
-SEGMENT_FRAMES = 600  # a minute of 100 ms frames: what is deleted at a time
+SEGMENT_FRAMES = 1000  # a minute of 60 ms frames: what is deleted at a time
 MAX_BYTES = 2 * 1024**3  # two days of 12 leads at 1 kHz compressed; a clinic's card has room for that
-CACHE_FRAMES = 64  # the live edge is sent from memory, a backlog from the disk
+CACHE_FRAMES = 128  # the live edge is sent from memory, a backlog from the disk
 SUFFIX = ".seg"
 
 

@@ -99,6 +99,11 @@ class Outgoing:
         return sum(way.stream.uplink.progress.lost for way in self._ways)
 
     @property
+    def frame_ms(self) -> int | None:
+        """How long a frame the server would like; of several wishes the longest."""
+        return max((way.stream.uplink.frame_ms or 0 for way in self._ways), default=0) or None
+
+    @property
     def untrusted(self) -> bool:
         return any(way.stream.untrusted for way in self._ways)
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from clients.device import faults
 from clients.device.assignment import Assignment, Change, Reach, Released, watch_assignments
 from clients.device.faults import DeviceFault
+from clients.device.policy import IDLE_DELAY_S, LONGEST_DELAY_S
 from clients.device.status import StatusLine
 from clients.sdk.errors import RequestRefused
 from clients.sdk.trust import Trust
@@ -74,7 +75,9 @@ class Supervisor:
         """
         handling = asyncio.create_task(self._handle())
         try:
-            await watch_assignments(self._server, self._token, self._trust, self._note, self._reached)
+            await watch_assignments(
+                self._server, self._token, self._trust, self._note, self._reached, self._patience_s
+            )
         except RequestRefused as refusal:
             raise refused(refusal.code, refusal.zh, refusal.en) from refusal
         finally:
@@ -127,6 +130,10 @@ class Supervisor:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    def _patience_s(self) -> float:
+        """A session may come to need the new token that only an assignment brings."""
+        return IDLE_DELAY_S if self._session is None else LONGEST_DELAY_S
 
     def _reached(self, reach: Reach) -> None:
         if self._session is None:

@@ -22,7 +22,7 @@ from media.signals.frames import mark_backfill
 
 # Together they stay below what the server bears.
 LIVE_WINDOW = SIGNAL_WINDOW_FRAMES // 2  # 15 s without an acknowledgement
-BACKFILL_WINDOW = 50  # 5 s of signal in flight: at 100 ms round trip a backlog drains 50 times real time
+BACKFILL_WINDOW = 80  # 5 s of signal in flight: at 100 ms round trip a backlog drains 50 times real time
 
 
 OUTBOX_DAMAGED = "outbox_damaged"  # why frames are lost, in the record
@@ -69,6 +69,8 @@ class Uplink:
         self.state = State.OFFLINE
         self.refusal: wire.Refused | None = None
         self.broken = False
+        self.frame_ms: int | None = None
+        """How long a frame the server would like; None while it did not say."""
         self.progress = Progress()
         self._frames = frames
         self._in_flight: deque[tuple[int, bool]] = deque()  # sequence, whether late; in the order sent
@@ -105,7 +107,8 @@ class Uplink:
         :raises RemoteProtocolError: ``signal_malformed``.
         """
         match wire.parse_reply(text):
-            case wire.Accepted(durable_sequence=durable):
+            case wire.Accepted(durable_sequence=durable, frame_ms=frame_ms):
+                self.frame_ms = frame_ms or self.frame_ms
                 self._accepted(durable)
             case wire.Ack(sequence=sequence):
                 self._confirm(sequence)

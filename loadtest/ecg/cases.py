@@ -79,7 +79,9 @@ SCREEN: Sequence[ScreenCase] = (
         (("display_stopped_percent", STOPPED_PERCENT),),
     ),
 )
-NAMES = (*(case.name for case in STORED), *(case.name for case in SCREEN), STREAMS)
+WIRE = "wire"
+"""What frames of different lengths take of a line."""
+NAMES = (*(case.name for case in STORED), *(case.name for case in SCREEN), STREAMS, WIRE)
 
 
 def chosen(names: str) -> tuple[str, ...]:
@@ -91,7 +93,12 @@ def chosen(names: str) -> tuple[str, ...]:
     for name in wanted:
         if not any(known.startswith(name) for known in NAMES):
             raise ValueError(f"there is no case {name}; there are {', '.join(NAMES)}")
-    return tuple(known for known in NAMES if not wanted or any(known.startswith(name) for name in wanted))
+    return tuple(known for known in NAMES if not wanted or any(_means(name, known) for name in wanted))
+
+
+def _means(name: str, known: str) -> bool:
+    """A whole name means itself alone."""
+    return known == name if name in NAMES else known.startswith(name)
 
 
 def limits_of(case: Case) -> tuple[tuple[str, float], ...]:

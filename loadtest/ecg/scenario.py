@@ -6,10 +6,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from loadtest.ecg.cases import SCREEN, STORED, STREAMS, limits_of, shortfalls
+from loadtest.ecg.cases import SCREEN, STORED, STREAMS, WIRE, limits_of, shortfalls
 from loadtest.ecg.screen import PEER as SCREEN_PEER
 from loadtest.ecg.screen import run_screens
 from loadtest.ecg.stored import PEER, run_stored
+from loadtest.ecg.wire import wire_cost
 from loadtest.impair_network import Network
 from loadtest.report import Report, machine
 from loadtest.rooms import scenario as rooms_scenario
@@ -43,7 +44,7 @@ def run(report: Report, names: Sequence[str], progress: Progress, rooms: int | N
     report.figures["cases"] = cases
     with tempfile.TemporaryDirectory(prefix="huizhen-ecg-") as place:
         directory = Path(place)
-        if PEER == SCREEN_PEER and set(names) != {STREAMS}:
+        if PEER == SCREEN_PEER and not set(names) <= {STREAMS, WIRE}:
             with Network((PEER,)) as network:
                 for case in [case for case in STORED if case.name in names]:
                     found = run_stored(case, network, directory)
@@ -57,6 +58,8 @@ def run(report: Report, names: Sequence[str], progress: Progress, rooms: int | N
                     cases.append(found)
                     report.shortfalls += shortfalls(found, case_.limits)
                     progress(f"{found}")
+    if WIRE in names:
+        cases.extend(wire_cost())
     if STREAMS in names:
         _streams(report, cases, progress, rooms)
 

@@ -29,7 +29,7 @@ from media.clock import SystemClock
 
 PEER = "clinic"
 ROOM = "c-ecg"
-STEADY_FRAMES = 30  # three seconds on the disk: the stream is under way
+STEADY_FRAMES = 50  # three seconds on the disk: the stream is under way
 LAST_S = 1  # of the record, played to its end by the last gateway: it also drains what an ended one left
 LOOK_S = 0.02
 PATIENCE_S = 90.0

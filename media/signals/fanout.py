@@ -108,6 +108,7 @@ class _LiveStream:
     clock: FollowedClock
     told: ClockLine = SAME_CLOCK
     live: bool = True
+    fault: ErrorCode | None = None
     newest_ns: int = 0
     kept_bytes: int = 0
     recent: deque[tuple[int, bytes]] = field(default_factory=deque)
@@ -156,16 +157,19 @@ class SignalFanout:
             self._make_room()
             clock = FollowedClock(self._clock_of(descriptor))
             known = self._streams[descriptor.stream_id] = _LiveStream(descriptor, clock)
-        known.live = True
+        known.live, known.fault = True, None
         self._tell(wire.stream(descriptor))
 
-    def end_stream(self, stream_id: str) -> None:
-        """The device is gone; what it sent last stays for late joiners. Idempotent."""
+    def end_stream(self, stream_id: str, fault: ErrorCode | None = None) -> None:
+        """The device is gone; what it sent last stays for late joiners. Idempotent.
+
+        :param fault: of the device, by which it broke off.
+        """
         known = self._streams.get(stream_id)
         if known is None or not known.live:
             return
-        known.live = False
-        self._tell(wire.ended(stream_id))
+        known.live, known.fault = False, fault
+        self._tell(wire.ended(stream_id, fault))
 
     def publish(self, frame: FrameHeader, data: bytes, arrived_ns: int) -> bool:
         """Pass a frame on. One that is older than the live view reaches belongs to the record alone.
@@ -200,7 +204,9 @@ class SignalFanout:
     def add_viewer(self, wake: Callable[[], None]) -> ViewerQueue:
         """A queue that begins with the list of streams and what each showed last."""
         viewer = ViewerQueue(wake)
-        viewer.put(wire.streams((known.descriptor, known.live) for known in self._streams.values()))
+        viewer.put(
+            wire.streams((known.descriptor, known.live, known.fault) for known in self._streams.values())
+        )
         if self._trouble is not None:
             viewer.put(wire.storing(self._trouble))
         for stream_id, known in self._streams.items():

@@ -23,7 +23,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from media.errors import Fault, LocalProtocolError, RemoteProtocolError
+from media.errors import ErrorCode, Fault, LocalProtocolError, RemoteProtocolError
 from media.limits import (
     SIGNAL_ANNOUNCE_TIMEOUT_S,
     SIGNAL_IDLE_TIMEOUT_S,
@@ -44,6 +44,8 @@ from media.signals.errors import (
 from media.signals.frames import FrameHeader, content_of, inspect
 from media.signals.ledger import Fingerprints, StreamLedger
 from media.signals.records import Loss
+
+SHORT_FRAME_STREAMS = 32  # that many at once may send short frames: 533 frames a second, not 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the connection; ``code`` is a WebSocket close code, ``reason`` a fault code or empty."""
+    """Close the connection; ``code`` is a WebSocket close code, ``reason`` a fault code or empty.
+
+    :param broke: by what fault of the device the stream broke off; the room is told.
+    """
 
     code: int
     reason: str = ""
+    broke: ErrorCode | None = field(default=None, compare=False)
 
 
 Output = Open | Store | Lose | Send | Mark | Close
@@ -102,6 +108,13 @@ class State(enum.Enum):
     LIVE = "live"
     ENDING = "ending"
     CLOSED = "closed"
+
+
+def wished_frame_ms(streams: int) -> int:
+    """How long a frame a server would like that takes so many streams: short for the eye, unless they are
+    many.
+    """
+    return wire.FRAME_MS if streams <= SHORT_FRAME_STREAMS else wire.LONG_FRAME_MS
 
 
 class PublishSession:
@@ -179,12 +192,17 @@ class PublishSession:
         return self._fail(RemoteProtocolError(SIGNAL_TOO_LARGE, "message"))
 
     def opened(
-        self, durable: StreamLedger, now: float, fingerprints: Fingerprints | None = None
+        self,
+        durable: StreamLedger,
+        now: float,
+        fingerprints: Fingerprints | None = None,
+        streams: int = 1,
     ) -> list[Output]:
         """The host opened the log.
 
         :param durable: the log's own ledger, read here and never changed.
         :param fingerprints: of the stream's frames, over all connections; this one's alone when None.
+        :param streams: that the server takes now, this one too.
         """
         if self.state is not State.OPENING or self.descriptor is None:
             return []
@@ -193,7 +211,7 @@ class PublishSession:
         self._durable = durable
         self._fingerprints = fingerprints or self._fingerprints
         self._acked = durable.contiguous
-        return [Send(wire.accepted(self.descriptor.stream_id, self._acked))]
+        return [Send(wire.accepted(self.descriptor.stream_id, self._acked, wished_frame_ms(streams)))]
 
     def refused(self, fault: Fault, now: float) -> list[Output]:
         """The host did not open the stream: the token is not good, or the store cannot."""
@@ -270,5 +288,5 @@ class PublishSession:
         if mark and was_open and by_peer:
             outputs.append(Mark(fault.code.code))
         closing = wire.CLOSE_PEER_FAULT if by_peer else wire.CLOSE_SERVER_FAULT
-        outputs.append(Close(closing, fault.code.code))
+        outputs.append(Close(closing, fault.code.code, fault.code if was_open and by_peer else None))
         return outputs

@@ -3,9 +3,10 @@
 ::
 
     publish   device -> server   announce {token, stream}   lost {first, last, reason}   end {}
-              server -> device   accepted {streamId, durableSequence}   ack {sequence}   ended {streamId}
+              server -> device   accepted {streamId, durableSequence, frameMs}
+                                 ack {sequence}   ended {streamId}
     view      viewer -> server   watch {token}   acknowledge {id}
-              server -> viewer   streams {streams}   stream {stream}   ended {streamId}
+              server -> viewer   streams {streams}   stream {stream}   ended {streamId, code, message}
                                  analysis {...}   alarm {...}   refused {id, code, blame, message, detail}
                                  clock {streamId, at, offset, driftPpm, jumps}   storing {code, message}
     both      server -> peer     error {code, blame, message: {zh, en}, detail}
@@ -27,6 +28,10 @@ from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_MALFORMED, SIGNAL_TOO_LARGE
 
 _WORD = re.compile(r"[a-z][a-z_]{0,39}")
+
+FRAME_MS = 60  # asked of a device: a display is behind by one frame, and has 120 ms in all
+LONG_FRAME_MS = 100  # asked instead when many send: a frame has its price, whatever it holds
+FRAME_MS_MIN, FRAME_MS_MAX = 20, 500  # what a server may ask of a device
 
 CLOSE_DONE = 1000  # RFC 6455 section 7.4.1: normal closure
 CLOSE_PEER_FAULT = 4400  # the error message before it says what the peer did wrong; do not retry
@@ -72,10 +77,14 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The server takes the stream; it and all before ``durable_sequence`` are kept (-1: none)."""
+    """The server takes the stream; it and all before ``durable_sequence`` are kept (-1: none).
+
+    :param frame_ms: how long a frame the server would like; None when it does not say.
+    """
 
     stream_id: str
     durable_sequence: int
+    frame_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +151,8 @@ def parse_reply(text: str) -> Accepted | Ack | Ended | Refused:
     fields = _fields(text)
     match fields.get("type"):
         case "accepted":
-            return Accepted(stream_uuid(fields.get("streamId")), _sequence(fields, "durableSequence"))
+            stream_id = stream_uuid(fields.get("streamId"))
+            return Accepted(stream_id, _sequence(fields, "durableSequence"), _frame_ms(fields))
         case "ack":
             return Ack(_sequence(fields, "sequence"))
         case "ended":
@@ -176,25 +186,38 @@ def acknowledge(alarm_id: str) -> str:
     return _text({"type": "acknowledge", "id": alarm_id})
 
 
-def accepted(stream_id: str, durable_sequence: int) -> str:
-    return _text({"type": "accepted", "streamId": stream_id, "durableSequence": durable_sequence})
+def accepted(stream_id: str, durable_sequence: int, frame_ms: int) -> str:
+    return _text(
+        {
+            "type": "accepted",
+            "streamId": stream_id,
+            "durableSequence": durable_sequence,
+            "frameMs": frame_ms,
+        }
+    )
 
 
 def ack(sequence: int) -> str:
     return _text({"type": "ack", "sequence": sequence})
 
 
-def ended(stream_id: str) -> str:
-    return _text({"type": "ended", "streamId": stream_id})
+def ended(stream_id: str, fault: ErrorCode | None = None) -> str:
+    """The stream is over.
+
+    :param fault: of the device, by which it broke off; viewers are told.
+    """
+    return _text({"type": "ended", "streamId": stream_id, **_said(fault)})
 
 
 def error(fault: Fault) -> str:
     return _text({"type": "error", **fault.as_json()})
 
 
-def streams(items: Iterable[tuple[StreamDescriptor, bool]]) -> str:
-    """The viewer's first message: every stream of the room and whether it is live."""
-    return _text({"type": "streams", "streams": [_viewed(stream, live) for stream, live in items]})
+def streams(items: Iterable[tuple[StreamDescriptor, bool, ErrorCode | None]]) -> str:
+    """The viewer's first message: every stream of the room, whether it is live, and how it broke off if it
+    did.
+    """
+    return _text({"type": "streams", "streams": [_viewed(*item) for item in items]})
 
 
 def stream(descriptor: StreamDescriptor, live: bool = True) -> str:
@@ -219,9 +242,7 @@ def refused(alarm_id: str, fault: Fault) -> str:
 
 def storing(fault: ErrorCode | None) -> str:
     """Whether what comes is being kept: the fault that keeps the store from it, or None again."""
-    if fault is None:
-        return _text({"type": "storing", "code": None, "message": None})
-    return _text({"type": "storing", "code": fault.code, "message": {"zh": fault.zh, "en": fault.en}})
+    return _text({"type": "storing", "code": None, "message": None, **_said(fault)})
 
 
 def clock(stream_id: str, line: ClockLine, jumps: int) -> str:
@@ -238,8 +259,12 @@ def clock(stream_id: str, line: ClockLine, jumps: int) -> str:
     )
 
 
-def _viewed(descriptor: StreamDescriptor, live: bool) -> dict[str, Any]:
-    return {**descriptor.as_json(), "live": live}
+def _viewed(descriptor: StreamDescriptor, live: bool, fault: ErrorCode | None = None) -> dict[str, Any]:
+    return {**descriptor.as_json(), "live": live, **_said(fault)}
+
+
+def _said(fault: ErrorCode | None) -> dict[str, Any]:
+    return {} if fault is None else {"code": fault.code, "message": {"zh": fault.zh, "en": fault.en}}
 
 
 def _text(message: Mapping[str, Any]) -> str:
@@ -263,6 +288,12 @@ def _lost(fields: Mapping[str, object]) -> Lost:
     if not 0 <= first <= last or not _WORD.fullmatch(reason):
         raise RemoteProtocolError(SIGNAL_MALFORMED, "lost")
     return Lost(first, last, reason)
+
+
+def _frame_ms(fields: Mapping[str, object]) -> int | None:
+    """A wish, not a promise: what makes no sense is as if it were not said."""
+    value = fields.get("frameMs")
+    return value if isinstance(value, int) and FRAME_MS_MIN <= value <= FRAME_MS_MAX else None
 
 
 def _string(fields: Mapping[str, object], key: str) -> str:

@@ -41,7 +41,7 @@ CHEAP_ARGON2 = {
     "HUIZHEN_AUTH_ARGON2_PARALLELISM": "1",
 }
 RECORD_S = 1.5  # of the real record: the last start of a gateway plays it once to its end
-FRAME_SAMPLES = 100  # of each lead in a frame, at 1 kHz
+FRAME_SAMPLES = 60  # of each lead in a frame, at 1 kHz
 STREAMING = 8  # more frames on the server's disk prove that the stream is under way
 ENDS_S = 60.0  # a deadline for a busy machine, not a time it needs
 

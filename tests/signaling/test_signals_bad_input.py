@@ -115,6 +115,7 @@ async def test_a_bad_frame_is_one_error_a_mark_and_nobody_elses_trouble(
     web: Web, make: Callable[[], bytes], code: str
 ) -> None:
     others = await Bystanders.join(web)
+    viewer = await watch(web)
     device = await announce(web, LIMITED)
     assert (await text(device))["type"] == "accepted"
     for sequence in range(2):
@@ -122,6 +123,9 @@ async def test_a_bad_frame_is_one_error_a_mark_and_nobody_elses_trouble(
     await acknowledged(device, 1)
     await device.send_bytes(make())
     assert await refusal(device) == code
+    assert await told_of_the_end(viewer) == code
+    late = [one for one in (await text(await watch(web)))["streams"] if one["streamId"] == BAD]
+    assert [(one["live"], one["code"]) for one in late] == [(False, code)]
     await others.go_on()
     assert await marks_of(web) == (code,)
     assert [one.sequence for one in web.signaling.store.read(ROOM, BAD)] == [0, 1]
@@ -197,6 +201,15 @@ async def test_a_clock_that_jumps_is_a_mark_and_the_stream_goes_on(web: Web) -> 
     (stored,) = [one for one in web.signaling.store.streams(ROOM) if one.descriptor.stream_id == BAD]
     assert stored.frames == 5
     assert stored.end - stored.start < 10.0  # on our clock nothing took an hour
+
+
+async def told_of_the_end(viewer: ClientWebSocketResponse) -> str:
+    """Why the stream that went wrong ended, as a viewer hears it."""
+    while True:
+        message = await asyncio.wait_for(viewer.receive(), TIMEOUT_S)
+        if message.type is WSMsgType.TEXT and '"ended"' in message.data and BAD in message.data:
+            assert message.json()["message"]["zh"]
+            return str(message.json()["code"])
 
 
 async def marks_of(web: Web) -> tuple[str, ...]:

@@ -132,6 +132,7 @@ async def test_frames_go_to_the_disk_and_to_viewers(
         "type": "accepted",
         "streamId": stream.stream_id,
         "durableSequence": -1,
+        "frameMs": 60,
     }
     started = await text(viewer)
     assert (started["type"], started["stream"]["streamId"]) == ("stream", stream.stream_id)

@@ -23,7 +23,7 @@ from clients.device.sources.feed import Messages, TextFeed, stdin_lines, tcp_lin
 from clients.device.sources.lsl import LslSource
 from clients.device.sources.mqtt import mqtt_messages
 from clients.device.sources.record import RecordSource
-from clients.device.sources.source import Sleep, Source, Tell
+from clients.device.sources.source import FrameLength, Sleep, Source, Tell
 from clients.device.sources.synthetic import SyntheticSource, patient_of
 from media.clock import Clock
 from media.signals.formats import read_file, sample_record
@@ -32,27 +32,34 @@ _SCHEMES = ("tcp", "mqtt", "mqtts", "lsl", "synthetic")
 
 
 def choose(
-    source: str | None, file: Path | None, loop: bool, clock: Clock, sleep: Sleep, tell: Tell
+    source: str | None,
+    file: Path | None,
+    loop: bool,
+    clock: Clock,
+    sleep: Sleep,
+    tell: Tell,
+    length: FrameLength,
 ) -> Callable[[], Source]:
     """Makes the source of each session. A file is read now, so that a bad one is said at once.
 
+    :param length: of the pieces that the source gives; it may change while it runs.
     :raises DeviceFault: the file or the address is of no use.
     """
     scheme = (source or "").partition(":")[0]
     if source != "-" and scheme not in _SCHEMES:
         waveforms = load(Path(source) if source else file or sample_record(), read_file)
-        return lambda: RecordSource(waveforms, loop, clock, sleep)
+        return lambda: RecordSource(waveforms, loop, clock, sleep, length)
     if file is not None:
         raise DeviceFault(faults.EXIT_USAGE, faults.FILE_OR_SOURCE)
     assert source is not None
     if scheme == "synthetic":
         patient = patient_of(source)
-        return lambda: SyntheticSource(patient, clock, sleep)
+        return lambda: SyntheticSource(patient, clock, sleep, length)
     if scheme == "lsl":
-        outlet = LslSource(source.removeprefix("lsl:"), clock, sleep, tell)
+        outlet = LslSource(source.removeprefix("lsl:"), clock, sleep, tell, length)
         return lambda: outlet
     messages, again = _messages(source, scheme)
-    return lambda: TextFeed(messages, again, clock, sleep, tell)
+    return lambda: TextFeed(messages, again, clock, sleep, tell, length)
 
 
 def _messages(source: str, scheme: str) -> tuple[Messages, bool]:

@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 from clients.device import faults
 from clients.device.policy import reconnect_delay
-from clients.device.sources.source import Gatherer, Piece, Signal, Sleep, Tell
+from clients.device.sources.source import FrameLength, Gatherer, Piece, Signal, Sleep, Tell
 from clients.device.sources.text_feed import MESSAGE_BYTES, FeedError, Measured, parse
 from media.clock import Clock
 
@@ -25,12 +25,15 @@ class TextFeed:
     :param again: whether to connect again when messages end.
     """
 
-    def __init__(self, messages: Messages, again: bool, clock: Clock, sleep: Sleep, tell: Tell) -> None:
+    def __init__(
+        self, messages: Messages, again: bool, clock: Clock, sleep: Sleep, tell: Tell, length: FrameLength
+    ) -> None:
         self._messages = messages
         self._again = again
         self._clock = clock
         self._sleep = sleep
         self._tell = tell
+        self._length = length
         self._gatherers: dict[tuple[str, ...], Gatherer] = {}
         self._complained = ""
 
@@ -80,7 +83,7 @@ class TextFeed:
         if known is not None:
             self._tell(faults.SIGNAL_CHANGED, measured.signal.label)
         # How many there may be is bounded where their streams are opened.
-        gatherer = self._gatherers[place] = Gatherer(measured.signal, self._clock)
+        gatherer = self._gatherers[place] = Gatherer(measured.signal, self._clock, self._length)
         return gatherer
 
     def _complain(self, text: faults.Text, detail: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from clients.device import faults
 from clients.device.faults import DeviceFault
-from clients.device.sources.source import FRAME_S, Gatherer, Piece, Signal, Sleep, Tell
+from clients.device.sources.source import FrameLength, Gatherer, Piece, Signal, Sleep, Tell
 from media.clock import Clock
 from media.limits import SIGNAL_MAX_LEADS, SIGNAL_MAX_RATE_HZ
 from media.signals.descriptor import INT16, Lead
@@ -33,7 +33,7 @@ class LslSource:
     :raises DeviceFault: pylsl is not installed, or finds no liblsl.
     """
 
-    def __init__(self, name: str, clock: Clock, sleep: Sleep, tell: Tell) -> None:
+    def __init__(self, name: str, clock: Clock, sleep: Sleep, tell: Tell, length: FrameLength) -> None:
         try:
             import pylsl
             from pylsl.util import LostError
@@ -46,6 +46,7 @@ class LslSource:
         self._clock = clock
         self._sleep = sleep
         self._tell = tell
+        self._length = length
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -66,9 +67,11 @@ class LslSource:
             inlet = self._lsl.StreamInlet(found[0], max_buflen=BUFFER_S, recover=False)
             try:
                 signal, exact = signal_of(await asyncio.to_thread(inlet.info, 5.0))
-                gatherer = Gatherer(signal, self._clock)
+                gatherer = Gatherer(signal, self._clock, self._length)
                 while True:
-                    chunk, _ = await asyncio.to_thread(inlet.pull_chunk, FRAME_S, PULL_SAMPLES)
+                    # Half a frame: a whole one would make each sample up to two frames late.
+                    wait_s = self._length.ms / 2000
+                    chunk, _ = await asyncio.to_thread(inlet.pull_chunk, wait_s, PULL_SAMPLES)
                     if not chunk:
                         continue
                     samples = whole(chunk, signal, exact)

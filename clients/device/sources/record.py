@@ -1,4 +1,4 @@
-"""Records as live sources: blocks of about 100 ms at their own pace, for ever if wanted."""
+"""Records as live sources: blocks of a frame's length at their own pace, for ever if wanted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import heapq
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
-from clients.device.sources.source import FRAME_S, Pacer, Piece, Signal, Sleep
+from clients.device.sources.source import FrameLength, Pacer, Piece, Signal, Sleep
 from media.clock import Clock
 from media.signals.formats import Waveform
 from media.signals.frames import Samples
@@ -32,14 +32,18 @@ class RecordSource:
     """A file's signals, side by side when their rates differ.
 
     :param loop: begin anew at the end, marking the seam.
+    :param length: of the blocks, from the next one on.
     """
 
-    def __init__(self, waveforms: Sequence[Waveform], loop: bool, clock: Clock, sleep: Sleep) -> None:
+    def __init__(
+        self, waveforms: Sequence[Waveform], loop: bool, clock: Clock, sleep: Sleep, length: FrameLength
+    ) -> None:
         self._waveforms = waveforms
         self._signals = tuple(_signal(waveform) for waveform in waveforms)
         self._loop = loop
         self._clock = clock
         self._sleep = sleep
+        self._length = length
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -58,7 +62,7 @@ class RecordSource:
         round_ = 0
         while True:
             pairs = zip(self._signals, self._waveforms, strict=True)
-            rounds = [_cut(signal, waveform, round_ * length_s) for signal, waveform in pairs]
+            rounds = [_cut(signal, waveform, round_ * length_s, self._length) for signal, waveform in pairs]
             yield from heapq.merge(*rounds, key=lambda block: block.end_s)
             if not self._loop:
                 return
@@ -70,15 +74,16 @@ def _signal(waveform: Waveform) -> Signal:
     return Signal(waveform.kind, name, waveform.sampling_rate_hz, waveform.leads)
 
 
-def _cut(signal: Signal, waveform: Waveform, since_s: float) -> Iterator[Block]:
+def _cut(signal: Signal, waveform: Waveform, since_s: float, length: FrameLength) -> Iterator[Block]:
     """Cut a record; the last block before a gap or the end may be shorter."""
     rate = signal.sampling_rate_hz
-    size = max(1, round(rate * FRAME_S))
     position = 0
     for run in waveform.pieces:
-        for start in range(0, run.count, size):
-            count = min(size, run.count - start)
+        start = 0
+        while start < run.count:
+            count = min(length.samples(rate), run.count - start)
             begin_s = since_s + (run.offset + start) / rate
             samples = waveform.samples[position : position + count]
             yield Block(begin_s + count / rate, begin_s, signal, samples, seam=start == 0)
             position += count
+            start += count

@@ -11,10 +11,10 @@ import numpy as np
 from clients.device.faults import Text
 from media.clock import Clock
 from media.limits import SIGNAL_MAX_SAMPLES
+from media.signals import wire
 from media.signals.descriptor import Lead, StreamDescriptor
 from media.signals.frames import Samples
 
-FRAME_S = 0.1  # what the wire's frames hold: short enough for a live view, long enough to compress
 CATCH_UP_S = (
     5.0  # a gateway that slept longer, or heard nothing for longer, goes on from now and marks the seam
 )
@@ -22,6 +22,17 @@ CATCH_UP_S = (
 Sleep = Callable[[float], Awaitable[None]]
 Tell = Callable[[Text, str], None]
 """Says something to the person beside the gateway; the text behind it is a detail."""
+
+
+@dataclass(slots=True)
+class FrameLength:
+    """How much time the next frames hold; whoever runs the gateway sets it to what the server would like."""
+
+    ms: int = wire.FRAME_MS
+
+    def samples(self, rate_hz: float) -> int:
+        """Samples of a lead in a frame, one at least."""
+        return min(SIGNAL_MAX_SAMPLES, max(1, round(rate_hz * self.ms / 1000)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +106,16 @@ class Pacer:
 
 
 class Gatherer:
-    """Cuts what a live source gives, however it comes, into pieces of about `FRAME_S`, and times them.
+    """Cuts what a live source gives, however it comes, into pieces of a frame's length, and times them.
 
     Time is counted in samples from the first on: that is the device's own clock, whose drift the server
     estimates. When samples stay away for `CATCH_UP_S` the count begins anew, with a seam.
     """
 
-    def __init__(self, signal: Signal, clock: Clock) -> None:
+    def __init__(self, signal: Signal, clock: Clock, length: FrameLength) -> None:
         self.signal = signal
         self._clock = clock
-        self._size = min(SIGNAL_MAX_SAMPLES, max(1, round(signal.sampling_rate_hz * FRAME_S)))
+        self._length = length
         self._waiting = np.empty((0, len(signal.leads)), dtype=np.int16)
         self._began_ns = 0
         self._counted = -1
@@ -124,8 +135,9 @@ class Gatherer:
             self._seam = True
         self._counted += len(samples)
         self._waiting = np.concatenate([self._waiting, samples])
-        while len(self._waiting) >= self._size:
-            yield self._cut(self._size)
+        size = self._length.samples(self.signal.sampling_rate_hz)
+        while len(self._waiting) >= size:
+            yield self._cut(size)
 
     def _rest(self) -> Iterator[Piece]:
         """What waits, shorter than a piece."""

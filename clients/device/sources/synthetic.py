@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from clients.device import faults
 from clients.device.faults import DeviceFault
-from clients.device.sources.source import FRAME_S, Pacer, Piece, Signal, Sleep
+from clients.device.sources.source import FrameLength, Pacer, Piece, Signal, Sleep
 from media.clock import Clock
 from media.limits import SIGNAL_MAX_RATE_HZ
 from media.signals.descriptor import INT16, Lead
@@ -99,11 +99,12 @@ def patient_of(url: str) -> Patient:
 class SyntheticSource:
     """Signals of one `Patient`, for ever, all on one clock."""
 
-    def __init__(self, patient: Patient, clock: Clock, sleep: Sleep) -> None:
+    def __init__(self, patient: Patient, clock: Clock, sleep: Sleep, length: FrameLength) -> None:
         self._patient = patient
         self._signals = tuple(signal_of(KINDS[kind], patient) for kind in patient.kinds)
         self._clock = clock
         self._sleep = sleep
+        self._length = length
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -115,9 +116,10 @@ class SyntheticSource:
         pacer = Pacer(self._clock, self._sleep)
         random = np.random.default_rng(self._patient.seed)
         done = [0] * len(self._signals)
-        tick = 0
+        end_ms = 0
         while True:
-            begin_s, end_s = tick * FRAME_S, (tick + 1) * FRAME_S
+            begin_s, end_ms = end_ms / 1000, end_ms + self._length.ms
+            end_s = end_ms / 1000
             start_ns, slept = await pacer.pass_by(begin_s, end_s)
             for index, signal in enumerate(self._signals):
                 rate = signal.sampling_rate_hz
@@ -128,7 +130,6 @@ class SyntheticSource:
                 time_ns = start_ns + round((done[index] / rate - begin_s) * 1e9)
                 yield Piece(signal, samples, time_ns, slept or done[index] == 0)
                 done[index] = upto
-            tick += 1
 
 
 def signal_of(kind: SignalKind, patient: Patient) -> Signal:

@@ -29,7 +29,7 @@ class FakeClinic:
     """One stream's endpoint.
 
     ``refuse`` is what every announcement is answered with, while it is set; nothing is stored, and so
-    confirmed, while ``may_store`` is not.
+    confirmed, while ``may_store`` is not. ``crowd`` is how many streams it says it takes.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -37,6 +37,7 @@ class FakeClinic:
         self.refuse: Fault | None = None
         self.may_store = asyncio.Event()
         self.may_store.set()
+        self.crowd = 1
         self.announced = 0
         self.frames = 0
         self.streams: set[str] = set()
@@ -122,7 +123,7 @@ class _Connection:
                         await self.do(self.session.refused(self._clinic.refuse, 0.0))
                     else:
                         self.log = await self._clinic.store.open(ROOM, descriptor)
-                        await self.do(self.session.opened(self.log.ledger, 0.0))
+                        await self.do(self.session.opened(self.log.ledger, 0.0, streams=self._clinic.crowd))
                     await self._clinic.count(announced=1)
                 case Store(frame, data):
                     assert self.log is not None

@@ -63,6 +63,8 @@ def digest(samples: np.ndarray) -> str:
 
 
 RECORD = read_file(sample_record())[0].samples
+FRAME = 60
+"""Samples of 60 ms at 1 kHz."""
 
 
 async def test_the_record_arrives_sample_for_sample(clinic: FakeClinic, tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ async def test_a_killed_gateway_goes_on_with_its_stream(clinic: FakeClinic, tmp_
     assert len(parts) == 2
     assert digest(parts[1].samples) == digest(RECORD)
     assert digest(parts[0].samples) == digest(RECORD[: len(parts[0].samples)])
-    assert len(parts[0].samples) >= 2900
+    assert len(parts[0].samples) >= 29 * FRAME
 
 
 async def test_a_backlog_is_sent_although_live_frames_wait_for_their_acks(
@@ -132,14 +134,14 @@ async def test_a_backlog_is_sent_although_live_frames_wait_for_their_acks(
     again.stop_after = 0
     second = asyncio.create_task(ecg.run(options(clinic, tmp_path), again.clock, again.sleep))
     await clinic.until(lambda: clinic.announced >= 1)
-    again.stop_after = 99
+    again.stop_after = len(RECORD) // FRAME
     again.go.set()
     again.reached.clear()
     await asyncio.wait_for(again.reached.wait(), 20)
     clinic.may_store.set()
     again.go.set()
     assert await asyncio.wait_for(second, 20) == faults.EXIT_DONE
-    assert digest(kept(clinic)) == digest(np.concatenate([RECORD[:8000], RECORD]))
+    assert digest(kept(clinic)) == digest(np.concatenate([RECORD[: 80 * FRAME], RECORD]))
 
 
 async def test_a_damaged_outbox_is_a_loss_in_the_record_and_not_a_stream_without_an_end(
@@ -176,11 +178,31 @@ def kept_parts(clinic: FakeClinic) -> list[np.ndarray]:
     return [run.samples for run in runs(clinic.store.read(ROOM, stream.descriptor.stream_id))]
 
 
+@pytest.mark.parametrize(("crowd", "samples"), [(32, 60), (33, 100)])
+async def test_frames_are_as_long_as_the_server_would_like(
+    clinic: FakeClinic, tmp_path: Path, crowd: int, samples: int
+) -> None:
+    clinic.crowd = crowd
+    pace = Pace()
+    pace.stop_after = 0
+    running = asyncio.create_task(ecg.run(options(clinic, tmp_path), pace.clock, pace.sleep))
+    await clinic.until(lambda: clinic.announced == 1)
+    await asyncio.sleep(0)  # the answer is on its way; whenever it comes, all samples are kept
+    pace.stop_after = None
+    pace.go.set()
+    assert await asyncio.wait_for(running, 20) == faults.EXIT_DONE
+    assert digest(kept(clinic)) == digest(RECORD)
+    (stream,) = clinic.store.streams(ROOM)
+    sizes = [len(frame.samples) for frame in clinic.store.read(ROOM, stream.descriptor.stream_id)]
+    assert sizes[0] == 60
+    assert sizes[-2] == samples
+
+
 async def test_loop_marks_the_seam(clinic: FakeClinic, tmp_path: Path) -> None:
     pace = Pace()
-    pace.stop_after = 230
+    pace.stop_after = 380
     running = asyncio.create_task(ecg.run(options(clinic, tmp_path, loop=True), pace.clock, pace.sleep))
-    await clinic.until(lambda: clinic.frames >= 225)
+    await clinic.until(lambda: clinic.frames >= 370)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     (stream,) = clinic.store.streams(ROOM)

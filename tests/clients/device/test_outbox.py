@@ -1,4 +1,4 @@
-"""The outbox on disk, and the policy of reconnecting."""
+"""The outbox on disk."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from clients.device.outbox import SEGMENT_FRAMES, Outbox
-from clients.device.policy import LONGEST_DELAY_S, Verdict, judge, reconnect_delay
 from media.clock import CountedClock
 from media.errors import LocalProtocolError
 from media.signals.commit import AppendFile
@@ -240,19 +237,3 @@ def test_an_unwritable_place_is_a_fault(tmp_path: Path) -> None:
         opened(file / "below")
     assert caught.value.__cause__ is not None
     assert getattr(caught.value.__cause__, "errno", 0) in (errno.ENOTDIR, errno.EEXIST)
-
-
-@given(attempt=st.integers(0, 10_000), uniform=st.floats(0, 1, exclude_max=True))
-def test_delay_doubles_is_bounded_and_scattered(attempt: int, uniform: float) -> None:
-    delay = reconnect_delay(attempt, uniform)
-    assert 0.25 <= delay <= LONGEST_DELAY_S
-    assert delay <= reconnect_delay(attempt + 1, 0.999) * 1.001
-    assert reconnect_delay(attempt, 0.0) < reconnect_delay(attempt, 0.9)
-
-
-def test_refusals_are_judged() -> None:
-    assert judge("store_full", "server") is Verdict.RETRY
-    assert judge("signal_timeout", "peer") is Verdict.RETRY
-    assert judge("token_expired", "peer") is Verdict.AWAIT_ASSIGNMENT
-    assert judge("room_closed", "peer") is Verdict.OVER
-    assert judge("signal_lead_set_changed", "peer") is Verdict.STOP

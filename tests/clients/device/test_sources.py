@@ -24,12 +24,14 @@ from clients.device.sources.choose import choose
 from clients.device.sources.feed import TextFeed, tcp_lines
 from clients.device.sources.lsl import LslSource
 from clients.device.sources.mqtt import mqtt_messages
-from clients.device.sources.source import CATCH_UP_S, Gatherer, Piece, Signal, Source
+from clients.device.sources.record import RecordSource
+from clients.device.sources.source import CATCH_UP_S, FrameLength, Gatherer, Piece, Signal, Source
 from clients.device.sources.synthetic import SyntheticSource, patient_of
 from clients.device.sources.text_feed import MESSAGE_BYTES, FeedError, parse
 from media.clock import CountedClock, SystemClock
 from media.signals.descriptor import Lead
 from media.signals.export import to_array
+from media.signals.formats import read_file, sample_record
 from media.signals.kinds import LEADS_18
 from tests.clients.device.fake_clinic import ROOM, FakeClinic, room_token
 
@@ -124,7 +126,7 @@ def test_a_message_beyond_its_bound_is_not_parsed() -> None:
 @given(st.lists(st.integers(1, 700), min_size=1, max_size=20))
 def test_pieces_are_the_samples_in_order_on_the_count_of_samples(sizes: list[int]) -> None:
     clock = CountedClock()
-    gatherer = Gatherer(SIGNAL, clock)
+    gatherer = Gatherer(SIGNAL, clock, FrameLength(100))
     samples = np.arange(sum(sizes), dtype=np.int16).reshape(-1, 1)
     pieces: list[Piece] = []
     at = 0
@@ -140,9 +142,24 @@ def test_pieces_are_the_samples_in_order_on_the_count_of_samples(sizes: list[int
         assert other.time_ns - one.time_ns == pytest.approx(len(one.samples) / 250 * 1e9, abs=2)
 
 
+async def test_a_record_is_cut_as_the_server_would_like_and_stays_whole() -> None:
+    length = FrameLength()
+    waveforms = read_file(sample_record())
+    source = RecordSource(waveforms, False, CountedClock(), no_sleep, length)
+    pieces = await some(source, 30)
+    assert {len(piece.samples) for piece in pieces} == {60}
+    pieces = []
+    async for piece in source.pieces():
+        pieces.append(piece)
+        length.ms = 100 if len(pieces) < 50 else 40
+    assert [len(piece.samples) for piece in pieces[:3]] == [60, 100, 100]
+    assert {len(piece.samples) for piece in pieces[60:-1]} == {40}
+    assert np.array_equal(np.concatenate([piece.samples for piece in pieces]), waveforms[0].samples)
+
+
 def test_a_silence_is_a_seam_and_the_time_goes_on_from_now() -> None:
     clock = CountedClock()
-    gatherer = Gatherer(SIGNAL, clock)
+    gatherer = Gatherer(SIGNAL, clock, FrameLength(100))
     samples = np.zeros((30, 1), dtype=np.int16)
     (first,) = gatherer.add(samples)
     clock.advance(CATCH_UP_S + 1)
@@ -160,7 +177,7 @@ async def test_a_malformed_message_costs_itself_and_is_said_once() -> None:
         for line in (good, b"\n", b"{", b"{", good):
             yield line
 
-    feed = TextFeed(messages, False, CountedClock(), no_sleep, told)
+    feed = TextFeed(messages, False, CountedClock(), no_sleep, told, FrameLength(100))
     pieces = await some(feed, 5)
     assert [piece.seam for piece in pieces] == [True, True]
     assert told.texts == [faults.FEED_MALFORMED]
@@ -225,7 +242,7 @@ async def test_a_line_without_an_end_is_cut_off_and_tried_again() -> None:
     server = await asyncio.start_server(monitor, "127.0.0.1", 0)
     told = Told()
     host, port = server.sockets[0].getsockname()
-    feed = TextFeed(tcp_lines(host, port), True, CountedClock(), no_sleep, told)
+    feed = TextFeed(tcp_lines(host, port), True, CountedClock(), no_sleep, told, FrameLength(100))
     (piece,) = await some(feed, 1)
     server.close()
     assert piece.signal == SIGNAL
@@ -256,7 +273,7 @@ async def test_synthetic_signals_run_side_by_side_at_their_rates() -> None:
 
     kinds = "ecg,respiration,pleth,arterial_pressure,fetal_heart_rate,uterine_activity"
     patient = patient_of(f"synthetic:{kinds}?rate=60&leads=18&off=V3")
-    source = SyntheticSource(patient, clock, sleep)
+    source = SyntheticSource(patient, clock, sleep, FrameLength())
     pieces = await some(source, 500)
     by_kind = {
         kind: np.concatenate([piece.samples for piece in pieces if piece.signal.kind == kind])
@@ -325,7 +342,7 @@ async def test_a_topic_of_a_real_broker(tmp_path: Path) -> None:
     payload = json.dumps({**FIELD, "samples": [1] * 25})
     told = Told()
     source = mqtt_messages(f"mqtt://127.0.0.1:{port}/ward/3/ecg")
-    feed = TextFeed(source, True, SystemClock(), asyncio.sleep, told)
+    feed = TextFeed(source, True, SystemClock(), asyncio.sleep, told, FrameLength(100))
     pieces: asyncio.Queue[Piece] = asyncio.Queue()
 
     async def read() -> None:
@@ -368,7 +385,8 @@ async def test_an_outlet_of_the_lab_streaming_layer() -> None:
 
     publishing = asyncio.create_task(publish())
     try:
-        pieces = await some(LslSource("bed 4", SystemClock(), asyncio.sleep, Told()), 4)
+        source = LslSource("bed 4", SystemClock(), asyncio.sleep, Told(), FrameLength())
+        pieces = await some(source, 4)
     finally:
         publishing.cancel()
         await asyncio.gather(publishing, return_exceptions=True)
@@ -385,7 +403,7 @@ async def test_an_outlet_of_the_lab_streaming_layer() -> None:
 )
 def test_a_source_that_there_is_not_is_said(source: str) -> None:
     with pytest.raises(DeviceFault) as caught:
-        choose(source, None, False, CountedClock(), no_sleep, Told())
+        choose(source, None, False, CountedClock(), no_sleep, Told(), FrameLength())
     assert caught.value.exit_code == faults.EXIT_USAGE
 
 

@@ -376,6 +376,14 @@ def test_a_full_disk_is_the_servers_fault_and_not_confirmed() -> None:
     assert pair.uplink.refusal.blame == "server"
 
 
+@pytest.mark.parametrize(("said", "heard"), [(60, 60), (19, None), (501, None), ("60", None), (None, None)])
+def test_a_wish_for_frames_is_heard_when_it_makes_sense(said: object, heard: int | None) -> None:
+    accepted = {"type": "accepted", "streamId": TWO.stream_id, "durableSequence": -1, "frameMs": said}
+    reply = wire.parse_reply(json.dumps(accepted))
+    assert isinstance(reply, wire.Accepted)
+    assert reply.frame_ms == heard
+
+
 def test_more_than_the_window_is_refused() -> None:
     pair = Pair()
     pair.connect()
