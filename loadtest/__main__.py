@@ -114,11 +114,16 @@ def rooms(
     until: Annotated[
         str, typer.Option(help="Look for the knee: add rooms until FIGURE=LIMIT, as added_delay_p99_ms=50.")
     ] = "",
+    start: Annotated[int, typer.Option("--from", min=1, help="Rooms of the first step to the knee.")] = 25,
+    frame_ms: Annotated[
+        float | None,
+        typer.Option("--ecg-frame-ms", min=10, max=1000, help="Other ECG frames than the file's."),
+    ] = None,
 ) -> None:
     """Rooms of a scenario file on one core: losses, delay, joins, cost of a participant."""
-    wanted = _understood(lambda: scenario_file.read(scenario).scaled(count, hold))
+    wanted = _understood(lambda: scenario_file.read(scenario).scaled(count, hold, frame_ms))
     knee = _understood(lambda: Until.parse(until)) if until else None
-    options = _understood(lambda: rooms_scenario.Options(plane, witnesses, knee))
+    options = _understood(lambda: rooms_scenario.Options(plane, witnesses, knee, start))
 
     def run(report: Report) -> None:
         rooms_scenario.run(report, wanted, options, _tell)

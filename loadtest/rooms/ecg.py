@@ -24,8 +24,6 @@ _CODES = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "
 _SEQUENCE = struct.Struct("<QQ")
 _SEQUENCE_AT = 20
 _CRC = struct.Struct("<I")
-_BLOCKS = 10
-"""Different frames before they come again: a second, one heartbeat."""
 
 
 @dataclass(slots=True)
@@ -156,12 +154,13 @@ async def _stop(tasks: list[asyncio.Task[None]], socket: aiohttp.ClientWebSocket
 
 
 def _frames(device: Device, descriptor: StreamDescriptor) -> list[bytearray]:
-    """A heartbeat cut into frames; sequence, time and CRC are written into them as they are sent."""
+    """A heartbeat of a second cut into frames; sequence, time and CRC are written in as they are sent."""
     count = round(device.samples_per_second / device.frames_per_second)
-    times = np.arange(count * _BLOCKS) / (count * _BLOCKS)
+    blocks = round(device.frames_per_second)
+    times = np.arange(count * blocks) / (count * blocks)
     beat = 80 * np.sin(2 * math.pi * times) + 900 * np.exp(-(((times - 0.4) / 0.012) ** 2))
     samples = np.stack([beat * (0.4 + lead / 10) for lead in range(device.leads)], axis=1).astype(np.int16)
     return [
         bytearray(encode(Frame.of(descriptor, 0, 0, samples[block * count : (block + 1) * count])))
-        for block in range(_BLOCKS)
+        for block in range(blocks)
     ]

@@ -43,11 +43,13 @@ class Options:
     :param plane: the configuration's ``media.plane``.
     :param witnesses: two Chromium pages stand beside the rooms.
     :param until: look for the knee: rooms are added by `STEP_ROOMS` until it is reached.
+    :param start: rooms of the first step of that.
     """
 
     plane: str
     witnesses: bool = False
     until: Until | None = None
+    start: int = STEP_ROOMS
 
 
 def run(report: Report, scenario: Scenario, options: Options, progress: Progress) -> None:
@@ -60,6 +62,7 @@ def run(report: Report, scenario: Scenario, options: Options, progress: Progress
         "hold_seconds": scenario.hold_seconds,
         "people_a_room": scenario.people,
         "signal_viewers_a_room": scenario.viewers,
+        "signal_frame_ms": [round(1000 / device.frames_per_second) for device in scenario.devices],
         "cores": f"server on {server_core}, traffic on {traffic_core}",
         "network": "loopback in a namespace of its own",
         "participants": "full signaling, ICE, DTLS (AES-128-GCM), RTCP with transport-wide feedback; every "
@@ -169,7 +172,8 @@ class _Run:
         while len(self._rooms) < self._scenario.rooms:
             self._around.joins.seconds.clear()
             lost_before = self._engine.read()[0].holes
-            await self._open(min(STEP_ROOMS, self._scenario.rooms - len(self._rooms)))
+            step_rooms = STEP_ROOMS if steps else self._options.start
+            await self._open(min(step_rooms, self._scenario.rooms - len(self._rooms)))
             await asyncio.sleep(SETTLE_S)
             held = await self._hold(STEP_SECONDS)
             step = self._of_now(held)

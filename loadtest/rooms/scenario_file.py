@@ -103,12 +103,21 @@ class Scenario:
         """Of signals, in one room."""
         return sum(role.count for role in self.participants if role.watches_signals)
 
-    def scaled(self, rooms: int | None, hold_seconds: float | None) -> Scenario:
-        """With another number of rooms or another time; None keeps what the file says."""
+    def scaled(
+        self, rooms: int | None, hold_seconds: float | None, frame_ms: float | None = None
+    ) -> Scenario:
+        """With another number of rooms, another time or other signal frames; None keeps what the file says.
+
+        :param frame_ms: of signal in a frame of each device.
+        """
+        devices = self.devices
+        if frame_ms is not None:
+            devices = tuple(replace(device, frames_per_second=1000 / frame_ms) for device in devices)
         return replace(
             self,
             rooms=self.rooms if rooms is None else rooms,
             hold_seconds=self.hold_seconds if hold_seconds is None else hold_seconds,
+            devices=devices,
         )
 
 

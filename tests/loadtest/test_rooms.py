@@ -87,10 +87,16 @@ def test_another_number_of_rooms_leaves_the_rest() -> None:
         [[participants]]
         role = "expert"
         count = 3
+        [[devices]]
+        kind = "ecg"
+        leads = 12
+        samples_per_second = 500
+        frames_per_second = 10
     """)
     )
     assert scenario.scaled(4, None).rooms == 4
     assert scenario.scaled(4, None).hold_seconds == 5.0
+    assert [device.frames_per_second for device in scenario.scaled(None, None, 40).devices] == [25.0]
     assert scenario.people == 3
 
 
