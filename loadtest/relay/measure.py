@@ -16,7 +16,8 @@ PACED_S = 0.8
 BEGIN_S = 0.25
 """From a standing start until rates and batches are what they stay."""
 WARM_UP_S = 1.5
-SETTLE_TRIES = 4
+SETTLE_TRIES = 8
+"""The product takes a line for wider by and by, and leaves out meanwhile what it holds it too narrow for."""
 DRAIN_S = 0.15
 """For everything under way to arrive."""
 WINDOW_LEAST = 512

@@ -172,9 +172,9 @@ static unsigned run_length(const struct outbox *outbox, uint32_t first)
 static void count_sent(struct outbox *outbox, unsigned message)
 {
     const struct msghdr *header = &outbox->messages[message].msg_hdr;
-    outbox->counters.sent += header->msg_iovlen;
+    count_more(&outbox->counters.sent, header->msg_iovlen);
     for (size_t i = 0; i < header->msg_iovlen; i++)
-        outbox->counters.sent_bytes += header->msg_iov[i].iov_len;
+        count_more(&outbox->counters.sent_bytes, header->msg_iov[i].iov_len);
 }
 
 /* The kernel would not take a joined send (no checksum offload, size above the path's MTU): one by one. */
@@ -187,12 +187,12 @@ static void send_apart(struct outbox *outbox, unsigned message)
         single.msg_iovlen = 1;
         single.msg_control = NULL;
         single.msg_controllen = 0;
-        outbox->counters.calls++;
+        count_more(&outbox->counters.calls, 1);
         if (sendmsg(outbox->fd, &single, MSG_DONTWAIT) >= 0) {
-            outbox->counters.sent++;
-            outbox->counters.sent_bytes += single.msg_iov->iov_len;
+            count_more(&outbox->counters.sent, 1);
+            count_more(&outbox->counters.sent_bytes, single.msg_iov->iov_len);
         } else {
-            outbox->counters.failed++;
+            count_more(&outbox->counters.failed, 1);
         }
     }
 }
@@ -202,7 +202,7 @@ void outbox_transmit(struct outbox *outbox)
     unsigned done = 0, count = outbox->prepared;
     outbox->prepared = outbox->count = 0;
     while (done < count) {
-        outbox->counters.calls++;
+        count_more(&outbox->counters.calls, 1);
         int sent = sendmmsg(outbox->fd, outbox->messages + done, count - done, MSG_DONTWAIT);
         if (sent > 0) {
             for (int i = 0; i < sent; i++)
@@ -215,12 +215,12 @@ void outbox_transmit(struct outbox *outbox)
         size_t datagrams = outbox->messages[done].msg_hdr.msg_iovlen;
         if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
             for (; done < count; done++)
-                outbox->counters.blocked += outbox->messages[done].msg_hdr.msg_iovlen;
+                count_more(&outbox->counters.blocked, outbox->messages[done].msg_hdr.msg_iovlen);
         } else if (datagrams > 1 && (errno == EINVAL || errno == EIO || errno == EMSGSIZE)) {
             outbox->segments = errno == EMSGSIZE && outbox->segments;
             send_apart(outbox, done++);
         } else {
-            outbox->counters.failed += datagrams;
+            count_more(&outbox->counters.failed, datagrams);
             done++;
         }
     }

@@ -5,6 +5,7 @@
 #include "addresses.h"
 #include "srtp.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,8 +59,9 @@ struct destination {
     uint32_t first, last;
 };
 
+/* Counted by who sends, without a lock; read by others at any time. */
 struct outbox_counters {
-    uint64_t sent, sent_bytes, blocked, failed, calls;
+    _Atomic uint64_t sent, sent_bytes, blocked, failed, calls;
 };
 
 struct outbox {
@@ -89,6 +91,18 @@ void outbox_prepare(struct outbox *outbox);
 void outbox_transmit(struct outbox *outbox);
 /* Both. */
 void outbox_flush(struct outbox *outbox);
+
+/* There is one who counts: what it read last is what stands there. */
+static inline void count_more(_Atomic uint64_t *counter, uint64_t more)
+{
+    uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, before + more, memory_order_relaxed);
+}
+
+static inline uint64_t counted(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
 
 /* Room of DATAGRAM_STRIDE bytes for the next datagram; flushes when full. Good until the next call. */
 static inline uint8_t *outbox_room(struct outbox *outbox)

@@ -201,9 +201,10 @@ static PyObject *engine_counters(PyObject *object, void *closure)
     struct engine_totals totals = engine->totals;
     py_engine_unlock(&self->engine);
     return Py_BuildValue("{sKsKsKsKsKsKsKsKsK}", "garbage", totals.garbage, "unknown", totals.unknown, "batches",
-        totals.batches, "received", totals.datagrams, "sent", out->sent + side->sent, "send_calls",
-        out->calls + side->calls, "send_blocked", out->blocked + side->blocked, "send_failed",
-        out->failed + side->failed, "up_dropped", dropped);
+        totals.batches, "received", totals.datagrams, "sent", counted(&out->sent) + counted(&side->sent),
+        "send_calls", counted(&out->calls) + counted(&side->calls), "send_blocked",
+        counted(&out->blocked) + counted(&side->blocked), "send_failed", counted(&out->failed) + counted(&side->failed),
+        "up_dropped", dropped);
 }
 
 static PyMethodDef engine_methods[] = {

@@ -125,7 +125,15 @@ class Publisher(Peer):
 class Stage:
     """A router with one producer and one consumer of it, both ends connected."""
 
-    def __init__(self, publisher: Publisher, receiver: Peer, producer: Producer, consumer: Consumer) -> None:
+    def __init__(
+        self,
+        socket: MediaSocket,
+        publisher: Publisher,
+        receiver: Peer,
+        producer: Producer,
+        consumer: Consumer,
+    ) -> None:
+        self.socket = socket
         self.publisher = publisher
         self.receiver = receiver
         self.producer = producer
@@ -145,7 +153,7 @@ async def stage(lose: set[int]) -> AsyncIterator[tuple[Stage, WebRtcTransport, W
         consumer = down.consume(producer.id, CHROMIUM, paused=False)
         await publisher.connect(up)
         await receiver.connect(down)
-        yield Stage(publisher, receiver, producer, consumer), up, down
+        yield Stage(socket, publisher, receiver, producer, consumer), up, down
     finally:
         router.close()
         timer.close()
@@ -205,3 +213,20 @@ async def test_data_goes_through() -> None:
         room.publisher.transport.open_data_stream(0)
         room.publisher.transport.send_data(0, "hello")
         await room.receiver.until(lambda: room.receiver.data == ["hello"])
+
+
+async def test_python_may_ask_and_decide_between_any_two_packets() -> None:
+    """The compiled plane forwards meanwhile: for `make sanitize-threads` above all."""
+    async with stage(lose=set()) as (room, up, down):
+        publisher, receiver = room.publisher, room.receiver
+        await publisher.until(lambda: publisher.frames)
+        for count in range(1, 61):
+            publisher.send_frame(key=count % 20 == 0)
+            await receiver.until(lambda least=count: len(receiver.rtp) >= least)
+            assert room.socket.counters.send_failed == 0
+            assert (up.stats()["malformed"], down.stats()["malformed"]) == (0, 0)
+            assert room.producer.stats()["packets"] >= count
+            assert room.consumer.stats()["packets"] >= count
+            room.consumer.set_preferred_layers(0, count % 3)
+        room.consumer.close()
+        publisher.send_frame()
