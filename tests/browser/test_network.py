@@ -83,5 +83,5 @@ def test_media_follows_to_another_address_at_once(report: Report) -> None:
     found = case(report, "address-change")
     assert found["connections_in_frame"]  # the page's own would hear of the other address after 2 s
     assert found["media_back_after_s"] is not None
-    assert found["media_back_after_s"] < 4  # 0.2 to 1.7 alone on a machine
+    assert found["media_back_after_s"] < 6  # 0.2 to 1.7 alone on a machine; a busy one is no reason to fail
     assert found["same_identity"]
