@@ -16,6 +16,7 @@ from loadtest import fuzz_targets, network_scenario
 from loadtest import idle as idle_scenario
 from loadtest import join as join_scenario
 from loadtest.compare import changed_conditions, differences, table
+from loadtest.dispatch import scenario as dispatch_scenario
 from loadtest.ecg import cases as ecg_cases
 from loadtest.ecg import scenario as ecg_scenario
 from loadtest.fuzz import fill as run_fuzz
@@ -173,6 +174,24 @@ def ecg(
     """An ECG that loses nothing: cuts, losses, kills, a full disk; its way to the screen. Needs root."""
     wanted = _understood(lambda: ecg_cases.chosen(case_names))
     _measure("ecg", json, lambda report: ecg_scenario.run(report, wanted, _tell, rooms))
+
+
+@app.command()
+def dispatch(
+    json: Json = None,
+    cases: Annotated[str, typer.Option(help="Of day, killed, two-nodes, comma-separated; empty = all.")] = "",
+    requests: Annotated[int, typer.Option(min=1, help="Requests of the day.")] = 50_000,
+    practitioners: Annotated[int, typer.Option(min=100)] = 10_000,
+    sites: Annotated[int, typer.Option(min=20)] = 400,
+    kills: Annotated[int, typer.Option(min=0, help="How often the case killed is killed.")] = 100,
+    seed: Annotated[int, typer.Option(help="Another seed makes another day.")] = 1,
+) -> None:
+    """A province's day of requests on a counted clock: rung in time, nobody twice, nobody in silence."""
+    wanted = _understood(lambda: dispatch_scenario.chosen(cases))
+    size = dispatch_scenario.Size(requests, practitioners, sites, kills, seed)
+    report = Report("dispatch")
+    dispatch_scenario.run(report, size, wanted, _tell)
+    _finish(report, json)
 
 
 @app.command()

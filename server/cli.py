@@ -34,8 +34,13 @@ _COMMANDS: Mapping[str, str] = MappingProxyType(
         "check": "server.cli_server:server_app",
         "config": "server.cli_server:server_app",
         "export": "server.cli_export:export_app",
+        "drill": "server.cli_drill:drill_app",
     }
 )
+
+
+_HIDDEN = frozenset({"drill"})
+"""For programs, not for people."""
 
 
 def _load(place: str) -> typer.Typer:
@@ -52,7 +57,7 @@ class _Commands(TyperGroup):
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*_COMMANDS, *_GROUPS]
+        return [one for one in (*_COMMANDS, *_GROUPS) if one not in _HIDDEN]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in _GROUPS:

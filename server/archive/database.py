@@ -15,11 +15,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import MetaData, event
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Session
 
 from media.errors import LocalProtocolError
+from server.archive.sqlite_cursor import connect
 from server.errors import BUSY
 from server.limits import DATABASE_WAIT_S
 
@@ -52,12 +53,14 @@ class Database:
 
     def __init__(self, url: str) -> None:
         # hide_parameters: an error's text must not carry a patient into the log.
-        self.engine: AsyncEngine = create_async_engine(url, hide_parameters=True)
+        self.engine: AsyncEngine = create_async_engine(url, hide_parameters=True, **_driver(url))
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
         self._writer = asyncio.Lock()
-        self._write_sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._write_sessions = async_sessionmaker(
+            self.engine, expire_on_commit=False, sync_session_class=_Keeping
+        )
         reading: dict[str, Any] = {"read_only": True}
         if not self.is_sqlite:
             # One snapshot for the whole session, as SQLite's readers have.
@@ -101,6 +104,30 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+class _Keeping(Session):
+    """Holds what it has loaded until its end: an identity map of weak references would load it again."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._kept: set[object] = set()
+
+
+@event.listens_for(_Keeping, "loaded_as_persistent")
+@event.listens_for(_Keeping, "pending_to_persistent")
+def _keep(session: Session, loaded: object) -> None:
+    assert isinstance(session, _Keeping)
+    session._kept.add(loaded)
+
+
+def _driver(url: str) -> dict[str, Any]:
+    """How connections are made: SQLite's by us."""
+    wanted = make_url(url)
+    if wanted.get_backend_name() != "sqlite" or not wanted.database:
+        return {}
+    path = wanted.database
+    return {"async_creator": lambda: connect(path)}
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:

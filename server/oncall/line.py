@@ -134,7 +134,7 @@ async def _people(
         in_session.correlate(Practitioner),
         last.correlate(Practitioner).scalar_subquery(),
     ).where(Practitioner.id.in_(ids), Practitioner.active)
-    spoken = await session.scalar(select(Practitioner.languages).where(Practitioner.id == row.requester_id))
+    spoken = (await session.get_one(Practitioner, row.requester_id)).languages
     return {
         who: Standing(
             who,
@@ -154,10 +154,9 @@ def _placed(one: Standing, tier: int, line: int, online: Callable[[str], bool]) 
 
 async def _policy(session: AsyncSession, ids: Sequence[str], kind: Kind) -> Policy | None:
     """The policy of the nearest rota that has one of its own for this class."""
-    stored = select(ScheduleRow.id, ScheduleRow.policy).where(ScheduleRow.id.in_(ids))
-    documents = {one: document for one, document in await session.execute(stored)}  # noqa: C416 - rows
     for one in ids:
-        found = policies_of(documents.get(one)).get(kind)
+        rota = await session.get(ScheduleRow, one)  # loaded with its layers just now
+        found = policies_of(rota.policy if rota is not None else None).get(kind)
         if found is not None:
             return found
     return None

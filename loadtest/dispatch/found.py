@@ -1,0 +1,24 @@
+"""What a day counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Found:
+    """What was counted."""
+
+    ring_ms: list[float] = field(default_factory=list)  # urgent, from the request to the first ring
+    unrung: int = 0  # urgent requests that rang nobody at once
+    decision_ms: list[float] = field(default_factory=list)  # the whole transaction around one decision
+    accept_s: list[float] = field(default_factory=list)  # urgent
+    in_place_s: list[float] = field(default_factory=list)  # urgent; those who never were are infinite
+    silent: set[str] = field(default_factory=set)
+    doubled: set[str] = field(default_factory=set)
+    accepts: Counter[str] = field(default_factory=Counter)  # by doctor
+    done: Counter[str] = field(default_factory=Counter)  # commands and their refusals
+    kills: int = 0
+    events: int = 0
+    audit: int = 0

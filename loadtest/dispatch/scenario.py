@@ -1,0 +1,172 @@
+"""``python -m loadtest dispatch``: the day on SQLite, the same with kills, the same on two nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from loadtest.dispatch.answering import Habits
+from loadtest.dispatch.day import Day, Plan
+from loadtest.dispatch.found import Found
+from loadtest.dispatch.node import Node
+from loadtest.dispatch.postgres import Postgres
+from loadtest.dispatch.province import Province, make_province
+from loadtest.report import Report, machine, percentile
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large the province and its day are."""
+
+    requests: int = 50_000
+    people: int = 10_000
+    sites: int = 400
+    kills: int = 100
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CaseOf:
+    """One case: on which database, how many nodes, killed or not."""
+
+    name: str
+    database: str
+    nodes: int = 1
+    killed: bool = False
+
+
+CASES = (
+    CaseOf("day", "sqlite"),
+    CaseOf("killed", "sqlite", killed=True),
+    CaseOf("two-nodes", "postgresql", nodes=2),
+)
+
+LIMITS = {
+    "double_assignments": 0,
+    "silent_requests": 0,
+    "ring_p99_ms": 500,
+    "accept_p50_s": 120,
+    "late_in_place_percent": 5,
+    "load_spread_shifts": 1,
+    "decision_p99_ms": 10,
+    "broken_audit_chains": 0,
+}
+"""The issue's thresholds; 95 % in place within 600 s are 5 % late."""
+
+IN_PLACE_S = 600.0
+_TURNS_A_DAY = 3
+_ENOUGH = 30
+"""Consults of a line below which its spread is chance; the day of 50,000 gives each some 200."""
+
+
+def chosen(names: str) -> list[CaseOf]:
+    """Cases by names, comma-separated; empty = all. Raises ValueError."""
+    wanted = [one.strip() for one in names.split(",") if one.strip()]
+    known = {one.name: one for one in CASES}
+    unknown = [one for one in wanted if one not in known]
+    if unknown:
+        raise ValueError(f"no case {', '.join(unknown)}; there are {', '.join(known)}")
+    return [known[one] for one in wanted] or list(CASES)
+
+
+def run(report: Report, size: Size, cases: list[CaseOf], say: Say) -> None:
+    """Fill the report: the worst of all cases under the issue's names, and each case by itself."""
+    habits = Habits()
+    report.conditions |= {**machine(), **asdict(size), "habits": asdict(habits)}
+    province = make_province(size.sites, size.people, size.seed)
+    found = []
+    for case in cases:
+        say(f"{case.name}: {size.requests} requests, {case.nodes} node(s) on {case.database}")
+        found.append(asyncio.run(_case(case, size, habits, province, say)))
+        say(f"{case.name}: {found[-1]}")
+    report.figures["cases"] = found
+    for name, limit in LIMITS.items():
+        values = [each[name] for each in found]
+        report.figures[name] = math.nan if any(map(math.isnan, values)) else max(values)
+        report.require(name, limit)
+    report.figures["decisions_per_second"] = min(each["decisions_per_second"] for each in found)
+    if any(each["killed"] for each in found):
+        report.figures["kills"] = sum(each["kills"] for each in found)
+
+
+async def _case(case: CaseOf, size: Size, habits: Habits, province: Province, say: Say) -> dict[str, Any]:
+    with ExitStack() as stack:
+        directory = Path(tempfile.mkdtemp(prefix="drill"))
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        url = ""
+        if case.database == "postgresql":
+            url = stack.enter_context(Postgres(durable=True)).new_database("drill")
+        nodes = [Node(directory, url) for _ in range(case.nodes)]
+        plan = Plan(size.requests, size.kills if case.killed else 0, size.seed, replace(habits))
+        day = Day(nodes, province, plan, lambda line: say(f"{case.name}: {line}"))
+        began = time.monotonic()
+        try:
+            for node in nodes:
+                await node.start(day.now)
+            await day.run()
+        finally:
+            status = [await node.stop() for node in nodes]
+        took = time.monotonic() - began
+    return {
+        "case": case.name,
+        "database": case.database,
+        "nodes": case.nodes,
+        "killed": case.killed,
+        "took_s": round(took, 1),
+        "exit_status": max(status),
+        **figures(day.found, province, took),
+    }
+
+
+def figures(found: Found, province: Province, took_s: float) -> dict[str, Any]:
+    urgent = len(found.ring_ms) + found.unrung
+    late = urgent - sum(1 for one in found.in_place_s if one <= IN_PLACE_S)
+    deciding_s = sum(found.decision_ms) / 1000.0
+    return {
+        "double_assignments": len(found.doubled),
+        "silent_requests": len(found.silent),
+        "broken_audit_chains": int(found.audit < 0),
+        "audit_entries": found.audit,
+        "urgent_requests": urgent,
+        "urgent_with_nobody_on_call": found.unrung,
+        "ring_p50_ms": percentile(found.ring_ms, 50),
+        "ring_p99_ms": percentile(found.ring_ms, 99),
+        "accept_p50_s": percentile(found.accept_s, 50),
+        "accept_p95_s": percentile(found.accept_s, 95),
+        "in_place_p95_s": percentile(found.in_place_s, 95),
+        "late_in_place_percent": 100.0 * late / urgent if urgent else 0.0,
+        "load_spread_shifts": load_spread(found, province),
+        "decisions": len(found.decision_ms),
+        "decision_p50_ms": percentile(found.decision_ms, 50),
+        "decision_p99_ms": percentile(found.decision_ms, 99),
+        "decisions_per_second": len(found.decision_ms) / deciding_s if deciding_s else 0.0,
+        "events": found.events,
+        "events_per_second": found.events / took_s,
+        "kills": found.kills,
+        "commands": dict(sorted(found.done.items())),
+    }
+
+
+def load_spread(found: Found, province: Province) -> float:
+    """How much more work one of two first lines of a county had than the other, in shifts of that work.
+
+    Both are on call all day for the same requests: equals. A shift's work is the day's of one line divided by
+    its turns. The largest of all counties and specialties; NaN when the day was too small to tell.
+    """
+    spreads = []
+    for lines in province.firsts.values():
+        work = [sum(found.accepts[one] for one in line) for line in lines]
+        mean = sum(work) / len(work)
+        if mean >= _ENOUGH:
+            spreads.append((max(work) - min(work)) / (mean / _TURNS_A_DAY))
+    return max(spreads, default=math.nan)

@@ -1,0 +1,94 @@
+"""SQLite statements in one visit to the connection's thread.
+
+aiosqlite visits its thread four times a statement (make a cursor, execute, fetch, close), and SQLAlchemy's
+adapter does just that; each visit wakes a thread and the event loop. Here a cursor does all of it in one. A
+step of a consult has some thirty statements.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any
+
+import aiosqlite
+
+Row = Any
+
+
+class OneVisitCursor:
+    """What SQLAlchemy's adapter asks of an aiosqlite cursor. A statement's rows are fetched with it."""
+
+    def __init__(self, connection: OneVisitConnection) -> None:
+        self._connection = connection
+        self._rows: list[Row] = []
+        self.description: Any = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+        self.arraysize = 1
+
+    async def __aenter__(self) -> OneVisitCursor:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+    async def execute(self, sql: str, parameters: Iterable[Any] | None = None) -> OneVisitCursor:
+        given = () if parameters is None else parameters
+        await self._visit(lambda cursor: cursor.execute(sql, given))  # type: ignore[arg-type]
+        return self
+
+    async def executemany(self, sql: str, parameters: Iterable[Iterable[Any]]) -> OneVisitCursor:
+        await self._visit(lambda cursor: cursor.executemany(sql, parameters))  # type: ignore[arg-type]
+        return self
+
+    async def _visit(self, statement: Callable[[sqlite3.Cursor], object]) -> None:
+        await self._connection.in_thread(self._run, statement)
+
+    def _run(self, statement: Callable[[sqlite3.Cursor], object]) -> None:
+        """In the thread."""
+        cursor = self._connection.raw.cursor()
+        try:
+            statement(cursor)
+            self._rows = cursor.fetchall() if cursor.description else []
+            self.description = cursor.description
+            self.rowcount, self.lastrowid = cursor.rowcount, cursor.lastrowid
+        finally:
+            cursor.close()
+
+    async def fetchall(self) -> Sequence[Row]:
+        rows, self._rows = self._rows, []
+        return rows
+
+    async def close(self) -> None:
+        self._rows = []
+
+
+class OneVisitConnection(aiosqlite.Connection):
+    """An aiosqlite connection with such cursors."""
+
+    @property
+    def raw(self) -> sqlite3.Connection:
+        """To be touched in the connection's thread only."""
+        return self._conn
+
+    async def in_thread(self, work: Callable[..., object], *given: object) -> None:
+        await self._execute(work, *given)  # type: ignore[no-untyped-call]
+
+    def cursor(self) -> OneVisitCursor:  # type: ignore[override]
+        return OneVisitCursor(self)
+
+
+async def connect(path: str) -> OneVisitConnection:
+    """Open a database file. The thread ends with the process when nobody closes it."""
+
+    def open_it() -> sqlite3.Connection:
+        return sqlite3.connect(path)
+
+    connection = OneVisitConnection(open_it, iter_chunk_size=64)
+    connection._thread.daemon = True  # as SQLAlchemy's own
+    await connection
+    return connection

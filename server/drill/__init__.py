@@ -1,0 +1,1 @@
+"""The dispatcher on a counted clock: drills and load tests, with the real services on the real database."""

@@ -1,0 +1,55 @@
+"""What a drill must never find: somebody waits in silence, or two experts have one patient."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import case, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.consults.models import Consultation, ConsultEvent
+from server.consults.states import OWNERS
+from server.consults.vocabulary import FINAL, Action, State
+from server.oncall.models import TimerRow
+
+_FINAL = [one.value for one in FINAL]
+_OWNED = [one.value for one in OWNERS]
+
+
+async def states_of(session: AsyncSession, consults: Collection[str]) -> dict[str, tuple[str, str | None]]:
+    """(state, expert) of consults."""
+    query = select(Consultation.id, Consultation.state, Consultation.expert_id)
+    rows = await session.execute(query.where(Consultation.id.in_(consults)))
+    return {one: (state, expert) for one, state, expert in rows}
+
+
+async def silent(session: AsyncSession, consults: Collection[str] | None = None) -> list[str]:
+    """Consults in a state that is not final, with neither a timer nor an owner (None: of all)."""
+    query = select(Consultation.id).outerjoin(TimerRow, TimerRow.consultation_id == Consultation.id)
+    query = query.where(Consultation.state.not_in([*_FINAL, *_OWNED]), TimerRow.consultation_id.is_(None))
+    if consults is not None:
+        query = query.where(Consultation.id.in_(consults))
+    return list(await session.scalars(query))
+
+
+async def doubled(session: AsyncSession) -> list[str]:
+    """Consults that somebody accepted while another had them: more accepts than times they were free."""
+    taken = func.sum(case((ConsultEvent.action == Action.ACCEPT.value, 1), else_=0))
+    held = (State.ACCEPTED, State.SCHEDULED, State.READY, State.IN_SESSION, State.SUSPENDED)
+    given_back = func.sum(
+        case(
+            (
+                ConsultEvent.from_state.in_([one.value for one in held])
+                & (ConsultEvent.to_state == State.ESCALATED.value),
+                1,
+            ),
+            else_=0,
+        )
+    )
+    query = select(ConsultEvent.consultation_id).group_by(ConsultEvent.consultation_id)
+    return list(await session.scalars(query.having(taken > given_back + 1)))
+
+
+async def overdue(session: AsyncSession, now: float) -> int:
+    """Timers that ought to have been taken."""
+    return await session.scalar(select(func.count()).where(TimerRow.due < now)) or 0

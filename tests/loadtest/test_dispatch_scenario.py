@@ -1,0 +1,88 @@
+"""The dispatch scenario in seconds: the real process on real databases, killed, and two nodes at once."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from random import Random
+
+import pytest
+
+from loadtest.dispatch.answering import DAY_S, Habits, answer, arrivals
+from loadtest.dispatch.found import Found
+from loadtest.dispatch.postgres import NoPostgresError, binaries
+from loadtest.dispatch.province import SPECIALTIES, make_province
+from loadtest.dispatch.scenario import Size, chosen, load_spread, run
+from loadtest.report import Report
+
+SIZE = Size(requests=20, people=300, sites=40, kills=3)
+WRONG = ("double_assignments", "silent_requests", "broken_audit_chains", "late_in_place_percent")
+
+
+def ran(case: str) -> Report:
+    report = Report("dispatch")
+    run(report, SIZE, chosen(case), lambda line: None)
+    return report
+
+
+@pytest.mark.parametrize("case", ["day", "killed"])
+def test_nobody_waits_in_silence_and_no_patient_has_two_experts(case: str) -> None:
+    report = ran(case)
+    assert {name: report.figures[name] for name in WRONG} == dict.fromkeys(WRONG, 0)
+    [found] = report.figures["cases"]
+    assert found["exit_status"] == 0
+    assert found["kills"] == (3 if case == "killed" else 0)
+    assert found["commands"]["accept"] >= SIZE.requests * 0.9
+    assert report.figures["accept_p50_s"] <= 120
+
+
+def test_two_nodes_on_one_postgresql() -> None:
+    try:
+        binaries()
+    except NoPostgresError as missing:
+        pytest.skip(str(missing))
+    report = ran("two-nodes")
+    assert {name: report.figures[name] for name in WRONG} == dict.fromkeys(WRONG, 0)
+    assert report.figures["cases"][0]["exit_status"] == 0
+
+
+def test_a_province_of_the_wanted_size() -> None:
+    province = make_province(400, 10_000, 1)
+    organizations, people, rotas = (province.plan[name] for name in ("organizations", "people", "rotas"))
+    assert 380 <= len(organizations) <= 420
+    assert len(people) == 10_000
+    assert len({one[0] for one in people}) == 10_000
+    levels = Counter(level for _, level, _ in organizations)
+    assert levels == {"province": 1, "city": 4, "county": 40, "township": 60, "village": levels["village"]}
+    assert len(rotas) == (40 + 4 + 1) * len(SPECIALTIES)
+    assert province.plan == make_province(400, 10_000, 1).plan
+
+
+def test_the_model_of_answering() -> None:
+    random, habits = Random(1), Habits()
+    answers = [answer(random, habits) for _ in range(20_000)]
+    share = Counter(one.action for one in answers)
+    assert abs(share[None] / 20_000 - habits.no_answer) < 0.01
+    assert abs(share["decline"] / 20_000 - habits.decline) < 0.01
+    times = sorted(one.after_s for one in answers)
+    assert abs(times[10_000] - habits.answer_s) < 1
+    day = arrivals(random, 10_000)
+    assert day == sorted(day)
+    assert day[0] >= 0
+    assert day[-1] < DAY_S
+    assert sum(8 <= one / 3600 < 12 for one in day) > sum(0 <= one / 3600 < 4 for one in day) * 5
+
+
+def test_the_spread_of_work_in_shifts() -> None:
+    province = make_province(20, 200, 1)
+    found = Found()
+    assert math.isnan(load_spread(found, province))
+    for first, second in province.firsts.values():
+        found.accepts[min(first)] += 90
+        found.accepts[min(second)] += 60
+    assert load_spread(found, province) == pytest.approx(30 / 25)
+
+
+def test_a_case_that_is_not_there() -> None:
+    with pytest.raises(ValueError, match="no case nights"):
+        chosen("nights")
