@@ -28,6 +28,7 @@ import server.api.escalation
 import server.api.guest
 import server.api.organizations
 import server.api.patients
+import server.api.planning
 import server.api.reach
 import server.api.recordings
 import server.api.register_files
@@ -88,6 +89,7 @@ API_MODULES: tuple[ModuleType, ...] = (
     server.api.schedule_edits,
     server.api.rota_asks,
     server.api.escalation,
+    server.api.planning,
     server.api.recordings,
     server.api.signal_exports,
     server.api.audit,

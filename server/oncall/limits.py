@@ -71,3 +71,12 @@ province's and the nation's; a province has some hundreds, and reading them all 
 
 GREEN_SPECIALTIES = 6
 """Specialties that a green channel rings at once."""
+
+PLAN_DAYS = 14
+"""Planned consults find a time within so many days: a routine request that waits longer is asked anew."""
+
+TIMES_PROPOSED = 40
+"""Times proposed for one consult: two days' half hours; more nobody reads."""
+
+PLANNED_AT_ONCE = 200
+"""Consults in one plan, the oldest first: a county has some dozens waiting for a time."""

@@ -349,3 +349,10 @@ async def test_an_escalation_policy_of_a_rota(caller: CallerFactory) -> None:
     for wrong in wrongs:
         again = {"version": kept["version"], "policies": {"urgent": wrong}}
         assert (await desk.call("PUT", path, again))[1]["code"] == "policy_invalid"
+
+
+async def test_times_and_a_plan(caller: CallerFactory) -> None:
+    desk, doctor, expert = await caller("desk"), await caller("village"), await caller("cardio1")
+    assert await desk.get("/planning") == {"planned": []}
+    assert (await doctor.call("GET", "/planning"))[0] == 403
+    assert (await expert.call("GET", "/consultations/con-nowhere/times"))[0] == 404

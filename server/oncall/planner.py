@@ -1,0 +1,126 @@
+"""Planned consults into slots at the least cost, and times when everybody is free. Sans-I/O.
+
+The assignment is the rectangular linear sum assignment problem (Crouse 2016), solved by SciPy. Times are Unix
+seconds; a span runs from its start up to, not including, its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+Span = tuple[float, float]
+
+_NEVER = 1e12
+"""The cost of what cannot be: more than any sum of what can, so it is chosen when nothing else is left."""
+
+_LEFT_OUT = 1e9
+"""The cost of a consult without a slot: more than the longest wait of all others together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A consult that wants a time.
+
+    :param expert_id: who accepted it; None: anybody of the specialty.
+    :param earliest: not before.
+    :param weight: what an hour of waiting costs; 1 is a routine request.
+    """
+
+    consultation_id: str
+    specialty: str
+    expert_id: str | None
+    earliest: float
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One expert has time. ``load``: how many planned consults they have that day already."""
+
+    expert_id: str
+    specialties: frozenset[str]
+    starts: float
+    load: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    consultation_id: str
+    expert_id: str
+    starts: float
+
+
+LOAD_HOURS = 2.0
+"""A consult more on an expert's day weighs as much as so many hours of waiting."""
+
+
+def assign(wishes: Sequence[Wish], slots: Sequence[Slot]) -> list[Assigned]:
+    """Every wish that fits a slot of its own, at the least sum of costs, in the order of time.
+
+    As many as possible are placed; among those plans the one with the least waiting (by weight) and the most
+    even days. The same input gives the same plan.
+    """
+    if not wishes or not slots:
+        return []
+    wishes = sorted(wishes, key=lambda one: one.consultation_id)
+    slots = sorted(slots, key=lambda one: (one.starts, one.expert_id))
+    # A column of its own for each wish: to be left out is allowed, but dear.
+    costs = np.full((len(wishes), len(slots) + len(wishes)), _NEVER)
+    for row, wish in enumerate(wishes):
+        costs[row, len(slots) + row] = _LEFT_OUT
+        for column, slot in enumerate(slots):
+            if _fits(wish, slot):
+                hours = (slot.starts - wish.earliest) / 3600.0
+                costs[row, column] = wish.weight * hours + LOAD_HOURS * slot.load
+    rows, columns = linear_sum_assignment(costs)
+    placed = [
+        Assigned(wishes[row].consultation_id, slots[column].expert_id, slots[column].starts)
+        for row, column in zip(rows, columns, strict=True)
+        if column < len(slots)
+    ]
+    return sorted(placed, key=lambda one: (one.starts, one.consultation_id))
+
+
+def _fits(wish: Wish, slot: Slot) -> bool:
+    if slot.starts < wish.earliest:
+        return False
+    if wish.expert_id is not None:
+        return wish.expert_id == slot.expert_id
+    return wish.specialty in slot.specialties
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Without overlaps, in order; what is empty is left out."""
+    found: list[Span] = []
+    for start, end in sorted(one for one in spans if one[0] < one[1]):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found
+
+
+def free_starts(
+    busy: Mapping[str, Iterable[Span]], hours: Iterable[Span], lasts_s: float, every_s: float, at_most: int
+) -> list[float]:
+    """Starts at which everybody of ``busy`` is free for ``lasts_s``, the earliest first.
+
+    :param busy: person -> what they have to do.
+    :param hours: when consults may be; they start every ``every_s`` from the beginning of each span.
+    """
+    taken = merged(one for spans in busy.values() for one in spans)
+    found: list[float] = []
+    for opens, closes in merged(hours):
+        start = opens
+        while start + lasts_s <= closes and len(found) < at_most:
+            in_the_way = next((one for one in taken if one[0] < start + lasts_s and one[1] > start), None)
+            if in_the_way is None:
+                found.append(start)
+                start += every_s
+            else:  # on to the first start after it
+                start += every_s * max(1, -(-(in_the_way[1] - start) // every_s))
+    return found

@@ -1,0 +1,91 @@
+"""Times and plans out of the database: nobody twice at a time, and leave counts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest_asyncio
+
+from server.consults.store import load
+from server.consults.vocabulary import Action, Kind, State
+from server.oncall.models import AskRow
+from server.oncall.planning import plan_for, times_for
+from signaling.personal import Personal
+from tests.server.consults.flow import ringing
+from tests.server.consults.world import World
+
+
+@pytest_asyncio.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    county = await World.begin(tmp_path)
+    yield county
+    await county.end()
+
+
+async def routine(world: World) -> tuple[str, str]:
+    """An accepted routine consult, and its expert."""
+    consult = await world.request(kind=Kind.ROUTINE, specialty="neurology")
+    await world.act("desk", consult, Action.TRIAGE)
+    [expert] = await ringing(world, consult)
+    await world.act(expert, consult, Action.ACCEPT)
+    return consult, expert
+
+
+async def times(world: World, consult: str) -> list[float]:
+    async with world.services.database.read() as session:
+        return await times_for(session, await load(session, consult), world.now)
+
+
+def wall(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo("Asia/Shanghai")).strftime("%m-%d %H:%M")
+
+
+async def test_the_clinics_hours_of_workdays(world: World) -> None:
+    """The counted clock begins at New Year, a holiday until the third; the fourth is a make-up workday."""
+    consult, _ = await routine(world)
+    found = await times(world, consult)
+    assert wall(found[0]) == "01-04 08:00"
+    assert wall(found[1]) == "01-04 08:30"
+    assert {wall(at)[6:8] for at in found} <= {f"{hour:02}" for hour in range(8, 18)}
+
+
+async def test_whoever_has_a_consult_or_leave_then_is_not_free(world: World) -> None:
+    first, expert = await routine(world)
+    at = (await times(world, first))[0]
+    await world.act(expert, first, Action.SCHEDULE, at=at)
+    second, _ = await routine(world)
+    found = await times(world, second)
+    assert found[0] == at + 3600
+    async with world.services.database.write() as session:
+        session.add(
+            AskRow(
+                id="ask-1",
+                ask="leave",
+                stage="approved",
+                asker_id=f"prc-{expert}",
+                starts=at,
+                ends=at + 86_400,
+                reason=Personal(""),
+                asked_at=world.now,
+                expires_at=at,
+            )
+        )
+    assert (await times(world, second))[0] >= at + 86_400
+
+
+async def test_a_plan_gives_each_a_time_of_its_own_that_can_be_taken(world: World) -> None:
+    waiting = dict([await routine(world) for _ in range(3)])
+    async with world.services.database.read() as session:
+        plan = await plan_for(session, "org-yunling-hospital", world.now)
+    assert {one.consultation_id for one in plan} == set(waiting)
+    starts = [one.starts for one in plan]
+    assert all(later - earlier >= 3600 for earlier, later in pairwise(starts))
+    for one in plan:
+        await world.act(waiting[one.consultation_id], one.consultation_id, Action.SCHEDULE, at=one.starts)
+        assert await world.state(one.consultation_id) is State.SCHEDULED
+    async with world.services.database.read() as session:
+        assert await plan_for(session, "org-yunling-hospital", world.now) == []
