@@ -26,6 +26,7 @@ class Node:
         self._reading: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._last = 0
+        self._up = asyncio.Event()  # it replies; whoever asks while it starts again waits for that
 
     async def start(self, now: float) -> None:
         """Start it, or again after its end; returns when it has put right what it found."""
@@ -42,9 +43,11 @@ class Node:
         ready = self._expect(0)
         self._reading = asyncio.create_task(self._read(), name="drill-output")
         await asyncio.wait_for(ready, START_SECONDS)
+        self._up.set()
 
     async def ask(self, now: float, do: str, **what: Any) -> dict[str, Any]:
         """The reply. Raises NodeGoneError."""
+        await asyncio.wait_for(self._up.wait(), START_SECONDS)
         self._last += 1
         number = self._last
         reply = self._expect(number)
@@ -68,6 +71,7 @@ class Node:
             waiting = self._waiting.pop(reply["id"], None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(reply)
+        self._up.clear()
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(NodeGoneError("the node ended"))
@@ -76,6 +80,7 @@ class Node:
     async def kill(self) -> None:
         """SIGKILL, now."""
         assert self._process is not None
+        self._up.clear()
         if self._process.returncode is None:
             self._process.kill()
         await self._end()
@@ -95,6 +100,3 @@ class Node:
         if self._reading is not None:
             await self._reading
             self._reading = None
-        for waiting in self._waiting.values():
-            waiting.cancel()
-        self._waiting.clear()
