@@ -34,7 +34,12 @@ describe('Resting', () => {
   })
 
   it('goes down one by one', () => {
-    expect(watch(new Resting(3), times(5, true, false, false))).toEqual([3, 2, 2, 1, 1])
+    const active = watch(new Resting(3), [...times(2, true, true, true), ...times(5, true, false, false)])
+    expect(active).toEqual([3, 3, 3, 2, 2, 1, 1])
+  })
+
+  it('gives time to one that was never sent', () => {
+    expect(watch(new Resting(2), times(12, true, false)).lastIndexOf(2)).toBe(8)
   })
 
   it('learns nothing from a camera that is off', () => {

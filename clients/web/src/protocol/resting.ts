@@ -6,8 +6,9 @@
 import type { Producer } from 'mediasoup-client/types'
 
 const LOOK_MS = 1000
-/** So many looks in which it sent nothing, though the lowest did. */
+/** So many looks in which it sent nothing, though the lowest did; more for one that never did: a long way needs seconds to begin. */
 const IDLE_LOOKS = 2
+const FIRST_LOOKS = 10
 /** Until it is tried again, twice as long after each try; two looks and the longest wait are the 10 s in which all comes back. */
 const WAIT_MS = [4000, 7000] as const
 const HELD_MS = 5000
@@ -31,7 +32,7 @@ export class Resting {
     if (!lowest) return this.active // muted or cut off: that says nothing of room
     this.idle = top ? 0 : this.idle + 1
     const since = now - this.changedAt
-    if (this.idle >= IDLE_LOOKS) {
+    if (this.idle >= (sent[this.active - 1] ? IDLE_LOOKS : FIRST_LOOKS)) {
       this.change(this.active - 1, now)
     } else if (this.active < this.count && since >= this.wait) {
       this.wait = Math.min(2 * this.wait, WAIT_MS[1])
