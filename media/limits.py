@@ -6,18 +6,18 @@ from __future__ import annotations
 SIGNAL_MAX_FRAME_BYTES = 64 * 1024  # 18 leads, 1 kHz, 1 s is 36 kB raw: twice the largest sane frame
 SIGNAL_MAX_LEADS = 64  # DICOM General ECG carries 24 channels; room for a polygraph beside it
 SIGNAL_MAX_RATE_HZ = 4000.0  # ECG is sampled at 250-1000 Hz; electrophysiology goes to 4 kHz
-SIGNAL_MAX_SAMPLES = 8000  # two seconds at the highest rate: a live frame is 100 ms
+SIGNAL_MAX_SAMPLES = 8000  # two seconds at the highest rate: a live frame is 60 to 100 ms
 SIGNAL_MAX_TEXT_BYTES = 32 * 1024  # a descriptor of 64 leads is about 6 kB, a token about 1 kB
 SIGNAL_MAX_LABEL = 120  # characters of a label, code, name or unit a person could read on a screen
-SIGNAL_WINDOW_FRAMES = 300  # unacknowledged frames in flight: 30 s, more than any disk stall we wait for
-SIGNAL_MAX_AHEAD_FRAMES = 864_000  # the live edge may run ahead of the durable edge by 24 h of 100 ms frames
+SIGNAL_WINDOW_FRAMES = 500  # unacknowledged frames in flight: 30 s, more than any disk stall we wait for
+SIGNAL_MAX_AHEAD_FRAMES = 1_440_000  # the live edge may run ahead of the durable edge by 24 h of 60 ms
 SIGNAL_MAX_GAPS = 256  # open gaps of one stream: a cut makes one, so 256 cuts not yet filled
 SIGNAL_ANNOUNCE_TIMEOUT_S = 10.0  # a connection that never announces is a mistake or an attack
-SIGNAL_IDLE_TIMEOUT_S = 60.0  # frames come every 100 ms; a minute of silence is a dead line
+SIGNAL_IDLE_TIMEOUT_S = 60.0  # frames come every 60 ms; a minute of silence is a dead line
 SIGNAL_LIVE_KEEP_S = 10.0  # what a late viewer gets at once: one ECG strip
 SIGNAL_LIVE_KEEP_BYTES = 2 * 1024 * 1024  # of one stream; 10 s of 64 leads at 1 kHz is 1.3 MB raw
 SIGNAL_MAX_STREAMS = 16  # streams of one room at once: a bedside has a handful
-SIGNAL_VIEWER_FRAMES = 256  # frames a slow viewer may lag: 10 s of two streams; then the oldest goes
+SIGNAL_VIEWER_FRAMES = 512  # frames a slow viewer may lag: 10 s of three streams; then the oldest goes
 SIGNAL_VIEWER_TEXTS = 256  # control messages are never dropped; a viewer that lets 256 wait is cut off
 SIGNAL_STORE_QUEUE_BYTES = 64 * 1024 * 1024  # waiting for the disk: a minute of 300 streams
 SIGNAL_COMMIT_FILE_S = (
@@ -27,7 +27,7 @@ SIGNAL_COMMIT_REST_S = 1.0  # at most, between two rounds: a device keeps what i
 SIGNAL_COMMIT_BUSY_FILES = (
     16  # a round of so many files is a busy one: a few streams are made durable at once
 )
-SIGNAL_FINGERPRINTS = 1024  # frames of a stream whose content is remembered: three windows in flight
+SIGNAL_FINGERPRINTS = 1024  # frames of a stream whose content is remembered: two windows in flight
 SIGNAL_MAX_LOSSES = 256  # statements of loss of one stream: a card that damages more has to be replaced
 SIGNAL_MAX_MARK_BYTES = 4096  # a mark in the record says a code and a time, no more
 ANALYSIS_ROUND_S = 1.0  # of signal for one round: quality is judged by the second, nobody reads faster

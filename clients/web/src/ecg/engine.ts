@@ -115,7 +115,8 @@ export class EcgEngine {
     sweep.set(options)
     this.link = new SignalLink(url, token, {
       streams: (streams) => monitor.streamsAre(streams),
-      ended: (streamId) => monitor.streamEnded(streamId),
+      ended: (streamId, why) => monitor.streamEnded(streamId, why),
+      storing: (trouble) => { monitor.trouble = trouble },
       frame: (frame) => monitor.frame(frame, this.now()),
       analysis: (analysis) => monitor.analysis(analysis, this.now()),
       alarm: (alarm) => monitor.findings.alarm(alarm),

@@ -18,7 +18,8 @@ function setUp() {
   const heard: string[] = []
   const handlers: LinkHandlers = {
     streams: (streams) => heard.push(`streams ${streams.map(({ streamId, live }) => `${streamId}:${live}`).join()}`),
-    ended: (streamId) => heard.push(`ended ${streamId}`),
+    ended: (streamId, why) => heard.push(`ended ${streamId}${why ? ` ${why.en}` : ''}`),
+    storing: (trouble) => heard.push(trouble ? `not stored ${trouble.en}` : 'stored'),
     frame: ({ sequence }) => heard.push(`frame ${sequence}`),
     damaged: () => heard.push('damaged'),
     analysis: ({ heartRate }) => heard.push(`analysis ${heartRate}`),
@@ -48,7 +49,10 @@ describe('SignalLink', () => {
     say({ type: 'stream', stream: { streamId: 'b' } })
     say({ type: 'ended', streamId: 'b' })
     sockets[0]!.onmessage!({ data: '{' })
-    expect(heard).toEqual(['up', 'streams a:false', 'streams b:true', 'ended b'])
+    say({ type: 'ended', streamId: 'b', code: 'signal_crc', message: { zh: '损坏', en: 'damaged' } })
+    say({ type: 'storing', code: 'store_full', message: { zh: '满', en: 'full' } })
+    say({ type: 'storing', code: null, message: null })
+    expect(heard).toEqual(['up', 'stored', 'streams a:false', 'streams b:true', 'ended b', 'ended b damaged', 'not stored full', 'stored'])
   })
 
   it('passes on what the analysis tells, and acknowledges', () => {

@@ -1,17 +1,20 @@
 /** The signals socket of a room (signaling/PROTOCOL.md, /signals/view): opens itself again until it is closed or refused. */
 import { parseFrame, type Frame } from './frame'
 import type { Alarm, Analysis, Refusal } from './findings'
-import type { StreamInfo } from './ring'
+import type { Sentence, StreamInfo } from './ring'
 
 const RETRY_MS = [300, 600, 1_200, 2_500, 5_000]
-/** Frames come ten times a second. A TCP connection whose network is gone says nothing for minutes; a new one is there at once. */
+/** Frames come ten times a second and more. A TCP connection whose network is gone says nothing for minutes; a new one is there at once. */
 const SILENCE_MS = 4_000
 /** 44xx: the server's last word about this token or room; trying again changes nothing. */
 const REFUSED = (code: number) => code >= 4400 && code < 4500 && code !== 4408
 
 export interface LinkHandlers {
   streams(streams: StreamInfo[]): void
-  ended(streamId: string): void
+  /** `why`: the device's fault by which it broke off */
+  ended(streamId: string, why: Sentence | null): void
+  /** Why what is seen is not being kept at present; null: it is. */
+  storing(trouble: Sentence | null): void
   frame(frame: Frame): void
   damaged(): void
   analysis(analysis: Analysis): void
@@ -35,6 +38,7 @@ interface ViewMessage {
   streams?: StreamInfo[]
   stream?: StreamInfo
   streamId?: string
+  message?: Sentence | null
 }
 
 function viewMessage(data: string): ViewMessage {
@@ -95,12 +99,13 @@ export class SignalLink {
       this.failures = 0
       clearTimeout(this.silence)
       this.handlers.state('up')
+      this.handlers.storing(null)
       this.handlers.streams(message.streams ?? [])
     } else if (message.type === 'stream' && message.stream) {
       this.handlers.streams([{ ...message.stream, live: true }])
     } else if (message.type === 'ended' && message.streamId) {
       clearTimeout(this.silence)
-      this.handlers.ended(message.streamId)
+      this.handlers.ended(message.streamId, message.message ?? null)
     } else {
       this.further(message)
     }
@@ -111,6 +116,7 @@ export class SignalLink {
     if (message.type === 'analysis') this.handlers.analysis(told as Analysis)
     else if (message.type === 'alarm') this.handlers.alarm(told as Alarm)
     else if (message.type === 'refused') this.handlers.refused(told as Refusal)
+    else if (message.type === 'storing') this.handlers.storing(message.message ?? null)
     else if (message.type === 'clock') this.handlers.clock(told as StreamClock)
   }
 

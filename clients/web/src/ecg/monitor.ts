@@ -4,7 +4,7 @@ import type { Frame } from './frame'
 import type { StreamClock } from './link'
 import { Pane, type MonitorState, type PaneFigures, type Stream, type ViewSpan } from './pane'
 import { Playout } from './playout'
-import { SignalRing, type StreamInfo } from './ring'
+import { SignalRing, type Sentence, type StreamInfo } from './ring'
 import type { Strip } from './strip'
 import type { Sweep, ViewOptions } from './sweep'
 
@@ -44,6 +44,8 @@ export interface EcgStatus extends PaneFigures {
   alarms: Alarm[]
   /** frames that were refused as damaged */
   damaged: number
+  /** why the server does not keep what is seen; null: it does */
+  trouble: Sentence | null
 }
 
 function keepable(info: StreamInfo, seconds: number): number {
@@ -57,6 +59,7 @@ export class Monitor {
   private readonly clocks = new Map<string, StreamClock>()
   private readonly lanes = new Map<string, Pane>()
   damaged = 0
+  trouble: Sentence | null = null
 
   constructor(sweep: Sweep) {
     this.main = new Pane(sweep)
@@ -71,7 +74,7 @@ export class Monitor {
     if (info.leads.length === 0 || !(info.samplingRateHz > 0)) return
     const known = this.streams.get(info.streamId)
     const live = info.live ?? true
-    if (known) known.live = live
+    if (known) [known.live, known.info.message] = [live, info.message ?? null]
     else this.streams.set(info.streamId, { info, ring: new SignalRing(info, keepable(info, UNSEEN_SECONDS)), playout: new Playout(), live })
     this.forgetEnded()
     const shown = this.main.stream
@@ -87,10 +90,11 @@ export class Monitor {
     }
   }
 
-  streamEnded(streamId: string): void {
+  streamEnded(streamId: string, why: Sentence | null = null): void {
     const stream = this.streams.get(streamId)
     if (!stream) return
     stream.live = false
+    stream.info.message = why
     const other = [...this.streams.values()].find(({ live, info }) => live && info.kind === 'ecg')
     if (stream === this.main.stream && other) this.choose(other.info.streamId)
   }
@@ -179,6 +183,7 @@ export class Monitor {
       analysis: shown === undefined ? null : this.findings.of(shown, nowMs),
       alarms: this.findings.alarms(),
       damaged: this.damaged,
+      trouble: this.trouble,
     }
   }
 }

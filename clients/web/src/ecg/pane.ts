@@ -34,6 +34,9 @@ export interface PaneFigures {
   samplesDrawn: number
   lastSequence: number
   gaps: number
+  /** ms for which the pen stood still although it was due to go on, and how often that began */
+  stoppedMs: number
+  stops: number
   /** device time -> drawn, ms, of the latest frames */
   delays: number[]
 }
@@ -46,7 +49,9 @@ export class Pane {
   private late = false
   private latePaintedAt = 0
   private pastMs: number | null = null
-  private readonly counted: PaneFigures = { samplesDrawn: 0, lastSequence: -1, gaps: 0, delays: [] }
+  private readonly counted: PaneFigures = { samplesDrawn: 0, lastSequence: -1, gaps: 0, stoppedMs: 0, stops: 0, delays: [] }
+  private tickedAt: number | null = null
+  private standing = false
 
   constructor(private readonly sweep: Sweep) {}
 
@@ -59,6 +64,7 @@ export class Pane {
     this.queue = []
     this.firstFrameAt = null
     this.pastMs = null
+    this.tickedAt = null
     this.sweep.show(stream.info, stream.ring)
   }
 
@@ -119,11 +125,24 @@ export class Pane {
       this.late = false
       this.latePaintedAt = nowMs
     }
-    const first = this.sweep.head === null
+    const before = this.sweep.head
     const progress = this.sweep.advance(this.stream.ring.indexAt(due))
     this.counted.samplesDrawn += progress.drawn
     this.counted.gaps += progress.gaps
-    this.count(nowMs, !hidden && !first && this.pastMs === null)
+    this.watch(this.stream, nowMs, before, hidden)
+    this.count(nowMs, !hidden && before !== null && this.pastMs === null)
+  }
+
+  /** Whether the pen stands: it ran dry, or waits because the line turned out to be slower than was thought. */
+  private watch({ live, ring }: Stream, nowMs: number, before: number | null, hidden: boolean): void {
+    const passed = nowMs - (this.tickedAt ?? nowMs)
+    this.tickedAt = hidden || before === null ? null : nowMs
+    // A signal of a few values a second does not move with each picture.
+    if (this.tickedAt === null || !live || passed * ring.rateHz < 1_000) return
+    const stands = this.sweep.head === before
+    if (stands) this.counted.stoppedMs += passed
+    if (stands && !this.standing) this.counted.stops += 1
+    this.standing = stands
   }
 
   private count(nowMs: number, seen: boolean): void {

@@ -7,7 +7,7 @@ const CLOCK_TOLERANCE_S = 0.02
 const CLOCK_BACK_S = 1
 const CLOCK_AHEAD_S = 3_600
 /** Remembered places of frames: ten minutes and more, so a repetition is always recognised. */
-const REMEMBERED_FRAMES = 8192
+const REMEMBERED_FRAMES = 16_384
 
 /** Leads and rate of a stream, as the device announced it. */
 export interface LeadInfo {
@@ -25,6 +25,14 @@ export interface StreamInfo {
   samplingRateHz: number
   leads: LeadInfo[]
   live?: boolean
+  /** by what fault of the device it broke off */
+  message?: Sentence | null
+}
+
+/** In both languages, as the server says it. */
+export interface Sentence {
+  zh: string
+  en: string
 }
 
 export interface Run {

@@ -5,7 +5,7 @@ import type { ConsumerStats, Reduction } from '@/protocol'
 export interface Measures {
   marks: Record<string, number>
   /** Figures of the ECG on this page; samples are counted as instants (all leads together), `frames` are ms between two pictures, `drawing` ms of work in each. */
-  ecg: () => { samplesDrawn: number; lastSequence: number; delays: number[]; gaps: number; state: string; frames: number[]; drawing: number[] }
+  ecg: () => { samplesDrawn: number; lastSequence: number; delays: number[]; gaps: number; stoppedMs: number; stops: number; state: string; frames: number[]; drawing: number[] }
   stats: () => Promise<{ consumers: Record<string, ConsumerStats> }>
   /** What our line had to give up and got back, oldest first; `at` in ms since navigation start. */
   reduced: (Reduction & { at: number })[]
@@ -47,6 +47,8 @@ export function startMeasuring(scriptAt: number, target: Window = window): Measu
       lastSequence: latest?.lastSequence ?? -1,
       delays: latest?.delays ?? [],
       gaps: latest?.gaps ?? 0,
+      stoppedMs: latest?.stoppedMs ?? 0,
+      stops: latest?.stops ?? 0,
       state: latest?.state ?? 'waiting',
       frames,
       drawing,

@@ -136,7 +136,7 @@ describe('startMeasuring', () => {
     const first = target.__huizhen!.marks.joined
     measuring.mark('joined')
     expect(target.__huizhen!.marks).toEqual({ script: 12, joined: first })
-    expect(target.__huizhen!.ecg()).toEqual({ samplesDrawn: 0, lastSequence: -1, delays: [], gaps: 0, state: 'waiting', frames: [], drawing: [] })
+    expect(target.__huizhen!.ecg()).toEqual({ samplesDrawn: 0, lastSequence: -1, delays: [], gaps: 0, stoppedMs: 0, stops: 0, state: 'waiting', frames: [], drawing: [] })
     measuring.stats(() => Promise.resolve([{ consumerId: 'k1', framesDecoded: 3 } as never]))
     expect((await target.__huizhen!.stats()).consumers.k1?.framesDecoded).toBe(3)
     for (const state of ['paused', 'full'] as const) {
