@@ -135,8 +135,11 @@ async def my_reach(ctx: RequestContext) -> ReachOut:
 async def add_subscription(ctx: RequestContext, body: SubscriptionIn) -> BrowserOut:
     """Refused with `push_service_unknown` unless the endpoint is one that the operator allows."""
     keys = (body.keys.p256dh, body.keys.auth)
-    row = await ctx.services.reach.subscribe(ctx.session, ctx.actor, body.endpoint, keys, body.label, ctx.now)
-    await ctx.services.audit.record(ctx.session, ctx.actor, "reach.subscribe", "browser", row.id)
+    row, fresh = await ctx.services.reach.subscribe(
+        ctx.session, ctx.actor, body.endpoint, keys, body.label, ctx.now
+    )
+    if fresh:  # a page says it again each time it is opened
+        await ctx.services.audit.record(ctx.session, ctx.actor, "reach.subscribe", "browser", row.id)
     return BrowserOut.model_validate(row)
 
 

@@ -183,8 +183,8 @@ class Reach:
         keys: tuple[str, str],
         label: str,
         now: float,
-    ) -> PushSubscription:
-        """Push to this browser from now on; it is nobody else's any more.
+    ) -> tuple[PushSubscription, bool]:
+        """Push to this browser from now on; it is nobody else's any more. True when it was not so already.
 
         :param keys: the subscription's p256dh and auth, base64url.
         :raises RemoteProtocolError: push_service_unknown, push_keys_invalid.
@@ -196,13 +196,13 @@ class Reach:
         if row is None:
             row = PushSubscription(id=new_id("sub"), endpoint=endpoint, endpoint_hash=digest, seen_at=None)
             session.add(row)
-        elif row.practitioner_id != actor.id:
-            row.seen_at = None
+        elif (row.practitioner_id, row.p256dh, row.auth) == (actor.id, *keys):
+            return row, False
         row.practitioner_id, row.p256dh, row.auth = actor.id, *keys
-        row.label, row.made_at = label, now
+        row.label, row.made_at, row.seen_at = label, now, None
         await session.flush()
         await outbox.keep_newest(session, actor.id)
-        return row
+        return row, True
 
     # -- the test ring ---------------------------------------------------------------------------------------
 

@@ -49,13 +49,14 @@ export function useCredentials(source: Credentials): void {
 async function send(method: string, path: string, body: unknown, token: string | null, abort?: AbortSignal): Promise<Response> {
   const headers = new Headers({ Accept: abort ? '*/*' : 'application/json' })
   if (token) headers.set('Authorization', `Bearer ${token}`)
-  if (body !== undefined) headers.set('Content-Type', 'application/json')
+  const file = body instanceof Blob
+  if (body !== undefined) headers.set('Content-Type', file ? 'text/csv' : 'application/json')
   const url = path.startsWith('/api/') ? path : `/api/v1${path}`
   const sentAt = Date.now()
   try {
     const response = await fetch(url, {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body),
-      credentials: 'same-origin', signal: abort ?? AbortSignal.timeout(TIMEOUT_MS),
+      method, headers, body: body === undefined || file ? body : JSON.stringify(body),
+      credentials: 'same-origin', signal: abort ?? AbortSignal.timeout(file ? 20 * TIMEOUT_MS : TIMEOUT_MS),
     })
     learnServerTime(response.headers.get('Date'), sentAt, Date.now())
     return response
@@ -100,7 +101,7 @@ export function readAnswer<T>({ response, sentAt, receivedAt }: Answer): Promise
   return read<T>(response)
 }
 
-/** Paths are below `/api/v1`; a body is sent as JSON; anything but 2xx throws an `ApiError`. */
+/** Paths are below `/api/v1`; a body is sent as JSON, a `Blob` as the file that it is; anything but 2xx throws an `ApiError`. */
 export const api = {
   get: <T>(path: string): Promise<T> => request<T>('GET', path),
   file,

@@ -21,12 +21,14 @@ export interface Pushes {
   ring: RingPush
   ringEnded: RingEndedPush
   rota: RotaPush
+  /** A test ring: answered with a receipt. */
+  testRing: { id: string }
   /** The line is up again (or for the first time): what was pushed meanwhile is lost, read again. */
   connected: undefined
   disconnected: undefined
 }
 
-const FORWARDED = ['consultation', 'ring', 'ringEnded', 'rota'] as const
+const FORWARDED = ['consultation', 'ring', 'ringEnded', 'rota', 'testRing'] as const
 
 /** Waiting times between attempts to come back. */
 const RECONNECT_MIN_MS = 500

@@ -21,7 +21,7 @@ export class TitleFlash {
 }
 
 /** A system notification when the page is not in front and the user allowed it. No patient data: lock screens are read by all. */
-export function notify(title: string, body: string, tag: string): Notification | null {
+export function notify(title: string, body: string, tag: string): Pick<Notification, 'close'> | null {
   if (!('Notification' in globalThis) || Notification.permission !== 'granted' || document.visibilityState === 'visible') return null
   try {
     const note = new Notification(title, { body, tag, requireInteraction: true })
@@ -32,7 +32,16 @@ export function notify(title: string, body: string, tag: string): Notification |
     return note
   } catch (error) {
     // Chrome on Android only notifies from service workers and says so with a TypeError.
-    if (error instanceof TypeError) return null
-    throw error
+    if (!(error instanceof TypeError)) throw error
+    return byWorker(title, body, tag)
   }
+}
+
+/** Shown by the worker, where there is one; whoever closes it early closes it as soon as it is there. */
+function byWorker(title: string, body: string, tag: string): Pick<Notification, 'close'> {
+  const shown = navigator.serviceWorker?.getRegistration().then(async (registration) => {
+    await registration?.showNotification(title, { body, tag, requireInteraction: true })
+    return await registration?.getNotifications({ tag }) ?? []
+  })
+  return { close: () => void shown?.then((notes) => notes.forEach((note) => note.close())) }
 }

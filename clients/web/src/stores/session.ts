@@ -47,6 +47,11 @@ export const useSession = defineStore('session', () => {
     take(await api.post<SessionReply>('/auth/login', { username, password }))
   }
 
+  /** A password of one's own in place of a temporary one; signs in. */
+  async function renewPassword(username: string, password: string, newPassword: string): Promise<void> {
+    take(await api.post<SessionReply>('/auth/password', { username, password, newPassword }))
+  }
+
   async function renewOnce(): Promise<boolean> {
     try {
       const answer = await fromHead()
@@ -86,5 +91,5 @@ export const useSession = defineStore('session', () => {
   const clinical = computed(() => hasRole('village_doctor', 'township_doctor', 'expert', 'desk'))
 
   useCredentials({ token: () => accessToken.value, renew: refresh })
-  return { practitioner, accessToken, signedIn, loggedOut, login, logout, refresh, ensure, hasRole, clinical, forget }
+  return { practitioner, accessToken, signedIn, loggedOut, login, renewPassword, logout, refresh, ensure, hasRole, clinical, forget }
 })
