@@ -1,12 +1,14 @@
 import { flushPromises } from '@vue/test-utils'
 import axe from 'axe-core'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { effectScope, ref } from 'vue'
 import { hospital } from '@/testing/fixtures'
 import { fakeServer, mountPage } from '@/testing/mount'
 import ImportPanel from './ImportPanel.vue'
 import PersonForm from './PersonForm.vue'
 import PersonList from './PersonList.vue'
 import { addPeopleTexts } from './texts'
+import { useList } from './useList'
 import en from './words/en.json'
 import zh from './words/zh.json'
 
@@ -57,6 +59,32 @@ describe('maintaining people', () => {
   })
 })
 
+describe('a list', () => {
+  const deferred = () => {
+    const answers: ((items: object[]) => void)[] = []
+    globalThis.fetch = (() => new Promise((answer) => {
+      answers.push((items) => answer(new Response(JSON.stringify({ items, nextCursor: null }))))
+    })) as typeof fetch
+    return answers
+  }
+
+  it('keeps a saved row when an answer from before the change comes late', async () => {
+    const answers = deferred()
+    const scope = effectScope()
+    const list = scope.run(() => useList<{ id: string }>('/register/practitioners', ref({})))!
+    list.put({ id: 'new' })
+    answers[0]!([{ id: 'old' }])
+    await flushPromises()
+    expect(list.items.value).toEqual([{ id: 'new' }])
+    answers[1]!([{ id: 'old' }, { id: 'new' }])
+    await flushPromises()
+    expect([list.items.value, list.busy.value]).toEqual([[{ id: 'old' }, { id: 'new' }], false])
+    list.put({ id: 'newer' })
+    expect(answers).toHaveLength(2)
+    scope.stop()
+  })
+})
+
 describe('importing', () => {
   const bad = { lines: 3, new: 2, changed: 0, same: 0, bad: 1, written: false, problems: [{ line: 4, column: '机构代码', code: 'no_organization', message: { zh: '没有此代码的在用机构。', en: 'None' }, value: 'X' }] }
 
@@ -83,6 +111,14 @@ describe('importing', () => {
     expect(wrapper.find('[data-testid=import-write]').exists()).toBe(false)
     await wrapper.get('[data-testid=import-good]').trigger('click')
     expect(asked.at(-1)).toContain('mode=good')
+  })
+
+  it('takes the same file again once it was mended', async () => {
+    const { wrapper } = await opened(bad)
+    const input = wrapper.get('[data-testid=import-file]')
+    Object.defineProperty(input.element, 'value', { value: 'C:\\fakepath\\people.csv', writable: true })
+    await input.trigger('click')
+    expect((input.element as HTMLInputElement).value).toBe('')
   })
 
   it('offers to write when all is good', async () => {

@@ -35,6 +35,7 @@ export function useList<T extends { id: string }>(path: string, filters: Ref<Rec
   function put(item: T): void {
     const known = items.value ?? []
     items.value = known.some((one) => one.id === item.id) ? known.map((one) => (one.id === item.id ? item : one)) : [item, ...known]
+    if (busy.value) void load() // the answer on its way may be from before the change: ask again
   }
 
   watch(filters, () => {

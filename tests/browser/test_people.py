@@ -1,0 +1,185 @@
+"""Maintaining places and people, and being reached, in real browsers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from loadtest.browser import Rest, person
+from loadtest.server_process import ServerProcess
+from tests.browser.people import PATIENCE_MS, Person
+from tests.browser.test_accessibility import LOOKS, violations
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Without gateways: nothing here is about them."""
+    process = ServerProcess(Path(tmp_path_factory.mktemp("demo")), ["--no-devices"])
+    yield process
+    assert process.stop() == 0, process.log_text()[-4000:]
+
+
+def signed_in(browser: Browser, server: ServerProcess, name: str, **options: Any) -> Person:
+    who = Person.at(browser, server.url, **{"viewport": {"width": 1366, "height": 900}, **options})
+    who.log_in(name)
+    return who
+
+
+def test_a_doctor_is_registered_and_chooses_a_password(server: ServerProcess, browser: Browser) -> None:
+    desk = signed_in(browser, server, "desk")
+    desk.page.goto("/people")
+    expect(desk.get("person-row").first).to_be_visible()
+    desk.get("person-new").click()
+    desk.get("person-name").fill("林小雨")
+    desk.get("person-place").select_option("org-yunling-hospital")
+    desk.get("role-expert").check()
+    desk.get("specialty-obstetrics").check()
+    desk.get("person-save").click()
+    expect(desk.get("person-save")).to_have_count(0)
+    desk.get("people-search").fill("林小雨")
+    expect(desk.get("person-row")).to_have_count(1)
+    desk.get("person-account").click()
+    desk.get("account-username").fill("lin.xiaoyu")
+    desk.get("account-send").click()
+    temporary = desk.get("secret").inner_text()
+    desk.get("secret-close").click()
+    expect(desk.get("person-row")).to_contain_text("临时密码")
+    doctor = Person.at(browser, server.url)
+    doctor.page.goto("/login")
+    doctor.get("login-username").fill("lin.xiaoyu")
+    doctor.get("login-password").fill(temporary)
+    doctor.get("login-submit").click()
+    doctor.get("login-fresh").fill("my own password")
+    doctor.get("login-again").fill("my own password")
+    assert violations(doctor.page) == []
+    doctor.get("login-submit").click()
+    doctor.page.wait_for_url("**/")
+    desk.get("person-close").click()
+    desk.get("closing-send").click()
+    expect(desk.get("person-row")).to_contain_text("停用")
+    assert [desk.complaints, doctor.complaints] == [[], []]
+    for who in (desk, doctor):
+        who.context.close()
+
+
+def test_a_file_is_checked_before_it_is_written(
+    server: ServerProcess, browser: Browser, tmp_path: Path
+) -> None:
+    rest = Rest(person(browser, server.url, "admin"), "admin")
+    hospital = {
+        "name": "云岭县人民医院",
+        "nameEn": "Yunling",
+        "level": "county",
+        "code": "HOSP-1",
+        "version": 1,
+    }
+    rest.call("PUT", "/register/organizations/org-yunling-hospital", hospital)
+    desk = signed_in(browser, server, "desk")
+    desk.page.goto("/people?tab=import")
+    desk.get("import-kind").select_option("organizations")
+    file = tmp_path / "机构.csv"
+    good = "机构代码,机构名称,级别,上级机构代码\r\nTT-0001,新镇卫生院,乡镇,HOSP-1\r\n"
+    file.write_bytes((good + "TT-0002,错镇卫生院,乡镇,NOWHERE\r\n").encode("gb18030"))
+    desk.get("import-file").set_input_files(file)
+    expect(desk.get("bad-line")).to_have_attribute("data-code", "no_parent")
+    expect(desk.get("bad-line")).to_contain_text("上级机构代码")
+    assert violations(desk.page) == []
+    mended = tmp_path / "机构2.csv"
+    mended.write_bytes(good.encode("utf-8-sig"))
+    desk.get("import-file").set_input_files(mended)
+    desk.get("import-write").click()
+    expect(desk.get("import-report")).to_have_attribute("data-written", "true")
+    desk.get("tab-places").click()
+    desk.get("places-search").fill("TT-0001")
+    expect(desk.get("place-row")).to_have_count(1)  # the search has narrowed the list
+    expect(desk.get("place-row")).to_contain_text("新镇卫生院")
+    assert desk.complaints == []
+    desk.context.close()
+
+
+def test_a_test_ring_says_that_the_page_can_be_rung(server: ServerProcess, browser: Browser) -> None:
+    expert = signed_in(browser, server, "neuro1")
+    expert.get("reach-open").click()
+    expect(expert.get("reach-now")).to_contain_text("可以呼叫到您")
+    expert.get("reach-test").click()
+    expect(expert.get("reach-way")).to_have_attribute("data-state", "seen")
+    assert expert.complaints == []
+    expert.context.close()
+
+
+def test_a_push_is_shown_by_the_worker_without_a_patient(server: ServerProcess, browser: Browser) -> None:
+    """What the push service would deliver, handed to the browser by its own debugger."""
+    expert = Person.at(browser, server.url)
+    expert.context.grant_permissions(["notifications"])
+    page = expert.page
+    page.goto("/login")
+    page.evaluate("() => navigator.serviceWorker.register('/sw.js?language=zh')")
+    session = expert.context.new_cdp_session(page)
+    versions: list[Any] = []
+    session.on(
+        "ServiceWorker.workerRegistrationUpdated", lambda event: versions.extend(event["registrations"])
+    )
+    session.send("ServiceWorker.enable")
+    expert.wait_for("() => navigator.serviceWorker.controller !== null")
+    message = {"type": "test", "id": "dlv-none"}
+    session.send(
+        "ServiceWorker.deliverPushMessage",
+        {"origin": server.url, "registrationId": versions[-1]["registrationId"], "data": json.dumps(message)},
+    )
+    told = expert.wait_for(
+        """async () => {
+            const [note] = await (await navigator.serviceWorker.ready).getNotifications()
+            return note && { title: note.title, body: note.body }
+        }"""
+    )
+    assert told == {"title": "试呼", "body": "这台设备可以收到呼叫。"}
+    assert expert.complaints == []
+    expert.context.close()
+
+
+def test_the_switch_takes_the_line_and_gives_it_back(server: ServerProcess, browser: Browser) -> None:
+    (now,) = Rest(person(browser, server.url, "village"), "village").call(
+        "GET", "/schedules/on-call?specialty=cardiology"
+    )
+    behind = str(now["practitioners"][1]["id"]).removeprefix("prc-")
+    expert = signed_in(browser, server, behind)
+    switch = expert.get("duty-switch")
+    expect(switch).to_have_attribute("aria-checked", "false")
+    switch.click()
+    expect(switch).to_have_attribute("aria-checked", "true")
+    switch.click()
+    expect(switch).to_have_attribute("aria-checked", "false")
+    assert expert.complaints == []
+    expert.context.close()
+
+
+@pytest.mark.parametrize(("locale", "device"), LOOKS)
+def test_no_page_of_the_register_breaks_a_rule(
+    server: ServerProcess, browser: Browser, locale: str, device: dict[str, Any]
+) -> None:
+    who = Person.at(browser, server.url, locale=locale, reduced_motion="reduce", **device)
+    who.log_in("desk")
+    found: list[str] = []
+    ready = {"people": "person-row", "places": "place-row", "devices": "device-row"}
+    ready |= {"import": "import-file", "deliveries": "on-call-reach"}
+    for tab, test_id in ready.items():
+        who.page.goto(f"/people?tab={tab}")
+        expect(who.get(test_id).first).to_be_visible()
+        found += violations(who.page)
+    who.page.goto("/people")
+    who.get("person-edit").first.click()
+    expect(who.get("person-name")).to_be_visible()
+    found += violations(who.page)
+    who.page.goto("/reach")
+    expect(who.get("reach-now")).to_be_visible()
+    found += violations(who.page)
+    who.context.close()
+    assert found == []
