@@ -17,6 +17,9 @@ AT_ONCE = 16
 REQUEST_S = 10.0
 """How long a push service or a gateway may take to answer."""
 
+CLAIM_S = 15.0
+"""A delivery is one node's to try for so long: a request and the writing down of its answer, with room."""
+
 TEST_S = 60.0
 """A test ring is tried for so long; what has not answered by then did not work."""
 

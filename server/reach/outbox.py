@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
@@ -77,9 +77,29 @@ async def call_off(session: AsyncSession, practitioner_id: str, subject: str) ->
     return {(row.way, row.target) for row in rows if row.tries}
 
 
-async def due(session: AsyncSession, now: float, most: int) -> list[DeliveryRow]:
+async def claim(session: AsyncSession, now: float, until: float, most: int) -> list[DeliveryRow]:
+    """What is due at ``now``, for the caller alone to try before ``until``; the try is counted.
+
+    Another node that claims at the same moment gets other rows. If the caller dies, they are due again then.
+    """
     query = select(DeliveryRow).where(DeliveryRow.state == State.WAITING.value, DeliveryRow.next_at <= now)
-    return list(await session.scalars(query.order_by(DeliveryRow.next_at).limit(most)))
+    query = query.order_by(DeliveryRow.next_at).limit(most).with_for_update(skip_locked=True)
+    rows = list(await session.scalars(query))
+    for row in rows:
+        row.tries, row.next_at = row.tries + 1, until
+    return rows
+
+
+async def claimed(session: AsyncSession, claims: Mapping[str, int]) -> list[DeliveryRow]:
+    """The rows among ``claims`` (id: its count of tries when claimed) that still wait for this very try.
+
+    Not those that were seen or called off meanwhile, nor those that somebody else tries by now.
+    """
+    query = select(DeliveryRow).where(
+        DeliveryRow.id.in_(list(claims)), DeliveryRow.state == State.WAITING.value
+    )
+    rows = await session.scalars(query.order_by(DeliveryRow.id).with_for_update())
+    return [row for row in rows if row.tries == claims[row.id]]
 
 
 async def next_due(session: AsyncSession) -> float | None:

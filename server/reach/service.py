@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from server.consults.models import Offer
 from server.consults.store import RINGING, load
 from server.reach import outbox
 from server.reach.errors import TOO_MANY_TESTS
-from server.reach.limits import AT_ONCE, TEST_S, TESTS_EACH_HOUR
+from server.reach.limits import AT_ONCE, CLAIM_S, TEST_S, TESTS_EACH_HOUR
 from server.reach.messages import TEST, ended_body, ring_body, trial_body
 from server.reach.models import DeliveryRow, PushSubscription
 from server.reach.rules import (
@@ -254,13 +254,22 @@ class Reach:
             await self._put_down_missed(now)
         tried = 0
         while True:
-            async with self._services.database.read() as session:
-                rows = await outbox.due(session, now, AT_ONCE)
+            rows = await self._claim(now)
             if not rows:
                 return tried
             results = await asyncio.gather(*(self._try(row, now) for row in rows))
-            await self._keep(dict(zip((row.id for row in rows), results, strict=True)), now)
+            await self._keep(rows, results, now)
             tried += len(rows)
+
+    async def _claim(self, now: float) -> list[DeliveryRow]:
+        async with self._services.database.read() as session:
+            first = await outbox.next_due(session)
+        if first is None or first > now:
+            return []  # nobody waits for the writer's turn in vain
+        async with self._services.database.write() as session:
+            # Reckoned from this moment: the requests before these may have taken their time.
+            until = self._services.clock.wall() + CLAIM_S
+            return await outbox.claim(session, now, until, AT_ONCE)
 
     async def _put_down_missed(self, now: float) -> None:
         async with self._services.database.read() as session:
@@ -314,15 +323,14 @@ class Reach:
         headers = webhook_headers(self._config.webhook_secret, row.id, now, message)
         return await self._sender.post(row.target, message, headers)
 
-    async def _keep(self, results: Mapping[str, int | None], now: float) -> None:
+    async def _keep(self, tried: Sequence[DeliveryRow], results: Sequence[int | None], now: float) -> None:
+        """What became of each of ``tried``, in its order."""
+        statuses = dict(zip((row.id for row in tried), results, strict=True))
         gone: list[str] = []
         async with self._services.database.write() as session:
-            for delivery_id, status in results.items():
-                row = await session.get_one(DeliveryRow, delivery_id)
-                if row.state != State.WAITING.value:
-                    continue  # seen already, or called off meanwhile
-                row.tries, row.status = row.tries + 1, status
-                outcome = outcome_of(status)
+            for row in await outbox.claimed(session, {row.id: row.tries for row in tried}):
+                row.status = statuses[row.id]
+                outcome = outcome_of(row.status)
                 _move(row, after_try(outcome, row.tries, now, row.expires_at))
                 if outcome is Outcome.GONE and row.way == outbox.PUSH:
                     gone.append(row.target)
