@@ -87,6 +87,17 @@ async def test_a_delivery_leaves_once(nodes: Nodes) -> None:
     assert await nodes.rows() == {("sent", 1): count}
 
 
+async def test_what_one_is_claiming_the_other_neither_waits_for_nor_takes(nodes: Nodes) -> None:
+    await nodes.put(AT_ONCE + 3)
+    now = nodes.world.now
+    async with nodes.world.services.database.write() as session:
+        mine = await outbox.claim(session, now, now + CLAIM_S, AT_ONCE)
+        assert len(mine) == AT_ONCE
+        assert await asyncio.wait_for(nodes.two.run_due(now), 30) == 3
+    assert not nodes.arrived().keys() & {row.id for row in mine}
+    assert await nodes.rows() == {("waiting", 1): AT_ONCE, ("sent", 1): 3}
+
+
 async def test_a_try_that_failed_is_anybodys_next(nodes: Nodes) -> None:
     await nodes.put(4)
     nodes.gateway.answers = [503, 503, 503, 503]
