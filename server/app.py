@@ -34,6 +34,7 @@ import server.api.recordings
 import server.api.register_files
 import server.api.register_people
 import server.api.register_places
+import server.api.reports
 import server.api.rota_asks
 import server.api.schedule_edits
 import server.api.schedules
@@ -49,6 +50,7 @@ from server.api.context import SERVICES
 from server.api.openapi import openapi_document
 from server.api.problem import problem_middleware
 from server.api.routing import add_operations, operations_of
+from server.archive.anchor import Anchor
 from server.archive.audit import AuditLog
 from server.archive.database import Database
 from server.archive.migrate import upgrade_database
@@ -84,6 +86,7 @@ API_MODULES: tuple[ModuleType, ...] = (
     server.api.patients,
     server.api.devices,
     server.api.consultations,
+    server.api.reports,
     server.api.guest,
     server.api.schedules,
     server.api.schedule_edits,
@@ -147,7 +150,9 @@ async def _build(config: Config, clock: Clock, stack: AsyncExitStack) -> Service
     database = Database(config.database_url)
     stack.push_async_callback(database.close)
     await upgrade_database(database)
-    audit = AuditLog(clock)
+    audit = AuditLog(clock, Anchor(config.data_directory, keys.audit_key))
+    async with database.read() as session:
+        await audit.begin(session)
     auth = AuthService(config.auth, keys, database, audit)
     stack.callback(auth.close)
     signals = SignalStore(config.signals_directory, clock)

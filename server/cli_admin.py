@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from media.clock import SystemClock
 from media.errors import NOT_FOUND, LocalProtocolError
+from server.archive.anchor import Anchor
 from server.archive.audit import AuditLog
 from server.archive.database import Database
 from server.archive.ids import new_id
@@ -58,6 +59,12 @@ async def opened_database(settings: Config) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+def audit_log(settings: Config) -> AuditLog:
+    """The trail with its anchor, for a command that writes beside the server or without it."""
+    keys = Keys.load_or_create(settings.data_directory)
+    return AuditLog(SystemClock(), Anchor(settings.data_directory, keys.audit_key))
 
 
 @token_app.command("room")
@@ -117,7 +124,7 @@ async def _new_device_token(settings: Config, device_id: str) -> str:
         if device is None:
             raise LocalProtocolError(NOT_FOUND, device_id)
         device.token_hash = token_digest(token)
-        audit = AuditLog(SystemClock())
+        audit = audit_log(settings)
         await audit.record(session, system_actor(), "device.token", "device", device_id)
     return token
 
@@ -171,7 +178,7 @@ async def _create_account(settings: Config, person: Practitioner, username: str,
         )
         session.add(account)
         await session.flush()
-        await AuditLog(clock).record(session, system_actor(), "account.create", "account", account.id)
+        await audit_log(settings).record(session, system_actor(), "account.create", "account", account.id)
     return person.id
 
 
@@ -195,7 +202,7 @@ async def _reset_password(settings: Config, username: str, password: str) -> Non
         account.password_hash, account.temporary_until = hashed, None
         for row in await session.scalars(select(RefreshToken).where(RefreshToken.account_id == account.id)):
             await session.delete(row)
-        await AuditLog(SystemClock()).record(
+        await audit_log(settings).record(
             session, system_actor(), "account.reset_password", "account", account.id
         )
 

@@ -8,15 +8,13 @@ from typing import Annotated
 
 import typer
 
-from media.clock import SystemClock
 from media.errors import NOT_FOUND, LocalProtocolError
-from server.archive.audit import AuditLog
 from server.archive.ids import new_id
 from server.archive.models import Device, Organization, Practitioner
 from server.archive.specialties import specialty as known_specialty
 from server.auth.actor import system_actor
 from server.auth.service import DEVICE_TOKEN_PREFIX, token_digest
-from server.cli_admin import ConfigOption, DataOption, admin_app, opened_database, settings_for
+from server.cli_admin import ConfigOption, DataOption, admin_app, audit_log, opened_database, settings_for
 from server.config import Config
 from server.loop import run
 from server.oncall.demo import seed_schedules
@@ -76,7 +74,7 @@ async def _add(settings: Config, row: Organization | Device, place: str | None) 
         session.add(row)
         await session.flush()
         kind = "device" if isinstance(row, Device) else "organization"
-        await AuditLog(SystemClock()).record(session, system_actor(), f"{kind}.create", kind, row.id)
+        await audit_log(settings).record(session, system_actor(), f"{kind}.create", kind, row.id)
 
 
 @admin_app.command("create-rota")
@@ -99,6 +97,6 @@ async def _create_rota(settings: Config, specialty: str, organization: str, memb
             if await session.get(*wanted) is None:
                 raise LocalProtocolError(NOT_FOUND, wanted[1])
         await seed_schedules(session, organization, {specialty: members})
-        await AuditLog(SystemClock()).record(
+        await audit_log(settings).record(
             session, system_actor(), "schedule.create", "schedule", specialty, {"members": members}
         )

@@ -6,14 +6,18 @@ from typing import Annotated
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.clock import SystemClock
 from media.errors import NOT_FOUND, LocalProtocolError
-from server.archive.audit import AuditLog
+from server.archive.anchor import Anchor
+from server.archive.audit import AuditLog, check_anchor
+from server.archive.models import AuditEntry
 from server.cli_admin import ConfigOption, DataOption, opened_database, settings_for
 from server.config import Config
 from server.consults.documents import addendum_stands, opinion_stands
 from server.consults.models import Addendum, Consultation, Opinion, PractitionerKey
+from server.keys import Keys
 from server.loop import run
 
 verify_app = typer.Typer(help="Check that nothing kept was changed.", no_args_is_help=True)
@@ -22,19 +26,54 @@ ConsultationArgument = Annotated[str, typer.Argument(help="The consult's id.")]
 
 
 @verify_app.command("audit")
-def verify_audit(config: ConfigOption = None, data: DataOption = None) -> None:
-    """Walk the audit trail's chain of hashes; status 1 when a byte was changed."""
-    raise typer.Exit(run(_verify_audit(settings_for(config, data))))
+def verify_audit(
+    head: Annotated[
+        str, typer.Option(help="NUMBER:HASH as printed earlier: the trail still has to have this entry.")
+    ] = "",
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Walk the audit trail's chain of hashes and hold it against its anchor; status 1 when a byte was
+    changed, an entry cut out, or the end cut off."""
+    raise typer.Exit(run(_verify_audit(settings_for(config, data), head)))
 
 
-async def _verify_audit(settings: Config) -> int:
+async def _verify_audit(settings: Config, noted: str) -> int:
+    anchor = Anchor(settings.data_directory, Keys.load_or_create(settings.data_directory).audit_key)
     async with opened_database(settings) as database, database.read() as session:
         count, broken = await AuditLog(SystemClock()).verify(session)
-    if broken is None:
+        faults = [] if broken is None else [f"entry {broken.sequence}: {broken.reason}"]
+        faults += await _anchor_faults(session, anchor, count)
+        newest = await session.get(AuditEntry, count)
+        if noted and not await _has_head(session, noted):
+            faults.append(f"the trail does not have the head {noted}")
+    for fault in faults:
+        typer.echo(fault)
+    if not faults:
         typer.echo(f"{count} entries, whole")
-        return 0
-    typer.echo(f"entry {broken.sequence}: {broken.reason}")
-    return 1
+        if newest is not None:
+            typer.echo(f"head {newest.sequence}:{newest.hash}")
+    return 1 if faults else 0
+
+
+async def _anchor_faults(session: AsyncSession, anchor: Anchor, count: int) -> list[str]:
+    """What the anchor says against the trail; one that was set aside at a start goes on saying it."""
+    faults = [f"at a start the trail did not fit its anchor: {name}" for name in anchor.kept_aside()]
+    misfit = await check_anchor(session, anchor)
+    if misfit is not None:
+        return [*faults, misfit]
+    head = anchor.read()
+    if head is not None and head.sequence < count:
+        faults.append(
+            f"entries {head.sequence + 1} to {count} were not anchored (a crash, or put on by hand)"
+        )
+    return faults
+
+
+async def _has_head(session: AsyncSession, noted: str) -> bool:
+    number, _, digest = noted.partition(":")
+    entry = await session.get(AuditEntry, int(number)) if number.isdecimal() else None
+    return entry is not None and entry.hash == digest
 
 
 @verify_app.command("opinion")

@@ -54,6 +54,11 @@ class Keys:
         return self.derive("room-token").hex()
 
     @property
+    def audit_key(self) -> bytes:
+        """Signs the anchor of the audit trail."""
+        return self.derive("audit-head")
+
+    @property
     def ticket_key(self) -> bytes:
         """Signs the links to recordings' files."""
         return self.derive("file-ticket")

@@ -32,6 +32,12 @@ PASSWORD_CHECKS_AT_ONCE = 4
 PASSWORD_CHECKS_WAITING = 64
 """Checks in line behind those; more than a minute of waiting is no service, so the next is refused."""
 
+REPORT_CHECKS_PER_ADDRESS = 30
+"""Printed reports checked from one address within the window: a records room types two a minute."""
+
+REPORT_CHECKS_WINDOW_S = 60.0
+"""How long a check of a report counts, seconds."""
+
 REFRESH_TOKENS_PER_ACCOUNT = 20
 """Browsers of one person that stay signed in; the oldest is signed out."""
 

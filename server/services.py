@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from server.auth.attempts import Attempts
+from server.limits import LOGIN_KEYS, REPORT_CHECKS_PER_ADDRESS, REPORT_CHECKS_WINDOW_S
+
 if TYPE_CHECKING:
     from media.clock import Clock
     from media.signals import SignalStore
@@ -51,6 +54,9 @@ class Services:
     media_socket: MediaSocket
     openapi: dict[str, Any]
     importer: Importer = field(init=False)
+    report_checks: Attempts = field(
+        default_factory=lambda: Attempts(REPORT_CHECKS_PER_ADDRESS, REPORT_CHECKS_WINDOW_S, LOGIN_KEYS)
+    )
     rooms: RoomService = field(init=False)
     gateway: Gateway = field(init=False)
     consults: ConsultService = field(init=False)

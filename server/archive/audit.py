@@ -1,19 +1,22 @@
 """The audit trail: who did what to which thing, when. Append-only, hash-chained (server/archive/chain.py).
 
 The database itself refuses UPDATE and DELETE by triggers, which the migration makes; the chain shows what
-someone with the file in hand changed all the same.
+someone with the file in hand changed all the same, the anchor (server/archive/anchor.py) what was cut off.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Text, event, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from media.clock import Clock
+from server.archive.anchor import Anchor, AnchorForgedError, Head
 from server.archive.chain import GENESIS, Break, Link, find_break, link_hash
 from server.archive.models import AuditEntry
 from server.archive.turns import Turn, take_turn
@@ -25,10 +28,29 @@ logger = logging.getLogger(__name__)
 
 
 class AuditLog:
-    """Writes entries in the caller's own transaction: the step and its trace stand or fall together."""
+    """Writes entries in the caller's own transaction: the step and its trace stand or fall together.
 
-    def __init__(self, clock: Clock) -> None:
+    :param anchor: told of the newest entry once its transaction stands.
+    """
+
+    def __init__(self, clock: Clock, anchor: Anchor | None = None) -> None:
         self._clock = clock
+        self._anchor = anchor
+
+    async def begin(self, session: AsyncSession) -> None:
+        """Hold the anchor against the trail at a start; anchor what a crash left without one.
+
+        An anchor that does not fit is set aside, so that `huizhen verify audit` goes on telling of it.
+        """
+        if self._anchor is None:
+            return
+        broken = await check_anchor(session, self._anchor)
+        if broken is not None and self._anchor.path.exists():
+            logger.error("the audit trail does not fit its anchor: %s", broken)
+            self._anchor.set_aside(str(int(self._clock.wall())))
+        last = await self._last(session)
+        if last is not None:
+            self._anchor.write(Head(*last))
 
     async def record(
         self,
@@ -64,19 +86,62 @@ class AuditLog:
         entry = _row(link)
         session.add(entry)
         await session.flush()
+        self._anchor_later(session, Head(link.sequence, entry.hash))
         logger.info("audit %s %s %s by %s", action, subject_type, subject_id, actor.id)
         return entry
 
+    def _anchor_later(self, session: AsyncSession, head: Head) -> None:
+        if self._anchor is None:
+            return
+        first = "audit_head" not in session.info
+        session.info["audit_head"] = head
+        if first:
+            event.listen(session.sync_session, "after_commit", self._committed, once=True)
+
+    def _committed(self, session: Session) -> None:
+        head = session.info.pop("audit_head", None)
+        if self._anchor is not None and isinstance(head, Head):
+            self._anchor.write(head)
+
     async def verify(self, session: AsyncSession) -> tuple[int, Break | None]:
-        """Walk the whole chain: ``(entries, first break or None)``."""
+        """Walk the whole chain: ``(entries, first break or None)``. Every stored byte counts."""
         count = await session.scalar(select(func.count()).select_from(AuditEntry)) or 0
-        rows = (await session.scalars(select(AuditEntry).order_by(AuditEntry.sequence))).all()
-        return count, find_break(((link_of(row), row.hash) for row in rows), count)
+        written = literal_column("CAST(audit_entries.detail AS TEXT)", Text).label("written")
+        query = select(AuditEntry, written).order_by(AuditEntry.sequence)
+        rows = (await session.execute(query)).all()
+        spelled = next((row.sequence for row, detail in rows if not _as_written(row, detail)), None)
+        found = find_break(((link_of(row), row.hash) for row, _ in rows), count)
+        if spelled is not None and (found is None or spelled <= found.sequence):
+            return count, Break(spelled, "was changed after it was written")
+        return count, found
 
     async def _last(self, session: AsyncSession) -> tuple[int, str] | None:
         newest = select(AuditEntry.sequence, AuditEntry.hash).order_by(AuditEntry.sequence.desc()).limit(1)
         row = (await session.execute(newest)).first()
         return None if row is None else (row.sequence, row.hash)
+
+
+async def check_anchor(session: AsyncSession, anchor: Anchor) -> str | None:
+    """Why the trail does not fit its anchor; None when it does.
+
+    Entries after the anchored one are for the caller to judge: a running server writes on.
+    """
+    try:
+        head = anchor.read()
+    except AnchorForgedError:
+        return "the anchor was not written by this server"
+    count = await session.scalar(select(func.count()).select_from(AuditEntry)) or 0
+    if head is None:
+        return "the anchor is missing" if count else None
+    entry = await session.get(AuditEntry, head.sequence)
+    if entry is None:
+        return f"the trail ends before entry {head.sequence}, which was anchored"
+    return None if entry.hash == head.hash else f"entry {head.sequence} is not the one that was anchored"
+
+
+def _as_written(row: AuditEntry, detail: str) -> bool:
+    """The hash is over values; two spellings of one value (a space, a last bit) are still a changed byte."""
+    return row.at == round(row.at * _MICROSECONDS) / _MICROSECONDS and detail == json.dumps(row.detail)
 
 
 def link_of(row: AuditEntry) -> Link:

@@ -19,7 +19,7 @@ export interface Device { id: string; kind: 'ecg' | 'ultrasound'; name: Text; na
 
 export interface Specialty { code: string; name: Text }
 
-export type Kind = 'urgent' | 'diagnostic' | 'routine'
+export type Kind = 'urgent' | 'diagnostic' | 'routine' | 'mdt' | 'teaching' | 'guidance' | 'picture_text'
 
 export type Action =
   | 'submit' | 'triage' | 'return_info' | 'cancel' | 'accept' | 'decline' | 'release' | 'end' | 'refer' | 'offer_again'
@@ -38,20 +38,25 @@ export interface NextTimer { name: Text; at: string; action: string }
 export interface Signature { algorithm: string; publicKey: string; value: string; signedAt: string; verified: boolean }
 export interface Addendum { text: string; at: string; by: PractitionerRef | null; signature?: Signature | null }
 export interface Opinion {
-  findings: string; conclusion: string; advice: string; critical: boolean; state: 'draft' | 'signed'
+  findings: string; conclusion: string; advice: string; followUp?: string; critical: boolean; criticalAcknowledgedAt?: string | null
+  contributions?: { specialty: string; by: { id: string; name: Text; nameEn?: string }; text: string }[]; code?: string | null; state: 'draft' | 'signed'
   signature: Signature | null; addenda: Addendum[]
 }
 
-export interface Decision { text: string; by: PractitionerRef | null; at: string }
+export type Outcome = 'adopted' | 'partly' | 'not'
+export interface Decision { outcome?: Outcome; text: string; by: PractitionerRef | null; at: string }
 export interface RecordingRef { id: string; startedAt: string; durationMs: number | null }
 export interface ConsultationEvent { at: string; actor: { id: string; name: Text; nameEn?: string } | null; action: string; from: string | null; to: string | null; reason: string | null }
+
+export interface Seat { specialty: string; state: 'open' | 'ringing' | 'taken' | 'empty'; practitioner: PractitionerRef | null; contribution: string; contributedAt: string | null }
+export interface Stage { stage: string; at: string | null; by: { id: string; name: Text; nameEn?: string } | null }
 
 export interface Consultation {
   id: string; number: string; kind: Kind; state: string; version: number
   specialty: string; purpose: string; summary: string
   patient: Patient; requester: PractitionerRef; expert: PractitionerRef | null
-  consent: Consent; devices: Device[]; offers: Offer[]; next: NextTimer | null; allowed: Action[]
-  opinion: Opinion | null; decision: Decision | null; roomId: string | null; recordings: RecordingRef[]
+  consent: Consent; devices: Device[]; offers: Offer[]; seats: Seat[]; channel: string | null; stages: Stage[]; next: NextTimer | null; allowed: Action[]
+  opinion: Opinion | null; decision: Decision | null; rating?: { stars: number; text: string; at: string } | null; roomId: string | null; recordings: RecordingRef[]
   createdAt: string; submittedAt: string | null; acceptedAt: string | null; startedAt: string | null; endedAt: string | null
   events: ConsultationEvent[]
 }

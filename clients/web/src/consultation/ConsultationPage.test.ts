@@ -67,7 +67,7 @@ describe('the consultation page', () => {
     await flushPromises()
     const writes = asked.filter((each) => !each.call.startsWith('GET'))
     expect(writes).toEqual([
-      { call: 'PUT /consultations/con-1/opinion', body: { findings: 'ST 段抬高', conclusion: '急性下壁心肌梗死可能', advice: '', critical: false } },
+      { call: 'PUT /consultations/con-1/opinion', body: { findings: 'ST 段抬高', conclusion: '急性下壁心肌梗死可能', advice: '', followUp: '', critical: false } },
       { call: 'POST /consultations/con-1/opinion/sign', body: { password: 'secret' } },
     ])
     expect(wrapper.get('[data-testid=opinion-signature]').attributes('data-verified')).toBe('true')
@@ -94,10 +94,44 @@ describe('the consultation page', () => {
     })
     expect(wrapper.get('[data-testid=opinion-text]').text()).toContain('急性下壁心肌梗死可能')
     await wrapper.get('[data-testid=decision-text]').setValue('同意转诊')
+    await wrapper.get('[data-testid=decision-partly]').setValue(true)
     await wrapper.get('[data-testid=decision-submit]').trigger('submit')
     await flushPromises()
-    expect(asked.find((each) => each.call.startsWith('POST'))?.body).toEqual({ action: 'acknowledge', data: { decision: '同意转诊' } })
+    expect(asked.find((each) => each.call.startsWith('POST'))?.body).toEqual({ action: 'acknowledge', data: { decision: '同意转诊', outcome: 'partly' } })
     expect(wrapper.get('[data-testid=decision]').text()).toContain('同意转诊')
+  })
+
+  it('shows the seats of a multidisciplinary consult and takes a member\'s contribution', async () => {
+    const seats = [{ specialty: 'cardiology', state: 'taken' as const, practitioner: expert, contribution: '', contributedAt: null }, { specialty: 'neurology', state: 'empty' as const, practitioner: null, contribution: '', contributedAt: null }]
+    const { wrapper, asked } = await page({ kind: 'mdt', state: 'ACCEPTED', expert, seats, allowed: ['contribute', 'invite_again'] }, {
+      'POST /consultations/con-1/actions': { body: consultation({ version: 9, kind: 'mdt', state: 'ACCEPTED', seats: [{ ...seats[0]!, contribution: '无局灶体征' }] }) },
+    })
+    expect(wrapper.findAll('[data-testid=seat]').map((seat) => seat.attributes('data-state'))).toEqual(['taken', 'empty'])
+    expect(buttons(wrapper)).toEqual(['action-invite_again'])
+    await wrapper.get('[data-testid=contribution-text]').setValue('无局灶体征')
+    await wrapper.get('[data-testid=contribution-submit]').trigger('submit')
+    await flushPromises()
+    expect(asked.find((each) => each.call.startsWith('POST'))?.body).toEqual({ action: 'contribute', data: { text: '无局灶体征' } })
+    expect(wrapper.get('[data-testid=seat-contribution]').text()).toBe('无局灶体征')
+  })
+
+  it('clocks the green channel and notes a stage', async () => {
+    const stages = ['onset', 'door', 'first_call'].map((stage) => ({ stage, at: stage === 'first_call' ? '2026-01-01T00:00:00Z' : null, by: null }))
+    const { wrapper, asked } = await page({ channel: 'stroke', stages, allowed: ['note_stage'] }, { 'POST /consultations/con-1/actions': { body: consultation({ version: 9, channel: 'stroke', stages }) } })
+    expect(wrapper.text()).toContain('绿色通道')
+    expect(wrapper.find('[data-testid=stage-note-first_call]').exists()).toBe(false)
+    await wrapper.get('[data-testid=stage-note-door]').trigger('click')
+    await flushPromises()
+    expect(asked.find((each) => each.call.startsWith('POST'))?.body).toEqual({ action: 'note_stage', data: { stage: 'door' } })
+  })
+
+  it('takes note of a critical value, and of a rating', async () => {
+    const { wrapper, asked } = await page({ state: 'RETURNED', expert, opinion, allowed: ['acknowledge_critical', 'rate'] }, { 'POST /consultations/con-1/actions': { body: consultation({ state: 'RETURNED', version: 9, opinion }) } })
+    await wrapper.get('[data-testid=rating-submit]').trigger('submit')
+    expect(wrapper.text()).toContain('请选择星级')
+    await wrapper.get('[data-testid=critical-acknowledge]').trigger('click')
+    await flushPromises()
+    expect(asked.find((each) => each.call.startsWith('POST'))?.body).toEqual({ action: 'acknowledge_critical' })
   })
 
   it('says what went wrong and tries again on demand', async () => {

@@ -2,7 +2,7 @@ import { effectScope } from 'vue'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { missingInOpinion, useDraft, type OpinionDraft } from './draft'
 
-const empty: OpinionDraft = { findings: '', conclusion: '', advice: '', critical: false }
+const empty: OpinionDraft = { findings: '', conclusion: '', advice: '', followUp: '', critical: false }
 
 describe('a draft opinion', () => {
   beforeEach(() => vi.useFakeTimers())

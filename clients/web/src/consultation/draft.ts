@@ -1,6 +1,6 @@
 import { computed, onScopeDispose, reactive, ref } from 'vue'
 
-export interface OpinionDraft { findings: string; conclusion: string; advice: string; critical: boolean }
+export interface OpinionDraft { findings: string; conclusion: string; advice: string; followUp: string; critical: boolean }
 export type DraftState = 'same' | 'typing' | 'saving' | 'saved' | 'failed'
 
 /** A pause in typing after which the draft is kept. */

@@ -1,3 +1,4 @@
+import { urgencyOf } from '@/api/pace'
 import type { Action, Consultation } from '@/api/types'
 
 export const FINAL = ['CANCELLED', 'EXPIRED', 'REFERRED', 'ARCHIVED'] as const
@@ -10,6 +11,9 @@ type Stage = Pick<Consultation, 'state' | 'allowed'>
 export const may = (consultation: Stage, action: Action): boolean => consultation.allowed.includes(action)
 export const isFinal = (consultation: Stage): boolean => (FINAL as readonly string[]).includes(consultation.state)
 export const isSearching = (consultation: Stage): boolean => SEARCHING.includes(consultation.state)
+
+/** Whoever accepts one of these goes on into the room; the others are met at a time of their own, or without a room. */
+export const roomAtOnce = (kind: string): boolean => ['urgent', 'guidance', 'routine'].includes(kind)
 
 /** What this consult waits for from the reader, or null when it is somebody else's turn. Only what the server allows. */
 export function turnOf(consultation: Stage): Turn | null {
@@ -25,8 +29,7 @@ export function turnOf(consultation: Stage): Turn | null {
 const ORDER: readonly (Turn | null)[] = ['answer', 'join', 'opinion', 'decision', 'information', 'draft', null]
 
 export function byNeed(a: Consultation, b: Consultation): number {
-  const kinds = { urgent: 0, diagnostic: 1, routine: 2 }
-  return ORDER.indexOf(turnOf(a)) - ORDER.indexOf(turnOf(b)) || kinds[a.kind] - kinds[b.kind] || b.createdAt.localeCompare(a.createdAt)
+  return ORDER.indexOf(turnOf(a)) - ORDER.indexOf(turnOf(b)) || urgencyOf(a.kind) - urgencyOf(b.kind) || b.createdAt.localeCompare(a.createdAt)
 }
 
 /** When the present state began: the last event that moved it. */
@@ -38,6 +41,7 @@ export function since(consultation: Consultation): string {
 /** Actions that have a place of their own on the page; the action bar shows the others. */
 const PLACED: readonly Action[] = [
   'accept', 'decline', 'join', 'rejoin', 'invite_guest', 'write_opinion', 'sign', 'amend', 'acknowledge', 'edit', 'submit', 'withdraw_recording_consent',
+  'contribute', 'note_stage', 'attach', 'post', 'acknowledge_critical', 'rate',
 ]
 const WITH_REASON: readonly Action[] = ['cancel', 'release', 'refer', 'return_info']
 

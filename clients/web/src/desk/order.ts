@@ -1,3 +1,4 @@
+import { urgencyOf } from '@/api/pace'
 import type { Consultation } from '@/api/types'
 
 export type Watch = 'unfilled' | 'late' | 'waiting' | 'running'
@@ -10,10 +11,9 @@ export function watchOf(consultation: Consultation, now: number): Watch {
 }
 
 const ORDER: readonly Watch[] = ['unfilled', 'late', 'waiting', 'running']
-const KINDS = { urgent: 0, diagnostic: 1, routine: 2 }
 
 /** The order of the wall: worst first, then the more urgent, then who waits longest. */
 export function byWorst(now: number) {
   return (a: Consultation, b: Consultation): number => ORDER.indexOf(watchOf(a, now)) - ORDER.indexOf(watchOf(b, now))
-    || KINDS[a.kind] - KINDS[b.kind] || (a.submittedAt ?? a.createdAt).localeCompare(b.submittedAt ?? b.createdAt)
+    || urgencyOf(a.kind) - urgencyOf(b.kind) || (a.submittedAt ?? a.createdAt).localeCompare(b.submittedAt ?? b.createdAt)
 }

@@ -3,6 +3,10 @@ import type { Kind, Patient, Sex } from '@/api/types'
 export interface RequestForm {
   kind: Kind | null
   specialty: string
+  /** The further specialties of a multidisciplinary consult. */
+  members: string[]
+  /** The green channel of an urgent one. */
+  channel: '' | 'stroke' | 'infarction'
   patient: Patient | null
   purpose: string
   summary: string
@@ -12,14 +16,14 @@ export interface RequestForm {
   by: 'patient' | 'guardian'
 }
 
-export type RequestField = 'kind' | 'specialty' | 'patient' | 'purpose' | 'summary' | 'consent'
+export type RequestField = 'kind' | 'specialty' | 'members' | 'patient' | 'purpose' | 'summary' | 'consent'
 
 /** Bounds that the server also keeps. */
 export const PURPOSE_MAX = 200
 export const SUMMARY_MAX = 4000
 
 export const emptyForm = (kind: Kind | null): RequestForm => ({
-  kind, specialty: '', patient: null, purpose: '', summary: '', deviceIds: [], consent: false, recording: false, by: 'patient',
+  kind, specialty: '', members: [], channel: '', patient: null, purpose: '', summary: '', deviceIds: [], consent: false, recording: false, by: 'patient',
 })
 
 /** What is missing, field by field, in the order of the page. Values are names of texts below `request.missing`. */
@@ -30,6 +34,7 @@ export function missingIn(form: RequestForm): Partial<Record<RequestField, strin
   if (!form.purpose.trim()) missing.purpose = 'purpose'
   if (!form.summary.trim()) missing.summary = 'summary'
   if (!form.kind) missing.kind = 'kind'
+  if (form.kind === 'mdt' && !form.members.some((code) => code !== form.specialty)) missing.members = 'members'
   if (!form.consent) missing.consent = 'consent'
   return missing
 }
@@ -39,6 +44,7 @@ export function bodyOf(form: RequestForm) {
   return {
     kind: form.kind, specialty: form.specialty, patientId: form.patient?.id, purpose: form.purpose.trim(), summary: form.summary.trim(),
     consent: { consult: form.consent, recording: form.consent && form.recording, by: form.by }, deviceIds: form.deviceIds, submit: true,
+    ...(form.kind === 'mdt' ? { members: form.members } : {}), ...(form.kind === 'urgent' && form.channel ? { channel: form.channel } : {}),
   }
 }
 

@@ -2,7 +2,8 @@ import { defineStore } from 'pinia'
 import { computed, ref } from 'vue'
 import type { RingEnd, RingEndedPush, RingPush } from '@/api/events'
 import { serverNow } from '@/api/time'
-import type { Kind, PractitionerRef, Text } from '@/api/types'
+import { urgencyOf } from '@/api/pace'
+import type { PractitionerRef, Text } from '@/api/types'
 
 export type Who = PractitionerRef | Text
 export interface Ring extends RingPush {
@@ -18,14 +19,12 @@ const SHOWN = 5
 /** A ring whose end was never told (the line was down) is dropped so long after its limit. */
 const GRACE_MS = 5_000
 
-const URGENCY: Record<Kind, number> = { urgent: 0, diagnostic: 1, routine: 2 }
-
 /** What rings for this expert now. Pure bookkeeping: sound and screen look at it. */
 export const useRings = defineStore('rings', () => {
   const rings = ref<Ring[]>([])
 
   const shown = computed(() => rings.value.filter((ring) => !ring.aside)
-    .sort((a, b) => URGENCY[a.kind] - URGENCY[b.kind] || a.offeredAt.localeCompare(b.offeredAt))
+    .sort((a, b) => urgencyOf(a.kind) - urgencyOf(b.kind) || a.offeredAt.localeCompare(b.offeredAt))
     .slice(0, SHOWN))
   const sounding = computed(() => shown.value.find((ring) => !ring.ended) ?? null)
 

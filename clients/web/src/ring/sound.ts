@@ -1,7 +1,7 @@
-import type { Kind } from '@/api/types'
+import type { Pace } from '@/api/pace'
 
 /** Two notes an interval; urgent is higher, faster and three times. No file: an oscillator needs no download. */
-const PATTERNS: Record<Kind | 'alarm_high' | 'alarm_medium', { notes: readonly number[]; everyMs: number; times: number; vibrate: readonly number[] }> = {
+const PATTERNS: Record<Pace | 'alarm_high' | 'alarm_medium', { notes: readonly number[]; everyMs: number; times: number; vibrate: readonly number[] }> = {
   urgent: { notes: [988, 784, 988, 784, 988, 784], everyMs: 1_600, times: Infinity, vibrate: [300, 120, 300, 120, 300] },
   diagnostic: { notes: [784, 659], everyMs: 2_600, times: Infinity, vibrate: [250, 150, 250] },
   routine: { notes: [659, 523], everyMs: 4_000, times: 3, vibrate: [200] },

@@ -11,7 +11,7 @@ export function consultation(changes: Partial<Consultation> = {}): Consultation 
   return {
     id: 'con-1', number: '20260101-001', kind: 'urgent', state: 'OFFERED', version: 3, specialty: 'cardiology', purpose: '胸痛两小时', summary: '突发胸痛',
     patient: { id: 'pat-1', name: '张桂花', nameEn: 'Zhang Guihua', sex: 'female', birthDate: '1958-03-02', age: 67, identifier: 'A1' },
-    requester: doctor, expert: null, consent: { consult: true, recording: true, by: 'patient' }, devices: [], offers: [], next: null, allowed: [],
+    requester: doctor, expert: null, consent: { consult: true, recording: true, by: 'patient' }, devices: [], offers: [], seats: [], channel: null, stages: [], next: null, allowed: [],
     opinion: null, decision: null, roomId: 'c-con-1', recordings: [], createdAt: '2026-01-01T00:00:00Z', submittedAt: '2026-01-01T00:00:01Z',
     acceptedAt: null, startedAt: null, endedAt: null, events: [], ...changes,
   }

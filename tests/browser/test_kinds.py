@@ -1,0 +1,187 @@
+"""From the request to the signed report: a routine and a multidisciplinary consult, in real browsers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pypdf
+import pytest
+from playwright.sync_api import Browser, expect
+
+from loadtest.browser import PASSWORD, Rest
+from loadtest.server_process import ServerProcess
+from tests.browser.people import PATIENCE_MS, Person
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=PATIENCE_MS)
+
+FINDINGS = "窦性心律，偶发房性早搏"
+CONCLUSION = "良性早搏可能"
+
+
+class Cast:
+    """People who come to the browser when they are first spoken of."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self._browser, self._url = browser, url
+        self._people: dict[str, Person] = {}
+
+    def __getitem__(self, username: str) -> Person:
+        if username not in self._people:
+            who = Person.at(self._browser, self._url)
+            who.log_in(username)
+            self._people[username] = who
+        return self._people[username]
+
+    def close(self) -> None:
+        for who in self._people.values():
+            who.context.close()
+        assert [line for who in self._people.values() for line in who.complaints] == []
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    process = ServerProcess(Path(tmp_path_factory.mktemp("demo")), ["--no-devices"])
+    yield process
+    assert process.stop() == 0, process.log_text()[-4000:]
+
+
+@contextmanager
+def people(browser: Browser, server: ServerProcess) -> Iterator[Cast]:
+    cast = Cast(browser, server.url)
+    yield cast
+    cast.close()
+
+
+def ask(village: Person, kind: str, *members: str) -> str:
+    """Fill the request page; the consult's id."""
+    village.get("request-open").click()
+    village.get("request-patient-search").fill("张")
+    village.get("request-patient-option").first.click()
+    village.get("request-specialty").select_option("cardiology")
+    village.get("request-purpose").fill("反复心悸，请会诊")
+    village.get("request-summary").fill("心悸一月，血压 130/80。")
+    village.get(f"request-kind-{kind}").check()
+    for member in members:
+        village.get(f"request-member-{member}").check()
+    village.get("request-consent").check()
+    village.get("request-submit").click()
+    village.page.wait_for_url("**/c/*")
+    expect(village.get("state")).to_have_attribute("data-state", "SUBMITTED")
+    return village.page.url.rsplit("/", 1)[-1]
+
+
+def triage(desk: Person, consult: str) -> None:
+    desk.page.goto(f"/c/{consult}")
+    desk.get("action-triage").click()
+    expect(desk.get("state")).to_have_attribute("data-state", "OFFERED")
+
+
+def chair_of(cast: Cast, consult: str) -> str:
+    """User name of the cardiologist who is rung."""
+    page = Rest(cast["desk"].context, "desk").call("GET", f"/consultations/{consult}")
+    rung = [one["practitioner"]["id"] for one in page["offers"] if one["specialty"] == "cardiology"]
+    return str(rung[0]).removeprefix("prc-")
+
+
+def meet_and_end(village: Person, expert: Person, consult: str) -> None:
+    """Both go into the room; the expert ends the session."""
+    village.page.goto(f"/c/{consult}")
+    village.get("enter-room").click()
+    expect(expert.get("end-consult")).to_be_visible()
+    wait_for_state(village, consult, "IN_SESSION")
+    expert.get("end-consult").click()
+    expert.page.wait_for_url(f"**/c/{consult}")
+
+
+def wait_for_state(village: Person, consult: str, state: str) -> None:
+    rest = Rest(village.context, "village")
+    for _ in range(PATIENCE_MS // 100):
+        if rest.call("GET", f"/consultations/{consult}")["state"] == state:
+            return
+        village.page.wait_for_timeout(100)
+    raise AssertionError(f"never {state}")
+
+
+def sign(expert: Person) -> None:
+    expert.get("opinion-findings").fill(FINDINGS)
+    expert.get("opinion-conclusion").fill(CONCLUSION)
+    expert.get("opinion-follow-up").fill("三月后复查动态心电图")
+    expert.get("opinion-password").fill(PASSWORD)
+    expert.get("opinion-sign").click()
+    expect(expert.get("opinion-signature")).to_have_attribute("data-verified", "true")
+
+
+def report_of(village: Person, consult: str) -> str:
+    """Read the opinion, decide, and print it: what stands on the paper."""
+    village.page.goto(f"/c/{consult}")
+    expect(village.get("opinion-text")).to_contain_text(CONCLUSION)
+    village.get("decision-partly").check()
+    village.get("decision-text").fill("先观察，三月后复查")
+    village.get("decision-submit").click()
+    expect(village.get("decision-outcome")).to_have_text("部分采纳")
+    with village.page.expect_download() as download:
+        village.get("report-zh").click()
+    pages = pypdf.PdfReader(io.BytesIO(download.value.path().read_bytes())).pages
+    return "".join(page.extract_text() for page in pages).replace("\0", "")
+
+
+def test_a_routine_consult_from_the_request_to_the_checked_report(
+    browser: Browser, server: ServerProcess
+) -> None:
+    with people(browser, server) as cast:
+        village = cast["village"]
+        consult = ask(village, "routine")
+        triage(cast["desk"], consult)
+        expert = cast[chair_of(cast, consult)]
+        expert.get("ring-accept").click()
+        expert.page.wait_for_url(f"**/room/{consult}")
+        meet_and_end(village, expert, consult)
+        sign(expert)
+        printed = report_of(village, consult)
+        for words in (FINDINGS, CONCLUSION, "部分采纳", "电子签名有效"):
+            assert words in printed
+        village.get("rating-5").check()
+        village.get("rating-submit").click()
+        expect(village.get("rating")).to_be_visible()
+        _check_at_another_hospital(browser, server, village)
+
+
+def _check_at_another_hospital(browser: Browser, server: ServerProcess, village: Person) -> None:
+    """Without an account, by the address that the code leads to."""
+    address = village.get("report-code").get_attribute("href")
+    other = Person.at(browser, server.url)
+    other.page.goto(address or "")
+    expect(other.get("verify-result")).to_have_attribute("data-stands", "true")
+    assert "张" not in other.get("verify-result").inner_text()
+    other.get("verify-name").fill("王五")
+    other.get("verify-submit").click()
+    expect(other.get("verify-patient")).to_contain_text("不一致")
+    other.context.close()
+
+
+def test_a_multidisciplinary_consult_is_signed_by_its_chair(browser: Browser, server: ServerProcess) -> None:
+    with people(browser, server) as cast:
+        village = cast["village"]
+        consult = ask(village, "mdt", "neurology", "ultrasound")
+        triage(cast["desk"], consult)
+        chair = cast[chair_of(cast, consult)]
+        for username, words in (("neuro1", "无局灶体征"), ("sono1", "左室收缩正常")):
+            member = cast[username]
+            member.get("ring-accept").click()
+            member.page.wait_for_url(f"**/c/{consult}")
+            member.get("contribution-text").fill(words)
+            member.get("contribution-submit").click()
+            expect(member.get("seat-contribution").filter(has_text=words)).to_have_count(1)
+        chair.get("ring-accept").click()
+        chair.page.wait_for_url(f"**/c/{consult}")
+        chair.get("enter-room").click()
+        meet_and_end(village, chair, consult)
+        sign(chair)
+        expect(chair.get("contributions")).to_contain_text("无局灶体征")
+        printed = report_of(village, consult)
+        for words in ("多学科会诊", "神经内科", "无局灶体征", "左室收缩正常", "电子签名有效"):
+            assert words in printed

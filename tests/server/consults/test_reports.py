@@ -1,0 +1,166 @@
+"""Printed reports: what stands on them, and how anybody checks one."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, cast
+
+import pypdf
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.app import Server
+from server.consults.codes import ALPHABET, new_code, read_code
+from server.consults.report import report_pdf
+from server.consults.vocabulary import Action
+from server.demo_county import PASSWORD
+from server.limits import REPORT_CHECKS_PER_ADDRESS
+from tests.server.consults.flow import signed
+from tests.server.consults.test_consult_api import REQUEST, act, people, rung
+from tests.server.consults.world import World
+from tests.server.running import Caller, CallerFactory
+
+URL = "https://hz.example.org/verify/ABCD-EFGH-JKMN"
+
+
+def text_of(pdf: bytes) -> str:
+    """What stands on its pages. pypdf reads the font's two-byte codes one by one and leaves the zeroes in."""
+    pages = pypdf.PdfReader(io.BytesIO(pdf)).pages
+    return "\f".join(page.extract_text().replace("\0", "") for page in pages)
+
+
+@given(st.text(alphabet=ALPHABET, min_size=12, max_size=12), st.integers(0, 3))
+def test_a_code_is_read_however_it_is_typed(letters: str, style: int) -> None:
+    code = "-".join((letters[:4], letters[4:8], letters[8:]))
+    typed = (code, letters.lower(), f" {letters[:6]} {letters[6:]}", letters.replace("0", "o"))[style]
+    assert read_code(typed) == code
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "ABCD", "ABCD-EFGH-JKM!", "ABCD-EFGH-JKMN-P", "ABCD-EFGH-JKMU", "会" * 12]
+)
+def test_what_is_no_code_is_none(typed: str) -> None:
+    assert read_code(typed) is None
+
+
+def test_codes_differ() -> None:
+    assert len({new_code() for _ in range(200)}) == 200
+
+
+async def test_a_report_says_everything_in_both_languages(world: World) -> None:
+    consult, expert = await signed(world)
+    await world.act("village", consult, Action.ACKNOWLEDGE, outcome="partly", text="家属不同意转院")
+    page = await world.see(expert, consult)
+    assert page.opinion is not None
+    rare = page.model_copy(update={"summary": "患者𠮷某，血氧 ≥ 95 %，体温 38 ℃"})
+    zh = text_of(report_pdf(rare, "zh", URL))
+    for words in (
+        "远程会诊意见书",
+        "张桂英",
+        "下壁心梗",
+        "部分采纳",
+        "家属不同意转院",
+        "电子签名有效",
+        page.number,
+    ):
+        assert words in zh
+    assert "[U+20BB7]" in zh, "a letter without a picture is named, not left out"
+    en = text_of(report_pdf(page, "en", URL))
+    for words in (
+        "Teleconsultation report",
+        "Zhang Guiying",
+        "Partly adopted",
+        "The electronic signature stands",
+    ):
+        assert words in en
+    assert "https://hz.example.org/verify" in en
+    assert page.opinion.code is not None
+    assert page.opinion.code in en
+
+
+async def test_its_font_is_embedded(world: World) -> None:
+    consult, expert = await signed(world)
+    pdf = report_pdf(await world.see(expert, consult), "zh", URL)
+    resources = cast(Any, pypdf.PdfReader(io.BytesIO(pdf)).pages[0])["/Resources"]
+    for font in resources["/Font"].values():
+        described = font.get_object()["/DescendantFonts"][0].get_object()["/FontDescriptor"]
+        assert {"/FontFile2", "/FontFile3"} & set(described)
+    assert len(pdf) < 200_000
+
+
+async def test_a_signature_that_does_not_stand_is_printed_as_such(world: World) -> None:
+    consult, expert = await signed(world)
+    page = await world.see(expert, consult)
+    assert page.opinion is not None
+    assert page.opinion.signature is not None
+    broken = page.opinion.signature.model_copy(update={"verified": False})
+    opinion = page.opinion.model_copy(update={"signature": broken})
+    assert "电子签名无效" in text_of(report_pdf(page.model_copy(update={"opinion": opinion}), "zh", URL))
+
+
+async def test_long_texts_go_over_pages_and_the_signature_stays_whole(world: World) -> None:
+    consult, expert = await signed(world)
+    page = await world.see(expert, consult)
+    assert page.opinion is not None
+    long = page.opinion.model_copy(update={"findings": "窦性心律，电轴不偏。" * 300})
+    pages = text_of(report_pdf(page.model_copy(update={"opinion": long}), "zh", URL)).split("\f")
+    assert len(pages) > 1
+    last = pages[-1]
+    assert "查验码" in last
+    assert "电子签名有效" in last
+
+
+async def reported(caller: CallerFactory) -> tuple[str, Caller, dict[str, Any]]:
+    """A signed diagnostic read over HTTP: its id, the requester, its page."""
+    village, experts = await people(caller)
+    _, page = await village.call("POST", "/consultations", {**REQUEST, "kind": "diagnostic"})
+    consult, expert = page["id"], await rung(page, experts)
+    await act(expert, consult, "accept")
+    assert (await village.call("GET", f"/consultations/{consult}/report"))[0] == 409
+    await act(expert, consult, "end")
+    opinion = {"findings": "窦性心律", "conclusion": "正常心电图", "followUp": "一月后复查"}
+    await expert.call("PUT", f"/consultations/{consult}/opinion", opinion)
+    await expert.call("POST", f"/consultations/{consult}/opinion/sign", {"password": PASSWORD})
+    return consult, village, await village.get(f"/consultations/{consult}")
+
+
+async def test_anybody_checks_a_report_by_its_code_and_learns_nothing_of_the_patient(
+    caller: CallerFactory,
+) -> None:
+    consult, village, page = await reported(caller)
+    status, pdf = await village.call("GET", f"/consultations/{consult}/report?language=en")
+    assert (status, pdf[:5]) == (200, b"%PDF-")
+    code = page["opinion"]["code"]
+    assert code in text_of(pdf)
+    trail = await village.get(f"/audit?consultationId={consult}")
+    assert "consultation.report" in {entry["action"] for entry in trail["items"]}
+
+    anybody = await caller(None)
+    status, checked = await anybody.call("POST", f"/verify/{code.lower().replace('-', '')}", {})
+    assert (status, checked["stands"], checked["number"]) == (200, True, page["number"])
+    assert checked["patientMatches"] is None
+    for secret in ("张桂英", "Zhang", "窦性心律", "pat-demo-1"):
+        assert secret not in str(checked)
+    for name, same in (("张 桂英", True), ("zhang guiying", True), ("王五", False)):
+        _, checked = await anybody.call("POST", f"/verify/{code}", {"patientName": name})
+        assert checked["patientMatches"] is same
+    status, problem = await anybody.call("POST", "/verify/0000-0000-0000", {})
+    assert (status, problem["code"]) == (404, "not_found")
+
+
+async def test_codes_cannot_be_tried_out(server: Server, caller: CallerFactory) -> None:
+    anybody = await caller(None)
+    tries = [
+        await anybody.call("POST", f"/verify/{new_code()}", {}) for _ in range(REPORT_CHECKS_PER_ADDRESS)
+    ]
+    assert {status for status, _ in tries} == {404}
+    status, problem = await anybody.call("POST", f"/verify/{new_code()}", {})
+    assert (status, problem["code"]) == (429, "too_many_attempts")
+
+
+async def test_a_report_is_for_those_who_may_see_the_consult(caller: CallerFactory) -> None:
+    consult, _, _ = await reported(caller)
+    stranger = await caller("village2")
+    status, problem = await stranger.call("GET", f"/consultations/{consult}/report")
+    assert (status, problem["code"]) == (403, "forbidden")
