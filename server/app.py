@@ -24,9 +24,12 @@ import server.api.auth
 import server.api.connectivity
 import server.api.consultations
 import server.api.devices
+import server.api.emergencies
 import server.api.escalation
 import server.api.guest
+import server.api.materials
 import server.api.organizations
+import server.api.oversight
 import server.api.patients
 import server.api.planning
 import server.api.reach
@@ -87,6 +90,9 @@ API_MODULES: tuple[ModuleType, ...] = (
     server.api.devices,
     server.api.consultations,
     server.api.reports,
+    server.api.emergencies,
+    server.api.materials,
+    server.api.oversight,
     server.api.guest,
     server.api.schedules,
     server.api.schedule_edits,

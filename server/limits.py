@@ -32,6 +32,9 @@ PASSWORD_CHECKS_AT_ONCE = 4
 PASSWORD_CHECKS_WAITING = 64
 """Checks in line behind those; more than a minute of waiting is no service, so the next is refused."""
 
+REFUSAL_AUDIT_S = 60.0
+"""Seconds within which one person's refused tries at one operation are one entry of the audit trail."""
+
 REPORT_CHECKS_PER_ADDRESS = 30
 """Printed reports checked from one address within the window: a records room types two a minute."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from server.auth.attempts import Attempts
-from server.limits import LOGIN_KEYS, REPORT_CHECKS_PER_ADDRESS, REPORT_CHECKS_WINDOW_S
+from server.limits import LOGIN_KEYS, REFUSAL_AUDIT_S, REPORT_CHECKS_PER_ADDRESS, REPORT_CHECKS_WINDOW_S
 
 if TYPE_CHECKING:
     from media.clock import Clock
@@ -54,6 +54,7 @@ class Services:
     media_socket: MediaSocket
     openapi: dict[str, Any]
     importer: Importer = field(init=False)
+    refusals: Attempts = field(default_factory=lambda: Attempts(1, REFUSAL_AUDIT_S, LOGIN_KEYS))
     report_checks: Attempts = field(
         default_factory=lambda: Attempts(REPORT_CHECKS_PER_ADDRESS, REPORT_CHECKS_WINDOW_S, LOGIN_KEYS)
     )

@@ -149,27 +149,50 @@ def _aiohttp_handler(operation: Operation) -> Callable[[web.Request], Awaitable[
         services = request.app[SERVICES]
         now = services.clock.wall()
         # Signed in first, body second, database last: a slow upload must hold no transaction.
-        actor = await _authorize(operation, services, request, now)
-        arguments = await _arguments(operation, request)
-        opened = services.database.write() if operation.writes else services.database.read()
-        async with opened as session:
-            ctx = RequestContext(actor, services, session, now, request)
-            result = await operation.handler(ctx, **arguments)
-        await ctx.committed()
-        return _reply(operation, ctx, result)
+        actor = await _signed_in(operation, services, request, now)
+        try:
+            return await _answer(operation, services, request, actor, now)
+        except RemoteProtocolError as refusal:
+            # A consult's own refusals (ActionRefused) are noted where they are made, with what was wanted.
+            if type(refusal) is RemoteProtocolError and refusal.code is FORBIDDEN:
+                await _note_refusal(operation, services, actor, now)
+            raise
 
     return handle
 
 
-async def _authorize(operation: Operation, services: Services, request: web.Request, now: float) -> Actor:
+async def _answer(
+    operation: Operation, services: Services, request: web.Request, actor: Actor, now: float
+) -> web.StreamResponse:
+    if operation.roles is not None and not operation.public and not actor.has(operation.roles):
+        raise RemoteProtocolError(FORBIDDEN, f"needs one of {sorted(operation.roles)}")
+    arguments = await _arguments(operation, request)
+    opened = services.database.write() if operation.writes else services.database.read()
+    async with opened as session:
+        ctx = RequestContext(actor, services, session, now, request)
+        result = await operation.handler(ctx, **arguments)
+    await ctx.committed()
+    return _reply(operation, ctx, result)
+
+
+async def _signed_in(operation: Operation, services: Services, request: web.Request, now: float) -> Actor:
     if operation.public:
         return system_actor()
     token = bearer_token(request)
     async with services.database.read() as session:
         actor: Actor = await services.auth.actor(session, token, now)
-    if operation.roles is not None and not actor.has(operation.roles):
-        raise RemoteProtocolError(FORBIDDEN, f"needs one of {sorted(operation.roles)}")
     return actor
+
+
+async def _note_refusal(operation: Operation, services: Services, actor: Actor, now: float) -> None:
+    """A refused access stands in the trail: once for each person and operation within a while."""
+    key = f"{actor.id} {operation.method} {operation.path}"
+    if services.refusals.wait_s(key, now) > 0:
+        return
+    services.refusals.failed(key, now)
+    detail = {"operation": f"{operation.method} {operation.path}"}
+    async with services.database.write() as session:
+        await services.audit.record(session, actor, "access.refused", "operation", operation.tag, detail)
 
 
 def bearer_token(request: web.Request) -> str:

@@ -1,4 +1,5 @@
-"""Who may see a consult: its requester, the experts it was offered to, the desk of its county. Nobody else.
+"""Who may see a consult: its requester, the experts it was offered to, the desk of its county. Nobody else,
+but for a while whoever broke the glass (`emergency`).
 
 An administrator keeps accounts and devices and sees no patient; a refused look stands in the audit trail.
 """
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.models import Organization, Practitioner
 from server.auth.actor import Actor, Role
-from server.consults.models import Consultation, Offer
+from server.consults.models import BreakGlass, Consultation, Offer
 from server.register.levels import Level
 from server.register.limits import DEPTH
 
@@ -39,14 +40,22 @@ async def is_desk_of(session: AsyncSession, actor: Actor, row: Consultation) -> 
     return await root_of(session, actor.organization_id) == await root_of(session, row.organization_id)
 
 
-async def may_see(session: AsyncSession, actor: Actor, row: Consultation) -> bool:
-    """The requester, the expert, whoever was rung for it, and the desk."""
+async def may_see(session: AsyncSession, actor: Actor, row: Consultation, now: float) -> bool:
+    """The requester, the expert, whoever was rung for it, the desk, and whoever broke the glass."""
     if actor.id in (row.requester_id, row.expert_id):
         return True
     offered = select(Offer.id).where(Offer.consultation_id == row.id, Offer.practitioner_id == actor.id)
     if await session.scalar(offered.limit(1)) is not None:
         return True
-    return await is_desk_of(session, actor, row)
+    return await is_desk_of(session, actor, row) or await broke_glass(session, actor, row, now)
+
+
+async def broke_glass(session: AsyncSession, actor: Actor, row: Consultation, now: float) -> bool:
+    """The actor opened this consult in an emergency, and the time is not over."""
+    opened = select(BreakGlass.id).where(
+        BreakGlass.consultation_id == row.id, BreakGlass.practitioner_id == actor.id, BreakGlass.until > now
+    )
+    return await session.scalar(opened.limit(1)) is not None
 
 
 async def desks_of(session: AsyncSession, organization_id: str) -> list[str]:

@@ -34,6 +34,23 @@ GUEST_LINK_UNKNOWN = ErrorCode("guest_link_unknown", 404, "邀请链接不存在
 ROOM_NOT_OPEN = ErrorCode("room_not_open", 409, "会诊室尚未开放。", "The room is not open yet.")
 TOO_MANY_LINKS = ErrorCode("too_many_links", 429, "邀请链接过多。", "Too many invitations.")
 TOO_MANY_ADDENDA = ErrorCode("too_many_addenda", 429, "补充说明过多。", "Too many addenda.")
+NO_KNOWN_MATERIAL = ErrorCode(
+    "no_known_material",
+    422,
+    "只能添加图片（JPEG、PNG）、PDF 或 DICOM 文件，且文件须完整。",
+    "Only pictures (JPEG, PNG), PDF and DICOM, and whole ones.",
+)
+TOO_MANY_MATERIALS = ErrorCode("too_many_materials", 429, "资料过多。", "Too many materials.")
+TOO_MANY_MESSAGES = ErrorCode("too_many_messages", 429, "留言过多。", "Too many messages.")
+REASON_TOO_SHORT = ErrorCode(
+    "reason_too_short", 422, "请写明紧急查看的原因。", "Say why this has to be opened in an emergency."
+)
+NO_SUCH_BREAK_GLASS = ErrorCode(
+    "no_such_break_glass", 404, "没有这条紧急查看记录。", "There is no such emergency access."
+)
+ALREADY_REVIEWED = ErrorCode(
+    "already_reviewed", 409, "该紧急查看已复核。", "This emergency access has been reviewed already."
+)
 NO_SUCH_STAGE = ErrorCode(
     "no_such_stage", 422, "没有该时间节点，或时间在将来。", "No such stage, or its time is still to come."
 )

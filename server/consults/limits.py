@@ -2,6 +2,36 @@
 
 from __future__ import annotations
 
+BREAK_GLASS_MINUTES = 60
+"""The longest look into a consult of others in an emergency: a shift's hand-over, not a shift."""
+
+BREAK_GLASS_RUNNING = 3
+"""Consults that one person may hold open so at a time: an emergency is one patient."""
+
+BREAK_GLASS_LISTED = 1000
+"""Emergency accesses looked through for one list, those without a review first."""
+
+BREAK_GLASS_REASON = 8
+"""Letters that a reason needs at least: "急诊抢救患者既往史"; a dot is none."""
+
+MATERIAL_BYTES = 20 * 1024 * 1024
+"""One material: a photograph of a film is 5 MB, an ultrasound clip 15."""
+
+MATERIALS_PER_CONSULT = 30
+"""Materials of one consult: a series of films and reports."""
+
+MATERIAL_PIXELS = 50_000_000
+"""Pixels of a picture: the largest telephone camera's; decoded, four bytes each."""
+
+MESSAGES_PER_CONSULT = 200
+"""Messages of one thread: more is a conversation by telephone."""
+
+OVERSIGHT_ROWS = 100_000
+"""Consults counted for one table of response times: two days of a province, two years of a county."""
+
+OVERSIGHT_DAYS = 366
+"""The longest stretch of one table."""
+
 OPEN_PER_REQUESTER = 200
 """Requests of one practitioner that are not final: a busy clinic has a dozen, a looping client more."""
 

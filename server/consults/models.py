@@ -206,6 +206,51 @@ class Rating(Base):
     at: Mapped[float]
 
 
+class Material(Base):
+    """A file that was laid beside a consult: a picture, a PDF, a DICOM object. Its bytes: see `materials`."""
+
+    __tablename__ = "materials"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), index=True)
+    name: Mapped[Personal[str]] = mapped_column(PersonalText)
+    media_type: Mapped[str] = mapped_column(String(32))
+    size: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    added_by: Mapped[str] = mapped_column(ForeignKey("practitioners.id"))
+    added_at: Mapped[float]
+
+
+class ThreadMessage(Base):
+    """One message of a picture-and-text consult. ``read_at``: the other side had it on the screen."""
+
+    __tablename__ = "thread_messages"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), index=True)
+    author_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"))
+    text: Mapped[Personal[str]] = mapped_column(PersonalText)
+    at: Mapped[float]
+    read_at: Mapped[float | None]
+
+
+class BreakGlass(Base):
+    """Somebody opened a consult of others in an emergency: why, until when, and what the review says."""
+
+    __tablename__ = "break_glass"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), index=True)
+    practitioner_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"), index=True)
+    reason: Mapped[Personal[str]] = mapped_column(PersonalText)
+    began_at: Mapped[float]
+    until: Mapped[float]
+    reviewed_at: Mapped[float | None]
+    reviewed_by: Mapped[str | None] = mapped_column(ForeignKey("practitioners.id"))
+    justified: Mapped[bool | None]
+    review: Mapped[Personal[str] | None] = mapped_column(PersonalText)
+
+
 class GuestLink(Base):
     """An invitation for somebody without an account.
 

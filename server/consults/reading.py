@@ -106,13 +106,13 @@ async def _scope(session: AsyncSession, actor: Actor, scope: Scope) -> ColumnEle
         return Consultation.id.in_(offers.where(Offer.state == RINGING))
     reach = or_(own, Consultation.id.in_(offers))
     if actor.has({Role.DESK}):
-        reach = or_(reach, Consultation.organization_id.in_(await _county(session, actor)))
+        reach = or_(reach, Consultation.organization_id.in_(await county_of(session, actor)))
     if scope == "all":
         return reach
     return and_(reach, Consultation.state.not_in([one.value for one in FINAL]))
 
 
-async def _county(session: AsyncSession, actor: Actor) -> list[str]:
+async def county_of(session: AsyncSession, actor: Actor) -> list[str]:
     """Organizations under the same root as the actor's."""
     home = await root_of(session, actor.organization_id)
     everywhere = (await session.scalars(select(Organization))).all()

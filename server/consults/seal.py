@@ -15,14 +15,27 @@ from server.consults.models import (
     Consultation,
     ConsultEvent,
     Decision,
+    Material,
     Opinion,
     Rating,
     Seat,
     Stage,
+    ThreadMessage,
 )
 from signaling.personal import Personal
 
-_TABLES = (Opinion, Addendum, Decision, Rating, Seat, Stage, ConsultEvent, RecordingRow)
+_TABLES = (
+    Opinion,
+    Addendum,
+    Decision,
+    Rating,
+    Seat,
+    Stage,
+    Material,
+    ThreadMessage,
+    ConsultEvent,
+    RecordingRow,
+)
 
 
 async def record_hash(session: AsyncSession, row: Consultation) -> str:

@@ -17,6 +17,7 @@ from server.archive.recordings import consultation_of
 from server.auth.actor import Actor
 from server.consults.devices import DeviceDesk
 from server.consults.door import Door
+from server.consults.emergency import Emergency
 from server.consults.errors import (
     PASSWORD_REQUIRED,
     VERSION_CONFLICT,
@@ -25,6 +26,7 @@ from server.consults.errors import (
 )
 from server.consults.guests import Guests, guest_may_stay
 from server.consults.keeping import keep
+from server.consults.materials import Materials
 from server.consults.messages import DEVICE_ASSIGNED, RING, person, ring_push
 from server.consults.models import Consultation, Offer
 from server.consults.opinions import Opinions
@@ -35,6 +37,7 @@ from server.consults.requests import Requests
 from server.consults.states import BEFORE_ROOM, DURATIONS, WITH_ROOM, Duration
 from server.consults.steps import Tx
 from server.consults.store import RINGING, claim, facts, load
+from server.consults.threads import Threads
 from server.consults.views import room_of
 from server.consults.vocabulary import FINAL, Action, Data, Role, State
 from server.consults.work import Admitted, Work
@@ -65,6 +68,9 @@ class ConsultService:
         self._devices = DeviceDesk(services.keys.room_secret)
         self.requests = Requests(self._work)
         self.opinions = Opinions(self._work)
+        self.emergency = Emergency(self._work)
+        self.materials = Materials(self._work, services.config.data_directory / "materials")
+        self.threads = Threads(self._work)
         self.door = Door(self._work)
         self.guests = Guests(self._work)
         self.reading = Reading(self._work)

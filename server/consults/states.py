@@ -165,7 +165,7 @@ TABLE: tuple[Rule, ...] = (
          kinds=THREAD, needs=(TEXT,)),
     # the opinion and after
     Rule((*WITH_ROOM, S.OPINION_PENDING), A.WRITE_OPINION, EXPERT, quiet=True),
-    Rule((*WITH_ROOM, S.OPINION_PENDING), A.CONTRIBUTE, MEMBER, kinds=PANEL, needs=(TEXT,)),
+    Rule((*SEATED, S.OPINION_PENDING), A.CONTRIBUTE, MEMBER, kinds=PANEL, needs=(TEXT,)),
     Rule((S.OPINION_PENDING,), A.SIGN, EXPERT, S.SIGNED, needs=(OPINION,)),
     Rule((S.OPINION_PENDING,), A.OVERDUE, SYSTEM, reminds=True, effects=(X.REMIND_OWNER, X.ALARM_DESK)),
     Rule((S.SIGNED,), A.RETURN_OPINION, SYSTEM, S.RETURNED, effects=(X.REMIND_OWNER,)),

@@ -68,7 +68,7 @@ class Work:
         :raises ActionRefused: not_found, forbidden (which stands in the audit trail).
         """
         row = await load(session, consultation_id)
-        if not await may_see(session, actor, row):
+        if not await may_see(session, actor, row, self.services.clock.wall()):
             self.note_refusal(actor, consultation_id, "view")
             raise ActionRefused(FORBIDDEN)
         desk = await is_desk_of(session, actor, row)

@@ -91,6 +91,8 @@ def meet_and_end(village: Person, expert: Person, consult: str) -> None:
     """Both go into the room; the expert ends the session."""
     village.page.goto(f"/c/{consult}")
     village.get("enter-room").click()
+    for who in (expert, village):
+        who.get("precheck-enter").click()
     expect(expert.get("end-consult")).to_be_visible()
     wait_for_state(village, consult, "IN_SESSION")
     expert.get("end-consult").click()
@@ -185,3 +187,26 @@ def test_a_multidisciplinary_consult_is_signed_by_its_chair(browser: Browser, se
         printed = report_of(village, consult)
         for words in ("多学科会诊", "神经内科", "无局灶体征", "左室收缩正常", "电子签名有效"):
             assert words in printed
+
+
+def test_the_regulator_sees_and_cannot_touch(browser: Browser, server: ServerProcess) -> None:
+    with people(browser, server) as cast:
+        village, regulator = cast["village"], cast["regulator"]
+        consult = ask(village, "routine")
+        regulator.page.goto("/oversight")
+        number = Rest(village.context, "village").call("GET", f"/consultations/{consult}")["number"]
+        expect(regulator.get("oversight-row").filter(has_text=number)).to_have_count(1)
+        expect(regulator.get("oversight-group")).to_have_count(1)
+        text = regulator.page.locator("main").inner_text()
+        assert "张" not in text
+        assert "心悸" not in text
+        with regulator.page.expect_download() as download:
+            regulator.get("oversight-export").click()
+        assert "石桥村卫生室" in download.value.path().read_text("utf-8-sig")
+        regulator.page.goto(f"/c/{consult}")
+        expect(regulator.get("error")).to_be_visible()
+        expect(regulator.get("state")).to_have_count(0)
+        rest = Rest(regulator.context, "regulator")
+        for method, path in (("POST", f"/consultations/{consult}/actions"), ("GET", "/patients")):
+            with pytest.raises(RuntimeError, match="403"):
+                rest.call(method, path, {"action": "cancel"} if method == "POST" else None)

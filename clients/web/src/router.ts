@@ -15,6 +15,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/people', component: () => import('./people/PeoplePage.vue'), meta: { title: 'people' } },
   { path: '/reach', component: () => import('./reach/ReachPage.vue'), meta: { title: 'reach' } },
   { path: '/desk', component: () => import('./desk/DeskPage.vue'), meta: { title: 'desk' } },
+  { path: '/oversight', component: () => import('./oversight/OversightPage.vue'), meta: { title: 'oversight' } },
   { path: '/audit', component: () => import('./audit/AuditPage.vue'), meta: { title: 'audit' } },
   { path: '/verify/:code?', component: () => import('./verify/VerifyPage.vue'), props: true, meta: { open: true, bare: true, title: 'verify' } },
   { path: '/network', component: () => import('./connectivity/ConnectivityPage.vue'), meta: { open: true, bare: true, title: 'network' } },

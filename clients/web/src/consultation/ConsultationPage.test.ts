@@ -10,7 +10,7 @@ const signature = { algorithm: 'Ed25519', publicKey: 'K', value: 'V', signedAt: 
 const opinion = { findings: 'ST 段抬高', conclusion: '急性下壁心肌梗死可能', advice: '立即转诊', critical: true, state: 'signed' as const, signature, addenda: [] }
 
 async function page(changes: Partial<Consultation>, more: Record<string, Answer | (() => Answer)> = {}) {
-  const asked = fakeServer({ ...SPECIALTIES, 'GET /consultations/con-1': { body: consultation(changes) }, 'GET /consultations/con-1/guest-links': { body: [] }, ...more })
+  const asked = fakeServer({ ...SPECIALTIES, 'GET /consultations/con-1': { body: consultation(changes) }, 'GET /consultations/con-1/guest-links': { body: [] }, 'GET /consultations/con-1/materials': { body: [] }, ...more })
   return { asked, ...await mountPage(ConsultationPage, { id: 'con-1' }, '/c/con-1') }
 }
 
@@ -132,6 +132,35 @@ describe('the consultation page', () => {
     await wrapper.get('[data-testid=critical-acknowledge]').trigger('click')
     await flushPromises()
     expect(asked.find((each) => each.call.startsWith('POST'))?.body).toEqual({ action: 'acknowledge_critical' })
+  })
+
+  it('carries the thread of a picture-and-text consult and marks it as read', async () => {
+    const message = { id: 'm1', text: '请看皮疹', at: '2026-01-01T00:01:00Z', by: doctor, readAt: null }
+    const { wrapper, asked } = await page({ kind: 'picture_text', state: 'ACCEPTED', expert, allowed: ['post', 'attach'] }, {
+      'GET /consultations/con-1/messages': { body: [message] }, 'POST /consultations/con-1/messages/read': { body: null },
+      'POST /consultations/con-1/messages': { status: 201, body: [message, { ...message, id: 'm2', text: '有无发热', by: expert }] },
+    })
+    expect(wrapper.get('[data-testid=message]').text()).toContain('请看皮疹')
+    expect(asked.some((each) => each.call === 'POST /consultations/con-1/messages/read')).toBe(true)
+    await wrapper.get('[data-testid=message-text]').setValue('有无发热')
+    await wrapper.get('[data-testid=message-send]').trigger('submit')
+    await flushPromises()
+    expect(wrapper.findAll('[data-testid=message]').length).toBe(2)
+  })
+
+  it('offers a stranger the glass to break, with a reason', async () => {
+    let open = false
+    const { wrapper, asked } = await page({}, {
+      'GET /consultations/con-1': () => (open ? { body: consultation({ allowed: [] }) } : { status: 403, body: { code: 'forbidden', message: { zh: '没有权限', en: 'no' } } }),
+      'POST /consultations/con-1/break-glass': () => { open = true; return { status: 201, body: {} } },
+    })
+    await wrapper.get('[data-testid=break-glass]').trigger('submit')
+    expect(wrapper.text()).toContain('至少 8 个字')
+    await wrapper.get('[data-testid=break-glass-reason]').setValue('急诊抢救需了解既往会诊')
+    await wrapper.get('[data-testid=break-glass]').trigger('submit')
+    await flushPromises()
+    expect(asked.find((each) => each.call.startsWith('POST'))?.body).toEqual({ reason: '急诊抢救需了解既往会诊', minutes: 30 })
+    expect(wrapper.find('[data-testid=state]').exists()).toBe(true)
   })
 
   it('says what went wrong and tries again on demand', async () => {

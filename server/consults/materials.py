@@ -1,0 +1,182 @@
+"""Materials of a consult: pictures, PDFs and DICOM objects (an ultrasound clip, an ECG) laid beside it.
+
+What a file is stands in its bytes, not in its name: each kind is opened as far as it takes to know that it is
+one. The bytes lie in the data directory under the material's id, the name in the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import os
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import pydicom
+from PIL import Image, UnidentifiedImageError
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from media.errors import NOT_FOUND, Fault, RemoteProtocolError
+from server.archive.ids import new_id
+from server.auth.actor import Actor
+from server.consults.errors import NO_KNOWN_MATERIAL, TOO_MANY_MATERIALS, ActionRefused
+from server.consults.limits import MATERIAL_PIXELS, MATERIALS_PER_CONSULT
+from server.consults.models import Material
+from server.consults.vocabulary import Action, Data
+from server.consults.work import Work
+from signaling.personal import Personal
+
+JPEG, PNG, PDF, DICOM = "image/jpeg", "image/png", "application/pdf", "application/dicom"
+_PICTURES = {"JPEG": JPEG, "PNG": PNG}
+_PDF_TAIL = 2048
+"""A PDF's end mark stands in its last bytes (ISO 32000-1 annex H: readers look at the last 1024)."""
+
+
+def media_type_of(data: bytes) -> str | None:
+    """What the bytes are; None when they are nothing that may be laid beside a consult."""
+    if data.startswith(b"%PDF-") and b"%%EOF" in data[-_PDF_TAIL:]:
+        return PDF
+    if data[128:132] == b"DICM":
+        return DICOM if _is_dicom(data) else None
+    return _picture_type(data)
+
+
+_BROKEN = (
+    InvalidDicomError,
+    BytesLengthException,
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    AttributeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    EOFError,
+    OSError,
+    OverflowError,
+    NotImplementedError,
+    RecursionError,
+    SyntaxError,
+    struct.error,
+    zlib.error,
+)
+"""What pydicom and Pillow raise for damaged files."""
+
+
+def _is_dicom(data: bytes) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            dataset = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
+            return bool(dataset.SOPClassUID)
+    except _BROKEN:
+        return False
+
+
+def _picture_type(data: bytes) -> str | None:
+    """A picture that can be decoded to its end, and is no bomb."""
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(io.BytesIO(data), formats=list(_PICTURES)) as picture,
+        ):
+            if picture.width * picture.height > MATERIAL_PIXELS:
+                return None
+            picture.load()
+            return _PICTURES.get(picture.format or "")
+    except _BROKEN:
+        return None
+
+
+class Materials:
+    """Adds and hands out materials.
+
+    :param directory: where the bytes lie.
+    """
+
+    def __init__(self, work: Work, directory: Path) -> None:
+        self._work = work
+        self._directory = directory
+
+    async def add(self, actor: Actor, consultation_id: str, name: str, data: bytes, now: float) -> Material:
+        """Keep one file beside the consult; everyone concerned is told.
+
+        :raises ActionRefused: no_known_material, too_many_materials, forbidden, wrong_state, not_found.
+        """
+        media_type = await asyncio.to_thread(media_type_of, data)
+        if media_type is None:
+            raise ActionRefused(NO_KNOWN_MATERIAL)
+        material = Material(
+            id=new_id("mat"),
+            consultation_id=consultation_id,
+            name=Personal(name),
+            media_type=media_type,
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            added_by=actor.id,
+            added_at=now,
+        )
+        path = self._path(material.id)
+        try:
+            async with (
+                self._work.noting_refusals(actor, consultation_id, "attach"),
+                self._work.transaction(now) as tx,
+            ):
+                admitted = await self._work.admit(tx.session, actor, consultation_id)
+                await _check_bound(tx.session, consultation_id)
+                given = Data(actor_id=actor.id)
+                await self._work.steps.take(tx, admitted.row, Action.ATTACH, actor, admitted.roles, given)
+                tx.session.add(material)
+                await tx.session.flush()
+                await asyncio.to_thread(_write, path, data)
+        except Fault:
+            path.unlink(missing_ok=True)
+            raise
+        return material
+
+    async def listed(self, session: AsyncSession, actor: Actor, consultation_id: str) -> list[Material]:
+        """In the order in which they came. Raises ActionRefused: not_found, forbidden."""
+        await self._work.admit(session, actor, consultation_id)
+        query = select(Material).where(Material.consultation_id == consultation_id)
+        return list(await session.scalars(query.order_by(Material.added_at, Material.id)))
+
+    async def read(self, actor: Actor, consultation_id: str, material_id: str) -> tuple[Material, Path]:
+        """One material and where its bytes lie; the look stands in the audit trail.
+
+        :raises ActionRefused: not_found, forbidden.
+        """
+        async with self._work.services.database.write() as session:
+            await self._work.admit(session, actor, consultation_id)
+            material = await session.get(Material, material_id)
+            if material is None or material.consultation_id != consultation_id:
+                raise RemoteProtocolError(NOT_FOUND, "material")
+            await self._work.services.audit.record(
+                session,
+                actor,
+                "material.view",
+                "material",
+                material_id,
+                {"consultationId": consultation_id},
+            )
+        return material, self._path(material_id)
+
+    def _path(self, material_id: str) -> Path:
+        return self._directory / material_id
+
+
+async def _check_bound(session: AsyncSession, consultation_id: str) -> None:
+    count = select(func.count()).where(Material.consultation_id == consultation_id)
+    if (await session.scalar(count) or 0) >= MATERIALS_PER_CONSULT:
+        raise ActionRefused(TOO_MANY_MATERIALS)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
