@@ -28,6 +28,7 @@ import server.api.emergencies
 import server.api.escalation
 import server.api.guest
 import server.api.materials
+import server.api.observations
 import server.api.organizations
 import server.api.oversight
 import server.api.patients
@@ -101,6 +102,7 @@ API_MODULES: tuple[ModuleType, ...] = (
     server.api.planning,
     server.api.recordings,
     server.api.signal_exports,
+    server.api.observations,
     server.api.audit,
     server.api.connectivity,
     server.api.service,

@@ -14,6 +14,7 @@ from media.errors import LocalProtocolError
 from media.signals.commit import store_fault
 from media.signals.formats import FORMATS, About
 from media.signals.formats.stored import stored_source
+from media.signals.replay import Spans
 from media.signals.store import SignalStore
 from server.archive.models import Patient
 from server.errors import BUSY
@@ -27,6 +28,7 @@ class Wanted:
     :param owner: the room.
     :param format_name: one of `FORMATS`.
     :param start: Unix seconds on this server's clock; None is the stream's own.
+    :param spans: what was recorded with consent; nothing else is given out. None: no recording is asked for.
     """
 
     owner: str
@@ -34,6 +36,7 @@ class Wanted:
     format_name: str
     start: float | None = None
     end: float | None = None
+    spans: Spans | None = None
 
 
 def about_stream(identifier: str, patient: Patient | None) -> About:
@@ -100,7 +103,7 @@ def write_stream(store: SignalStore, wanted: Wanted, about: About, file: BinaryI
     :raises LocalProtocolError: as `SignalFiles.make`.
     """
     try:
-        source = stored_source(store, wanted.owner, wanted.stream_id, wanted.start, wanted.end)
+        source = stored_source(store, wanted.owner, wanted.stream_id, wanted.start, wanted.end, wanted.spans)
         FORMATS[wanted.format_name].write(source, about, file)
     except OSError as problem:
         raise store_fault(problem) from problem

@@ -21,6 +21,33 @@ MAX_BASELINE = 65_536  # int16 samples cannot be centred further out
 INT16 = np.iinfo(np.int16)
 
 
+MAX_FILTER_HZ = 1e5  # no device's band reaches further
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """The filters that a device put a lead through before anybody had its samples, as far as it says.
+
+    :param low_hz: the high pass's cut-off.
+    :param high_hz: the low pass's.
+    :param notch_hz: a mains filter's middle.
+    """
+
+    low_hz: float | None = None
+    high_hz: float | None = None
+    notch_hz: float | None = None
+
+    @classmethod
+    def of(cls, low: float | None, high: float | None, notch: float | None) -> Band | None:
+        """None when nothing is said; a frequency of 0, or one that no device has, says nothing."""
+        said = [hz if hz is not None and 0 < hz <= MAX_FILTER_HZ else None for hz in (low, high, notch)]
+        return cls(*said) if any(said) else None
+
+    def as_json(self) -> dict[str, float]:
+        fields = {"lowHz": self.low_hz, "highHz": self.high_hz, "notchHz": self.notch_hz}
+        return {name: hz for name, hz in fields.items() if hz is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class Lead:
     """One channel.
@@ -31,6 +58,7 @@ class Lead:
     :param baseline: the sample value that means zero.
     :param unit: UCUM unit of ``scale``.
     :param limits: lowest and highest sample that the device can give, when it says so; others are its fault.
+    :param band: what it was filtered by, when the device says so; no part of what a sample means.
     """
 
     code: str
@@ -39,16 +67,21 @@ class Lead:
     baseline: int = 0
     unit: str = "uV"
     limits: tuple[int, int] | None = None
+    band: Band | None = field(default=None, compare=False)
 
     def as_json(self) -> dict[str, Any]:
-        fields = {
+        fields: dict[str, Any] = {
             "code": self.code,
             "name": self.name or self.code,
             "scale": self.scale,
             "baseline": self.baseline,
             "unit": self.unit,
         }
-        return fields if self.limits is None else {**fields, "limits": list(self.limits)}
+        if self.limits is not None:
+            fields["limits"] = list(self.limits)
+        if self.band is not None:
+            fields["band"] = self.band.as_json()
+        return fields
 
     @classmethod
     def from_json(cls, value: object) -> Lead:
@@ -61,6 +94,7 @@ class Lead:
             baseline=_integer(fields, "baseline", MAX_BASELINE),
             unit=_text(fields, "unit") or "uV",
             limits=_limits(fields),
+            band=_band(fields),
         )
 
 
@@ -186,6 +220,19 @@ def _integer(fields: Mapping[str, object], key: str, bound: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > bound:
         raise _malformed(key)
     return value
+
+
+def _band(fields: Mapping[str, object]) -> Band | None:
+    """Frequencies above 0, each of which may be missing, or nothing."""
+    value = fields.get("band")
+    if value is None:
+        return None
+    said = _mapping(value, "band")
+    given = [
+        _number(said, key, 0.0, MAX_FILTER_HZ) if said.get(key) is not None else None
+        for key in ("lowHz", "highHz", "notchHz")
+    ]
+    return Band.of(*given)
 
 
 def _limits(fields: Mapping[str, object]) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from media.signals.frames import FrameHeader, read_header
 from media.signals.ledger import StreamLedger
 
 logger = logging.getLogger(__name__)
+
+Spans = Sequence[tuple[float, float | None]]
+"""Stretches of time, Unix seconds on this server's clock; None: it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +159,27 @@ class StreamIndex:
         late = end is not None and self.to_ours(header, header.device_time_ns) >= end * 1e9
         return not early and not late
 
+    def lies_in(self, header: FrameHeader, spans: Spans) -> bool:
+        """Whether all of a frame is inside one of ``spans``."""
+        begin = self.to_ours(header, header.device_time_ns) / 1e9
+        behind = self.to_ours(header, header.end_ns) / 1e9
+        return any(start <= begin and (end is None or behind <= end) for start, end in spans)
 
-def frames_of(path: Path, index: StreamIndex, start: float | None, end: float | None) -> Iterator[bytes]:
-    """The bytes of the frames in ``index`` that overlap [start, end), by sequence number."""
+
+def frames_of(
+    path: Path, index: StreamIndex, start: float | None, end: float | None, spans: Spans | None = None
+) -> Iterator[bytes]:
+    """The bytes of the frames in ``index`` that overlap [start, end), by sequence number.
+
+    :param spans: only frames that lie in one of them as a whole.
+    """
     with path.open("rb") as file:
         for sequence in sorted(index.offsets):
             found = records.read_record(file, index.offsets[sequence])
-            if found is not None and index.overlaps(read_header(found.body), start, end):
+            if found is None:
+                continue
+            header = read_header(found.body)
+            if index.overlaps(header, start, end) and (spans is None or index.lies_in(header, spans)):
                 yield found.body
 
 

@@ -23,9 +23,9 @@ from media.signals.analysis.findings import Alarm
 from media.signals.commit import AppendFile, CommitThread, Sync, Write, store_fault
 from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_LEAD_SET_CHANGED
-from media.signals.frames import Frame, decode, encode
+from media.signals.frames import Frame, decode, encode, read_header
 from media.signals.ledger import Fingerprints, StreamLedger
-from media.signals.replay import StoredStream, StreamIndex, frames_of, replay, scan
+from media.signals.replay import Spans, StoredStream, StreamIndex, frames_of, replay, scan
 
 logger = logging.getLogger(__name__)
 
@@ -237,10 +237,27 @@ class SignalStore:
             yield decode(data, index.descriptor)
 
     def read_encoded(
-        self, owner: str, stream_id: str, start: float | None = None, end: float | None = None
+        self,
+        owner: str,
+        stream_id: str,
+        start: float | None = None,
+        end: float | None = None,
+        spans: Spans | None = None,
     ) -> Iterator[bytes]:
-        """As `read`, but the frames' bytes as the device sent them."""
-        yield from frames_of(*self.opened(owner, stream_id), start, end)
+        """As `read`, but the frames' bytes as the device sent them.
+
+        :param spans: only frames that lie in one of them as a whole.
+        """
+        yield from frames_of(*self.opened(owner, stream_id), start, end, spans)
+
+    def first_in(self, owner: str, stream_id: str, spans: Spans) -> float | None:
+        """Where the first frame inside ``spans`` begins, Unix seconds on this server's clock. Blocks."""
+        path, index = self.opened(owner, stream_id)
+        body = next(frames_of(path, index, None, None, spans), None)
+        if body is None:
+            return None
+        header = read_header(body)
+        return index.to_ours(header, header.device_time_ns) / 1e9
 
     def owner_of(self, stream_id: str) -> str | None:
         """Who owns a stream, looked for among all; None when it is nobody's. Blocks on the disk.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -14,11 +14,13 @@ from pydantic.alias_generators import to_camel
 
 from media.signals import StoredStream
 from media.signals.analysis.findings import Alarm
+from media.signals.store import SignalStore
 from server.api.context import RequestContext
 from server.api.models import ApiModel, Timestamp
 from server.api.routing import endpoint
 from server.archive.models import RecordingRow
 from server.archive.participants import Participant, participants_of
+from server.archive.recordings import recorded_spans
 from server.auth.tickets import check_ticket, make_ticket
 
 _CHUNK_FRAMES = 50  # 5 s of ECG: one read from the disk, one write to the socket
@@ -71,7 +73,11 @@ class AlarmOut(ApiModel):
 
 
 class SignalOut(ApiModel):
-    """One signal stream with its descriptor. ``start_ms``: first sample, after the recording's start."""
+    """One signal stream with its descriptor, as far as the recording reaches.
+
+    ``start_ms``, ``end_ms``: after the recording's start. ``frames``, ``missing``, ``losses`` and ``marks``
+    are of the whole stream.
+    """
 
     model_config = _OPEN
 
@@ -118,7 +124,7 @@ async def get_recording(ctx: RequestContext, recording_id: str) -> RecordingOut:
     ticket = _ticket(ctx, row)
     tracks = (await ctx.services.recordings.manifest(row))["tracks"] if row.manifest_path else []
     people = await participants_of(ctx.session, row.room_id)
-    streams = await asyncio.to_thread(ctx.services.signals.streams, row.room_id)
+    streams = await asyncio.to_thread(_recorded_streams, ctx.services.signals, row)
     return RecordingOut(
         id=row.id,
         room_id=row.room_id,
@@ -127,7 +133,7 @@ async def get_recording(ctx: RequestContext, recording_id: str) -> RecordingOut:
         ended_at=row.ended_at,
         duration_ms=row.duration_ms,
         tracks=[_track_out(row, track, people.get(track["peerId"]), ticket) for track in tracks],
-        signals=[_signal_out(row, stream, ticket) for stream in streams if stream.frames],
+        signals=[_signal_out(row, stream, ticket) for stream in streams],
     )
 
 
@@ -160,9 +166,11 @@ async def get_file(
 async def get_signal(
     ctx: RequestContext, recording_id: str, stream_id: str, query: TicketQuery
 ) -> web.StreamResponse:
-    """Every stored frame by sequence number, each after its length (u32, little-endian). Needs the ticket."""
+    """Every frame that was stored while the recording ran, by sequence number, each after its length (u32,
+    little-endian). Needs the ticket.
+    """
     row = await _by_ticket(ctx, recording_id, query)
-    frames = ctx.services.signals.read_encoded(row.room_id, stream_id)
+    frames = ctx.services.signals.read_encoded(row.room_id, stream_id, spans=recorded_spans([row]))
     first = await asyncio.to_thread(_chunk, frames)
     response = web.StreamResponse(headers={"Cache-Control": "private, max-age=60"})
     response.content_type = "application/octet-stream"
@@ -172,6 +180,25 @@ async def get_signal(
         first = await asyncio.to_thread(_chunk, frames)
     await response.write_eof()
     return response
+
+
+def _recorded_streams(store: SignalStore, row: RecordingRow) -> list[StoredStream]:
+    """The streams of which something was measured while the recording ran, bounded by it. Blocks."""
+    found: list[StoredStream] = []
+    for stream in store.streams(row.room_id):
+        if not stream.frames:
+            continue
+        first = store.first_in(row.room_id, stream.descriptor.stream_id, recorded_spans([row]))
+        if first is not None:
+            end = stream.end if row.ended_at is None else min(stream.end, row.ended_at)
+            found.append(replace(stream, start=first, end=end))
+    return found
+
+
+def _happened(row: RecordingRow, alarm: Alarm) -> bool:
+    """Whether an alarm held at some time of the recording."""
+    early = alarm.ended_at is not None and alarm.ended_at < row.started_at
+    return not early and (row.ended_at is None or alarm.since < row.ended_at)
 
 
 async def _viewable(ctx: RequestContext, recording_id: str) -> RecordingRow:
@@ -211,7 +238,7 @@ def _signal_out(row: RecordingRow, stream: StoredStream, ticket: str) -> SignalO
         "missing": stream.missing,
         "losses": [asdict(loss) for loss in stream.losses],
         "marks": stream.marks,
-        "alarms": [_alarm_out(row, alarm) for alarm in stream.alarms],
+        "alarms": [_alarm_out(row, alarm) for alarm in stream.alarms if _happened(row, alarm)],
         "url": f"/api/v1/recordings/{row.id}/signals/{descriptor.stream_id}?ticket={ticket}",
     }
     return SignalOut.model_validate(extra)

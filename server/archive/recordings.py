@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import NOT_FOUND, RemoteProtocolError
 from media.recording import recover_all
+from media.signals.replay import Spans
 from server.archive.models import RecordingRow
 from server.times import unix_from_iso
 from signaling.events import RecordingStarted, RecordingStopped
@@ -27,6 +29,11 @@ logger = logging.getLogger(__name__)
 def consultation_of(room_id: str) -> str | None:
     """The consult a room belongs to; None for a room of its own."""
     return room_id.removeprefix(ROOM_PREFIX) if room_id.startswith(ROOM_PREFIX) else None
+
+
+def recorded_spans(rows: Iterable[RecordingRow]) -> Spans:
+    """When there was a recording, and with it the consent to it: what runs has no end yet."""
+    return [(row.started_at, row.ended_at) for row in rows]
 
 
 class RecordingCatalogue:

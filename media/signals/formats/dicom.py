@@ -16,7 +16,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.valuerep import DT
 
 from media.errors import RemoteProtocolError
-from media.signals.descriptor import Lead
+from media.signals.descriptor import Band, Lead
 from media.signals.errors import SIGNAL_FILE_BROKEN, SIGNAL_UNSUPPORTED
 from media.signals.formats.grid import gaps_of
 from media.signals.formats.leads import LEAD_OF_NUMBER, check_shape, distinct, kind_of, make_lead
@@ -119,9 +119,14 @@ def _lead(channel: Any, index: int) -> Lead:
     sensitivity = float(channel.ChannelSensitivity) * correction
     # ChannelBaseline is what a sample of 0 measures; a lead's baseline is the sample that measures 0.
     offset = float(channel.get("ChannelBaseline") or 0.0)
-    return make_lead(
-        known or meaning, unit, sensitivity, -offset / sensitivity if sensitivity else 0.0, index
-    )
+    zero = -offset / sensitivity if sensitivity else 0.0
+    return make_lead(known or meaning, unit, sensitivity, zero, index, _band(channel))
+
+
+def _band(channel: Any) -> Band | None:
+    """Filter Low, High and Notch Frequency (003A,0220 to 0222), each of which may be missing."""
+    said = (channel.get(f"{name}Frequency") for name in ("FilterLow", "FilterHigh", "NotchFilter"))
+    return Band.of(*(None if hz in (None, "") else float(hz) for hz in said))
 
 
 def _start(dataset: Any, group: Any) -> int | None:

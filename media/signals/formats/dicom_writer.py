@@ -21,7 +21,7 @@ from pydicom.uid import (
 
 from media.errors import LocalProtocolError
 from media.limits import SIGNAL_EXPORT_MAX_VALUES
-from media.signals.descriptor import Lead
+from media.signals.descriptor import Band, Lead
 from media.signals.errors import SIGNAL_EXPORT_UNFIT
 from media.signals.formats.leads import LEAD_NUMBERS
 from media.signals.formats.source import About, Source, filled_blocks
@@ -143,7 +143,19 @@ def _channel(lead: Lead, number: int) -> Dataset:
     channel.ChannelBaseline = _decimal(-lead.baseline * lead.scale)
     channel.ChannelTimeSkew = 0
     channel.WaveformBitsStored = 16
+    if lead.band is not None:
+        _say_band(channel, lead.band)
     return channel
+
+
+def _say_band(channel: Dataset, band: Band) -> None:
+    """PS3.3 C.10.9, type 3. What the device filtered and nothing else: what is kept we never filter."""
+    if band.low_hz is not None:
+        channel.FilterLowFrequency = _decimal(band.low_hz)
+    if band.high_hz is not None:
+        channel.FilterHighFrequency = _decimal(band.high_hz)
+    if band.notch_hz is not None:
+        channel.NotchFilterFrequency = _decimal(band.notch_hz)
 
 
 def _local(code: str) -> Dataset:

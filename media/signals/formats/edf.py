@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from media.errors import RemoteProtocolError
 from media.limits import SIGNAL_FILE_MAX_NOTES, SIGNAL_FILE_MAX_VALUES
-from media.signals.descriptor import MAX_BASELINE, Lead
+from media.signals.descriptor import MAX_BASELINE, Band, Lead
 from media.signals.errors import (
     SIGNAL_FILE_BROKEN,
     SIGNAL_FILE_RANGE,
@@ -44,6 +44,7 @@ GAP = "gap"  # an annotation with this text and a duration: these samples are fi
 EXACT = re.compile(r"LSB=(?P<scale>[0-9.eE+-]+) zero=(?P<zero>-?\d+)")
 
 _TAL = re.compile(rb"([+-]\d+(?:\.\d+)?)(?:\x15(\d+(?:\.\d+)?))?\x14([^\x00]*)\x14\x00")
+_FILTER = re.compile(r"\b(?P<name>HP|LP|N):\s*(?P<hz>\d+(?:\.\d+)?)\s*Hz", re.IGNORECASE)
 _SIGNAL_FIELDS = (
     ("label", 16),
     ("transducer", 80),
@@ -73,6 +74,7 @@ class EdfSignal:
     physical_max: float
     digital_min: int
     digital_max: int
+    prefiltering: str
     samples: int
     begin: int
 
@@ -222,6 +224,7 @@ def _signal_headers(block: bytes, count: int, width: int) -> tuple[EdfSignal, ..
                 float(columns["physical_max"][index]),
                 int(columns["digital_min"][index]),
                 int(columns["digital_max"][index]),
+                columns["prefiltering"][index],
                 samples,
                 begin,
             )
@@ -339,7 +342,13 @@ def _lead(signal: EdfSignal, shift: int, index: int) -> Lead:
             scale, zero = stated, int(exact["zero"])
     if abs(zero - shift) > MAX_BASELINE:
         raise RemoteProtocolError(SIGNAL_FILE_RANGE, f"baseline of {signal.label}")
-    return make_lead(signal.label, signal.unit, scale, zero - shift, index)
+    return make_lead(signal.label, signal.unit, scale, zero - shift, index, _band(signal.prefiltering))
+
+
+def _band(text: str) -> Band | None:
+    """EDF specification, "prefiltering": ``HP:0.1Hz LP:75Hz N:50Hz``; anything else says nothing."""
+    said = {match["name"].upper(): float(match["hz"]) for match in _FILTER.finditer(text)}
+    return Band.of(said.get("HP"), said.get("LP"), said.get("N"))
 
 
 def _start_ns(header: EdfHeader, first_stamp: float) -> int | None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from media.errors import LocalProtocolError
 from media.limits import SIGNAL_EXPORT_MAX_VALUES
-from media.signals.descriptor import Lead
+from media.signals.descriptor import Band, Lead
 from media.signals.errors import SIGNAL_EXPORT_UNFIT
 from media.signals.formats.edf import EDF_MAGIC, GAP
 from media.signals.formats.leads import LEAD_NUMBERS, tidy
@@ -179,12 +179,20 @@ def _header(source: Source, about: About, plan: _Plan) -> bytes:
         ([*(high for _, _, _, high in ranges), "1"], 8),
         ([str(LOW)] * (leads + 1), 8),
         ([str(HIGH)] * (leads + 1), 8),
-        ([""] * (leads + 1), 80),
+        ([*(_prefiltering(lead.band) for lead in source.leads), ""], 80),
         ([*[str(plan.samples)] * leads, str(plan.width // 2)], 8),
         ([""] * (leads + 1), 32),
     )
     fields = [*fixed, *((text, width) for texts, width in columns for text in texts)]
     return b"".join(_ascii(text, width) for text, width in fields)
+
+
+def _prefiltering(band: Band | None) -> str:
+    """As EDF writes it, ``HP:0.05Hz LP:150Hz N:50Hz``; empty when the device does not say."""
+    if band is None:
+        return ""
+    said = (("HP", band.low_hz), ("LP", band.high_hz), ("N", band.notch_hz))
+    return " ".join(f"{name}:{hz:g}Hz" for name, hz in said if hz is not None)
 
 
 def _range(lead: Lead) -> tuple[float, str, str, str]:

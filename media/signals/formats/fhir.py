@@ -50,11 +50,9 @@ def observation(source: Source, about: About) -> dict[str, Any]:
         "resourceType": "Observation",
         "id": about.identifier,
         "status": "final",
-        "category": [
-            _concept("http://terminology.hl7.org/CodeSystem/observation-category", "procedure", "Procedure")
-        ],
-        "code": _code(source),
-        "effectivePeriod": {"start": _instant(source.start), "end": _instant(source.at(source.periods))},
+        "category": [CATEGORY],
+        "code": code_of(source.kind, source.label),
+        "effectivePeriod": {"start": instant(source.start), "end": instant(source.at(source.periods))},
         "component": [
             _component(lead, source.sampling_rate_hz, column)
             for lead, column in zip(source.leads, columns, strict=True)
@@ -131,17 +129,18 @@ def _component(lead: Lead, rate: float, data: str) -> dict[str, Any]:
         "dimensions": 1,
         "data": data,
     }
-    return {"code": _lead_code(lead), "valueSampledData": sampled}
+    return {"code": lead_code(lead), "valueSampledData": sampled}
 
 
-def _code(source: Source) -> dict[str, Any]:
-    if source.kind == ECG.kind:
+def code_of(kind_name: str, label: str) -> dict[str, Any]:
+    """Observation.code of a signal of this kind."""
+    if kind_name == ECG.kind:
         return _concept(LOINC, "11524-6", "EKG study")
-    kind = KINDS.get(source.kind)
-    return {"text": kind.en if kind else source.label or source.kind}
+    kind = KINDS.get(kind_name)
+    return {"text": kind.en if kind else label or kind_name}
 
 
-def _lead_code(lead: Lead) -> dict[str, Any]:
+def lead_code(lead: Lead) -> dict[str, Any]:
     number = LEAD_NUMBERS.get(lead.code)
     if number is None:
         return {"text": lead.code}
@@ -153,7 +152,11 @@ def _concept(system: str, code: str, display: str) -> dict[str, Any]:
     return {"coding": [{"system": system, "code": code, "display": display}]}
 
 
-def _instant(moment: datetime) -> str:
+CATEGORY = _concept("http://terminology.hl7.org/CodeSystem/observation-category", "procedure", "Procedure")
+
+
+def instant(moment: datetime) -> str:
+    """A FHIR ``instant`` in UTC, to the microsecond."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from media.errors import RemoteProtocolError
 from media.limits import SIGNAL_MAX_LABEL, SIGNAL_MAX_LEADS, SIGNAL_MAX_RATE_HZ
-from media.signals.descriptor import MAX_BASELINE, MAX_SCALE, Lead
+from media.signals.descriptor import MAX_BASELINE, MAX_SCALE, Band, Lead
 from media.signals.errors import SIGNAL_FILE_BROKEN, SIGNAL_UNSUPPORTED
 from media.signals.kinds import ECG, KINDS
 
@@ -62,7 +63,7 @@ def tidy(value: float) -> float:
     return float(f"{value:.12g}")
 
 
-def make_lead(label: str, unit: str, scale: float, zero: float, index: int) -> Lead:
+def make_lead(label: str, unit: str, scale: float, zero: float, index: int, band: Band | None = None) -> Lead:
     """A lead from what a file says of it; potentials come in microvolts.
 
     :param scale: ``unit`` per LSB.
@@ -75,7 +76,7 @@ def make_lead(label: str, unit: str, scale: float, zero: float, index: int) -> L
         raise RemoteProtocolError(SIGNAL_FILE_BROKEN, f"scale or baseline of signal {index + 1}")
     code = usual_code(label)[:SIGNAL_MAX_LABEL] or f"ch{index + 1}"
     unit = "uV" if factor else _UCUM.get(unit, unit[:SIGNAL_MAX_LABEL])
-    return Lead(code, code, scale, round(zero), unit)
+    return Lead(code, code, scale, round(zero), unit, band=band)
 
 
 def distinct(leads: list[Lead]) -> tuple[Lead, ...]:
@@ -85,7 +86,7 @@ def distinct(leads: list[Lead]) -> tuple[Lead, ...]:
     for index, lead in enumerate(leads):
         code = lead.code if lead.code not in seen else f"{lead.code[: SIGNAL_MAX_LABEL - 4]}#{index + 1}"
         seen.add(code)
-        found.append(lead if code == lead.code else Lead(code, code, lead.scale, lead.baseline, lead.unit))
+        found.append(lead if code == lead.code else replace(lead, code=code, name=code))
     return tuple(found)
 
 

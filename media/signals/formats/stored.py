@@ -9,7 +9,7 @@ from media.signals.errors import SIGNAL_EXPORT_EMPTY
 from media.signals.formats.source import Source
 from media.signals.formats.waveform import COMMENT, Note, Piece
 from media.signals.frames import FLAG_SEAM, FrameHeader, Samples, decode, read_header
-from media.signals.replay import StreamIndex, frames_of
+from media.signals.replay import Spans, StreamIndex, frames_of
 from media.signals.store import SignalStore
 
 _MICROSECOND = 1000  # ns
@@ -17,9 +17,15 @@ _MARK_LATE_S = 10  # a device that breaks its word is cut off at its next frame
 
 
 def stored_source(
-    store: SignalStore, owner: str, stream_id: str, start: float | None = None, end: float | None = None
+    store: SignalStore,
+    owner: str,
+    stream_id: str,
+    start: float | None = None,
+    end: float | None = None,
+    spans: Spans | None = None,
 ) -> Source:
-    """Whole frames that overlap [start, end), Unix seconds on this server's clock. Blocks on the disk.
+    """Whole frames that overlap [start, end), Unix seconds on this server's clock; where ``spans`` are given
+    those that lie in one of them, and what is left out in between is a gap. Blocks on the disk.
 
     Frames that follow each other without a seam are one run, whatever the device's clock says of them:
     samples are counted, not timed. Where a frame is missing, or the source began anew, the clock says how
@@ -30,13 +36,13 @@ def stored_source(
     """
     path, index = store.opened(owner, stream_id)
     grid = _Grid(index)
-    for body in frames_of(path, index, start, end):
+    for body in frames_of(path, index, start, end, spans):
         grid.add(read_header(body))
     if not grid.pieces:
         raise LocalProtocolError(SIGNAL_EXPORT_EMPTY)
 
     def blocks() -> Iterator[Samples]:
-        return (decode(body, index.descriptor).samples for body in frames_of(path, index, start, end))
+        return (decode(body, index.descriptor).samples for body in frames_of(path, index, start, end, spans))
 
     descriptor = index.descriptor
     return Source(

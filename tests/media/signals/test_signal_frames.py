@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from media.errors import RemoteProtocolError
 from media.limits import SIGNAL_MAX_FRAME_BYTES
-from media.signals.descriptor import Lead, StreamDescriptor
+from media.signals.descriptor import Band, Lead, StreamDescriptor
 from media.signals.frames import (
     FLAG_BACKFILL,
     FLAG_DELTA,
@@ -122,7 +122,8 @@ def test_what_was_not_announced_is_named() -> None:
 @pytest.mark.parametrize(("value", "fine"), [(0, True), (4095, True), (-1, False), (4096, False)])
 @pytest.mark.parametrize("flags", [0, FLAG_DELTA])
 def test_a_sample_beyond_what_the_device_can_give_is_named(value: int, fine: bool, flags: int) -> None:
-    leads = (Lead("I"), Lead("II", scale=1.5, baseline=2047, limits=(0, 4095)))
+    band = Band(0.05, 150.0)
+    leads = (Lead("I", band=band), Lead("II", scale=1.5, baseline=2047, limits=(0, 4095)))
     stream = StreamDescriptor(STREAM, "ecg", "", 250.0, leads)
     assert StreamDescriptor.from_json(stream.as_json()).as_json() == stream.as_json()
     samples = np.zeros((25, 2), dtype=np.int16)
@@ -196,6 +197,10 @@ def test_backfill_mark_changes_one_bit() -> None:
         ("leads", [{"code": "I", "scale": "1"}]),
         ("leads", [{"code": "I", "scale": 1, "baseline": 1.5}]),
         ("leads", ["I"]),
+        *(
+            ("leads", [{"code": "I", "scale": 1, "band": band}])
+            for band in (5, {"lowHz": -1}, {"highHz": "150"}, {"notchHz": 1e9}, {"lowHz": 0})
+        ),
         *(
             ("leads", [{"code": "I", "scale": 1, "limits": limits}])
             for limits in ([0], [5, 5], [0, 40_000], [0, True], [0.0, 1], "01")

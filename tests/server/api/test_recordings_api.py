@@ -22,6 +22,8 @@ from server.room_events import RoomEvents
 from signaling.events import PeerJoined, RecordingStarted, RecordingStopped, SignalAlarm
 from tests.server.running import Caller, CallerFactory
 
+RECORDED_S = 13.12
+MEASURED_S = 12.0
 WEBM = bytes(range(256)) * 8
 STREAM = StreamDescriptor(
     stream_id="0c5c6c8e-3c0f-4d0c-9a2f-6f1f3a2b4c5d",
@@ -63,8 +65,8 @@ def manifest_of(recording_id: str, room_id: str, started_at: float) -> dict[str,
         "roomId": room_id,
         "state": "complete",
         "startedAt": started_at,
-        "endedAt": started_at + 5.12,
-        "durationMs": 5120,
+        "endedAt": started_at + RECORDED_S,
+        "durationMs": round(RECORDED_S * 1000),
         "tracks": [track],
         "signals": [],
     }
@@ -77,7 +79,8 @@ async def recorded(server: Server, caller: CallerFactory) -> Recorded:
     status, consultation = await village.call("POST", "/consultations", draft)
     assert status == 201, consultation
     room_id, recording_id = consultation["roomId"], "rec-test"
-    now = server.services.clock.wall()
+    # All that was measured was measured while it was recorded.
+    now = server.services.clock.wall() - MEASURED_S - 0.5
     folder = server.services.recordings.directory / recording_id
     folder.mkdir(parents=True)
     (folder / "t-1.webm").write_bytes(WEBM)
@@ -89,14 +92,14 @@ async def recorded(server: Server, caller: CallerFactory) -> Recorded:
         await server.services.recordings.started(session, RecordingStarted(room_id, recording_id, now))
     async with server.services.database.write() as session:
         await server.services.recordings.stopped(
-            session, RecordingStopped(room_id, recording_id, path, now + 5.12)
+            session, RecordingStopped(room_id, recording_id, path, now + RECORDED_S)
         )
     return Recorded(consultation["id"], recording_id, village)
 
 
 async def store_signal(server: Server, room_id: str) -> None:
     log = await server.services.signals.open(room_id, STREAM)
-    start_ns = round(server.services.clock.wall() * 1e9)
+    start_ns = round((server.services.clock.wall() - MEASURED_S) * 1e9)
     for sequence in range(120):
         samples = np.full((50, 2), sequence, dtype=np.int16)
         await log.append(Frame.of(STREAM, sequence, start_ns + sequence * 10**8, samples))
@@ -117,7 +120,7 @@ async def store_signal(server: Server, room_id: str) -> None:
 async def test_a_recording_has_tracks_signals_and_times(recorded: Recorded) -> None:
     shown = await recorded.village.get(f"/recordings/{recorded.recording_id}")
     assert shown["consultationId"] == recorded.consultation_id
-    assert shown["durationMs"] == 5120
+    assert shown["durationMs"] == 13_120
     (track,), (signal,) = shown["tracks"], shown["signals"]
     assert (track["startMs"], track["width"], track["lostPackets"]) == (120, 320, 0)
     assert (signal["frames"], signal["samplingRateHz"], len(signal["leads"])) == (120, 500.0, 2)
@@ -130,6 +133,35 @@ async def test_a_recording_has_tracks_signals_and_times(recorded: Recorded) -> N
     assert "2.4" in alarm["message"]["zh"]
     listed = await recorded.village.get(f"/consultations/{recorded.consultation_id}/recordings")
     assert [entry["id"] for entry in listed] == [recorded.recording_id]
+
+
+async def record_only(server: Server, recorded: Recorded, begin: float, end: float) -> None:
+    """As if the recording had run from ``begin`` to ``end`` seconds after what was measured first."""
+    (stream,) = server.services.signals.streams(f"c-{recorded.consultation_id}")
+    async with server.services.database.write() as session:
+        row = await session.get(RecordingRow, recorded.recording_id)
+        assert row is not None
+        row.started_at, row.ended_at = stream.start + begin, stream.start + end
+
+
+async def test_what_was_measured_outside_the_recording_is_no_part_of_it(
+    server: Server, recorded: Recorded
+) -> None:
+    await record_only(server, recorded, 2.05, 3.05)
+    shown = await recorded.village.get(f"/recordings/{recorded.recording_id}")
+    (signal,) = shown["signals"]
+    assert (signal["startMs"], signal["endMs"]) == (pytest.approx(50, abs=2), pytest.approx(1000, abs=1))
+    assert signal["alarms"] == []
+    async with recorded.village.http.get(f"{recorded.village.url}{signal['url']}") as reply:
+        body = await reply.read()
+    frames = []
+    while body:
+        (length,) = struct.unpack_from("<I", body)
+        frames.append(decode(body[4 : 4 + length], STREAM).sequence)
+        body = body[4 + length :]
+    assert frames == list(range(21, 30))
+    await record_only(server, recorded, 20, 30)
+    assert (await recorded.village.get(f"/recordings/{recorded.recording_id}"))["signals"] == []
 
 
 async def test_a_track_tells_whose_it_is(server: Server, recorded: Recorded) -> None:
@@ -249,4 +281,4 @@ async def test_a_recording_that_a_crash_left_is_taken_up_at_the_next_start(
     async with server.services.database.read() as session:
         row = await session.get(RecordingRow, "rec-lost")
     assert row is not None
-    assert (row.duration_ms, row.manifest_path) == (5120, "rec-lost/manifest.json")
+    assert (row.duration_ms, row.manifest_path) == (13_120, "rec-lost/manifest.json")

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from fhir.resources.R4B import get_fhir_model_class
 
 from media.errors import LocalProtocolError
 from media.signals.formats import FORMATS, About, read_file
 from server.app import Server
 from server.limits import SIGNAL_EXPORTS_AT_ONCE, SIGNAL_EXPORTS_WAITING
 from server.signal_files import Wanted
-from tests.server.api.test_recordings_api import STREAM, Recorded, recorded
+from tests.server.api.test_recordings_api import STREAM, Recorded, record_only, recorded
 from tests.server.running import CallerFactory
 
 __all__ = ["recorded"]
@@ -113,6 +114,45 @@ async def test_an_observation_is_read_by_its_id_whole_or_by_the_second(recorded:
     words = body["component"][0]["valueSampledData"]["data"].split()
     assert 1000 <= len(words) <= 1050
     assert (words[60], words[-60]) == ("21", "38")
+
+
+async def test_only_what_was_recorded_with_consent_goes_out(recorded: Recorded, server: Server) -> None:
+    await record_only(server, recorded, 2.05, 3.05)
+    for path in (export_of(recorded, "fhir"), f"/fhir/r4/Observation/{STREAM.stream_id}"):
+        status, body = await recorded.village.call("GET", path)
+        words = body["component"][0]["valueSampledData"]["data"].split()
+        assert (status, len(words), words[0], words[-1]) == (200, 450, "21", "29"), path
+    asked = "&from=2020-01-01T00:00:00Z"
+    status, body = await recorded.village.call("GET", export_of(recorded, "fhir", asked))
+    assert len(body["component"][0]["valueSampledData"]["data"].split()) == 450
+    await record_only(server, recorded, 20, 30)
+    for path in (export_of(recorded, "csv"), f"/fhir/r4/Observation/{STREAM.stream_id}"):
+        status, body = await recorded.village.call("GET", path)
+        assert (status, body["code"]) == (404, "signal_export_empty"), path
+
+
+async def test_observations_are_found_by_their_consult(recorded: Recorded, caller: CallerFactory) -> None:
+    search = f"/fhir/r4/Observation?encounter=Encounter/{recorded.consultation_id}"
+    status, bundle = await recorded.village.call("GET", search)
+    assert (status, bundle["type"], bundle["total"]) == (200, "searchset", 1)
+    (entry,) = bundle["entry"]
+    resource = entry["resource"]
+    assert [one["code"]["text"] for one in resource["component"]] == ["I", "II"]
+    assert resource["meta"]["tag"][0]["code"] == "SUBSETTED"
+    checked = get_fhir_model_class("Bundle").model_validate(bundle)
+    assert checked.entry[0].resource.id == STREAM.stream_id
+    path = entry["fullUrl"].partition("/fhir")[2]
+    assert (await recorded.village.call("GET", f"/fhir{path}"))[0] == 200
+    for more, total in {
+        "&code=11524-6": 1,
+        "&code=http://loinc.org|11524-6": 1,
+        "&code=8867-4": 0,
+        "&patient=pat-demo-1": 1,
+        "&patient=Patient/pat-demo-2": 0,
+    }.items():
+        assert (await recorded.village.call("GET", search + more))[1]["total"] == total, more
+    assert (await recorded.village.call("GET", "/fhir/r4/Observation"))[0] == 422
+    assert (await (await caller("village2")).call("GET", search))[0] == 403
 
 
 async def test_an_export_stands_in_the_trail(recorded: Recorded, caller: CallerFactory) -> None:

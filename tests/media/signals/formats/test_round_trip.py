@@ -10,6 +10,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from media.errors import LocalProtocolError
-from media.signals.descriptor import Lead
+from media.signals.descriptor import Band, Lead
 from media.signals.formats import FORMATS, About, Gap, Note, Source, Waveform, read_file, sample_record
 from media.signals.formats.leads import LEAD_NUMBERS
 from media.signals.frames import Samples
@@ -344,3 +345,25 @@ def test_records_of_physionet_go_through_every_format(tmp_path: Path) -> None:
     for kind in FORMATS:
         (found,) = read_file(write(kind, strip, tmp_path))
         assert_same(found, strip)
+
+
+def test_what_a_device_filtered_is_said_and_nothing_else(tmp_path: Path) -> None:
+    (sample,) = read_file(sample_record())
+    assert {lead.band for lead in sample.leads} == {Band(0.05, 300.0)}
+    mixed = replace(
+        sample,
+        leads=(replace(sample.leads[0], band=Band(0.05, 150.0, 50.0)), replace(sample.leads[1], band=None)),
+        samples=sample.samples[:, :2],
+    )
+    dataset = pydicom.dcmread(write("dicom", mixed, tmp_path))
+    first, second = dataset.WaveformSequence[0].ChannelDefinitionSequence
+    said = (first.FilterLowFrequency, first.FilterHighFrequency, first.NotchFilterFrequency)
+    assert said == (0.05, 150, 50)
+    assert not any("Filter" in name for name in second.dir())
+    for kind in ("dicom", "edf"):
+        (found,) = read_file(write(kind, mixed, tmp_path))
+        assert [lead.band for lead in found.leads] == [Band(0.05, 150.0, 50.0), None], kind
+    assert (
+        edfio.read_edf(tmp_path / "file-without-a-name").signals[0].prefiltering
+        == "HP:0.05Hz LP:150Hz N:50Hz"
+    )
