@@ -32,6 +32,9 @@ SIGNAL_MAX_LOSSES = 256  # statements of loss of one stream: a card that damages
 SIGNAL_MAX_MARK_BYTES = 4096  # a mark in the record says a code and a time, no more
 ANALYSIS_ROUND_S = 1.0  # of signal for one round: quality is judged by the second, nobody reads faster
 ANALYSIS_WAITING_S = 5.0  # of one stream waiting for analysis; more is skipped, for the present counts
+ANALYSIS_REVIEW_S = (
+    7_200.0  # of a stored signal looked at afterwards, 4 s of work; as much as a page holds of it
+)
 ANALYSIS_STREAMS_KEPT = 32  # streams of a room whose alarms may still be acknowledged; the oldest goes
 SIGNAL_FILE_MAX_BYTES = 256 * 1024 * 1024  # a file is read as a whole; twice the values below
 SIGNAL_FILE_MAX_VALUES = 64 * 1024 * 1024  # samples of all leads together: 24 h of 3 leads at 250 Hz

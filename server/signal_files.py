@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from media.errors import LocalProtocolError
 from media.signals.commit import store_fault
 from media.signals.formats import FORMATS, About
 from media.signals.formats.stored import stored_source
-from media.signals.replay import Spans
+from media.signals.replay import Spans, frames_of
+from media.signals.review import Review, review
 from media.signals.store import SignalStore
 from server.archive.models import Patient
 from server.errors import BUSY
 from server.limits import SIGNAL_EXPORTS_AT_ONCE, SIGNAL_EXPORTS_WAITING
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,18 @@ class SignalFiles:
 
         :raises LocalProtocolError: ``busy``; ``not_found``, ``signal_export_*``, ``store_*``.
         """
+        return await self._in_turn(lambda: self._write(wanted, about))
+
+    async def review(self, wanted: Wanted) -> Review:
+        """What the analysis sees in a stream afterwards.
+
+        :raises LocalProtocolError: ``busy``, ``not_found``, ``store_*``.
+        :raises RemoteProtocolError: ``signal_unsupported`` for what is no ECG.
+        """
+        return await self._in_turn(lambda: review_stream(self._store, wanted))
+
+    async def _in_turn(self, work: Callable[[], T]) -> T:
+        """In a thread, a few at once; who comes when the line is full is sent away."""
         if self._waiting >= SIGNAL_EXPORTS_WAITING:
             raise LocalProtocolError(BUSY, "signal exports")
         self._waiting += 1
@@ -79,7 +95,7 @@ class SignalFiles:
         finally:
             self._waiting -= 1
         try:
-            return await asyncio.to_thread(self._write, wanted, about)
+            return await asyncio.to_thread(work)
         finally:
             self._turn.release()
 
@@ -105,6 +121,18 @@ def write_stream(store: SignalStore, wanted: Wanted, about: About, file: BinaryI
     try:
         source = stored_source(store, wanted.owner, wanted.stream_id, wanted.start, wanted.end, wanted.spans)
         FORMATS[wanted.format_name].write(source, about, file)
+    except OSError as problem:
+        raise store_fault(problem) from problem
+
+
+def review_stream(store: SignalStore, wanted: Wanted) -> Review:
+    """Look at one stream as the analysis does. Blocks; the whole file is read.
+
+    :raises LocalProtocolError: as `SignalFiles.review`.
+    """
+    try:
+        path, index = store.opened(wanted.owner, wanted.stream_id)
+        return review(index, frames_of(path, index, wanted.start, wanted.end, wanted.spans))
     except OSError as problem:
         raise store_fault(problem) from problem
 

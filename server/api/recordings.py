@@ -13,7 +13,8 @@ from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from media.signals import StoredStream
-from media.signals.analysis.findings import Alarm
+from media.signals.analysis.analyzer import can_analyse
+from media.signals.analysis.findings import Alarm, Quality
 from media.signals.store import SignalStore
 from server.api.context import RequestContext
 from server.api.models import ApiModel, Timestamp
@@ -22,6 +23,7 @@ from server.archive.models import RecordingRow
 from server.archive.participants import Participant, participants_of
 from server.archive.recordings import recorded_spans
 from server.auth.tickets import check_ticket, make_ticket
+from server.signal_files import Wanted
 
 _CHUNK_FRAMES = 50  # 5 s of ECG: one read from the disk, one write to the socket
 
@@ -90,6 +92,7 @@ class SignalOut(ApiModel):
     marks: list[str] = Field(description="codes of what broke the stream off, or of a clock that was set")
     alarms: list[AlarmOut] = Field(description="what its analysis raised, oldest first, as it stood last")
     url: str
+    analysis_url: str | None = Field(description="null: no ECG that is analysed")
 
 
 class RecordingOut(ApiModel):
@@ -103,6 +106,16 @@ class RecordingOut(ApiModel):
     duration_ms: int | None
     tracks: list[TrackOut]
     signals: list[SignalOut]
+
+
+class ReviewOut(ApiModel):
+    """Times are milliseconds after the recording's start."""
+
+    beats_ms: list[float] = Field(description="R waves")
+    points: list[tuple[float, int | None, Quality]] = Field(
+        description="of each second: up to when, heart rate per minute, quality"
+    )
+    complete: bool = Field(description="false: longer than what is analysed at once")
 
 
 class TicketQuery(ApiModel):
@@ -182,6 +195,30 @@ async def get_signal(
     return response
 
 
+@endpoint(
+    "GET",
+    "/api/v1/recordings/{recording_id}/signals/{stream_id}/analysis",
+    summary="Beats, heart rate and quality of a recorded ECG",
+    public=True,
+)
+async def get_analysis(
+    ctx: RequestContext, recording_id: str, stream_id: str, query: TicketQuery
+) -> ReviewOut:
+    """What the automatic analysis sees in the whole recording: a hint, no diagnosis. Needs the ticket."""
+    row = await _by_ticket(ctx, recording_id, query)
+    wanted = Wanted(row.room_id, stream_id, "", spans=recorded_spans([row]))
+    found = await ctx.services.signal_files.review(wanted)
+
+    def after_start(at: float) -> float:
+        return round((at - row.started_at) * 1000, 1)
+
+    return ReviewOut(
+        beats_ms=[after_start(beat) for beat in found.beats],
+        points=[(after_start(point.at), point.heart_rate, point.quality) for point in found.points],
+        complete=found.complete,
+    )
+
+
 def _recorded_streams(store: SignalStore, row: RecordingRow) -> list[StoredStream]:
     """The streams of which something was measured while the recording ran, bounded by it. Blocks."""
     found: list[StoredStream] = []
@@ -230,6 +267,7 @@ def _participant_out(who: Participant | None) -> ParticipantOut | None:
 
 def _signal_out(row: RecordingRow, stream: StoredStream, ticket: str) -> SignalOut:
     descriptor = stream.descriptor
+    url = f"/api/v1/recordings/{row.id}/signals/{descriptor.stream_id}"
     extra = {
         **descriptor.as_json(),
         "startMs": (stream.start - row.started_at) * 1000,
@@ -239,7 +277,8 @@ def _signal_out(row: RecordingRow, stream: StoredStream, ticket: str) -> SignalO
         "losses": [asdict(loss) for loss in stream.losses],
         "marks": stream.marks,
         "alarms": [_alarm_out(row, alarm) for alarm in stream.alarms if _happened(row, alarm)],
-        "url": f"/api/v1/recordings/{row.id}/signals/{descriptor.stream_id}?ticket={ticket}",
+        "url": f"{url}?ticket={ticket}",
+        "analysisUrl": f"{url}/analysis?ticket={ticket}" if can_analyse(descriptor) else None,
     }
     return SignalOut.model_validate(extra)
 

@@ -164,6 +164,20 @@ async def test_what_was_measured_outside_the_recording_is_no_part_of_it(
     assert (await recorded.village.get(f"/recordings/{recorded.recording_id}"))["signals"] == []
 
 
+async def test_beats_and_rate_are_had_by_ticket(recorded: Recorded) -> None:
+    (signal,) = (await recorded.village.get(f"/recordings/{recorded.recording_id}"))["signals"]
+    url = f"{recorded.village.url}{signal['analysisUrl']}"
+    async with recorded.village.http.get(url) as reply:
+        assert reply.status == 200
+        body = await reply.json()
+    # A staircase has no beats and no rate.
+    assert (body["beatsMs"], body["complete"], len(body["points"])) == ([], True, 12)
+    assert {rate for _, rate, _ in body["points"]} == {None}
+    assert body["points"][0][0] == pytest.approx(1500, abs=250)
+    async with recorded.village.http.get(url.replace("ticket=", "ticket=1")) as reply:
+        assert reply.status == 403
+
+
 async def test_a_track_tells_whose_it_is(server: Server, recorded: Recorded) -> None:
     async def owner() -> Any:
         return (await recorded.village.get(f"/recordings/{recorded.recording_id}"))["tracks"][0][

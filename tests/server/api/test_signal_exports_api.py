@@ -7,6 +7,7 @@ import io
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -139,7 +140,7 @@ async def test_observations_are_found_by_their_consult(recorded: Recorded, calle
     resource = entry["resource"]
     assert [one["code"]["text"] for one in resource["component"]] == ["I", "II"]
     assert resource["meta"]["tag"][0]["code"] == "SUBSETTED"
-    checked = get_fhir_model_class("Bundle").model_validate(bundle)
+    checked: Any = get_fhir_model_class("Bundle").model_validate(bundle)
     assert checked.entry[0].resource.id == STREAM.stream_id
     path = entry["fullUrl"].partition("/fhir")[2]
     assert (await recorded.village.call("GET", f"/fhir{path}"))[0] == 200
