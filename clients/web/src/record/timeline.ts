@@ -1,4 +1,5 @@
 /** The one time line of a recording: position, chapters, and what each track has to do at a moment. Pure. */
+import type { RecordedAlarm } from './analysis'
 
 export interface RecordedTrack {
   trackId: string
@@ -23,6 +24,9 @@ export interface RecordedSignal {
   startMs: number
   endMs: number
   url: string
+  /** where beats, rate and quality are had; null for what is no ECG */
+  analysisUrl?: string | null
+  alarms?: RecordedAlarm[]
 }
 
 export interface Recording {
@@ -34,17 +38,21 @@ export interface Recording {
   signals: RecordedSignal[]
 }
 
-export type ChapterKind = 'start' | 'joined' | 'left' | 'ecg' | 'ultrasound' | 'screen' | 'end'
+export type ChapterKind = 'start' | 'joined' | 'left' | 'ecg' | 'ultrasound' | 'screen' | 'alarm' | 'end'
 
 export interface Chapter {
   atMs: number
   kind: ChapterKind
+  alarm?: RecordedAlarm
 }
 
 /** What happened nearer than this to the start or the end is the start or the end. */
 const EDGE_MS = 1_500
 /** A player further off than this is set right; less is not heard and not seen. */
 const DRIFT_MS = 250
+/** More chapters than this hide the others; the worst alarms are kept. */
+const ALARM_CHAPTERS = 24
+const RANK = { high: 0, medium: 1, low: 2 } as const
 const TRACK_CHAPTER: Partial<Record<string, ChapterKind>> = { ultrasound: 'ultrasound', screen: 'screen' }
 
 export function durationOf(recording: Recording): number {
@@ -69,8 +77,19 @@ export function chaptersOf(recording: Recording): Chapter[] {
     if (to < duration - EDGE_MS) chapters.push({ atMs: to, kind: 'left' })
   }
   for (const { kind, startMs } of recording.signals) if (kind === 'ecg') chapters.push({ atMs: Math.max(0, startMs), kind: 'ecg' })
-  chapters.push({ atMs: duration, kind: 'end' })
+  chapters.push(...alarmChapters(recording), { atMs: duration, kind: 'end' })
   return chapters.filter(({ atMs }) => atMs <= duration).sort((a, b) => a.atMs - b.atMs)
+}
+
+/** A little before each alarm: its cause lies there. */
+const ALARM_LEAD_MS = 5_000
+
+function alarmChapters({ signals }: Recording): Chapter[] {
+  return signals
+    .flatMap(({ alarms = [] }) => alarms)
+    .sort((a, b) => RANK[a.severity] - RANK[b.severity] || a.atMs - b.atMs)
+    .slice(0, ALARM_CHAPTERS)
+    .map((alarm) => ({ atMs: Math.max(0, alarm.atMs - ALARM_LEAD_MS), kind: 'alarm' as const, alarm }))
 }
 
 /** What a player can be told and asked; HTMLMediaElement has all of it. */
