@@ -1,7 +1,8 @@
 """Heart beats in the envelope of the filtered leads.
 
-The rules are those of P. Hamilton, "Open source ECG analysis", Computers in Cardiology 29:101, 2002 (99.74 %
-and 99.80 % on MIT-BIH), which go back to Pan and Tompkins (IEEE Trans. Biomed. Eng. 32:230, 1985): of peaks
+The rules are those of P. Hamilton, "Open source ECG analysis", Computers in Cardiology, 2002, which go back
+to Pan and Tompkins (IEEE Trans. Biomed. Eng. 32(3):230-236, 1985) as modified in Hamilton and Tompkins (same
+journal 33(12):1157-1165, 1986); what they find is measured here (`loadtest qrs`), not taken over: of peaks
 within 200 ms the largest counts; one within 360 ms of a beat and of less than half its slope is a T wave; the
 threshold lies between the medians of the last beats and of the last other peaks; when one and a half mean
 intervals pass without a beat, the largest peak over half the threshold was one.
@@ -32,8 +33,9 @@ LEARN_S: Final = 4.0
 LOST_S: Final = 8.0
 REMEMBERED: Final = 8
 FLOOR_UV: Final = 50.0
-"""Of a peak of the smoothed envelope: a QRS of 0.2 to 0.3 mV, as its width may be. IEC 60601-2-27 (as
-ANSI/AAMI EC13 before) wants 0.5 mV counted and 0.15 mV not."""
+"""Of a peak of the smoothed envelope: a QRS of 0.2 to 0.3 mV, as its width may be. Monitors tested
+by IEC 60601-2-27 state a detection range that begins at 0.5 mV; 0.15 mV, the lower test commonly quoted for
+it, is not counted either. We had no text of the standard."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
 @dataclass(frozen=True, slots=True)
 class RrFigures:
     """Variability of the intervals between accepted beats of the last ``seconds`` (Task Force of the ESC and
-    NASPE, Circulation 93:1043, 1996). Milliseconds and percent."""
+    NASPE, Circulation 93(5):1043-1065, 1996). Milliseconds and percent."""
 
     seconds: float
     beats: int

@@ -2,8 +2,8 @@
 
 Two questions are asked. Of each block of about a second: is there anything but noise of the muscles, the
 mains or a loose electrode (flatness, clipping, high frequencies against the QRS band; G. Clifford et al.,
-Physiol. Meas. 33:1419, 2012, bSQI, basSQI, pSQI, flat-line). Of the last beats: do they look alike (the
-template matching of C. Orphanidou et al., IEEE J. Biomed. Health Inform. 19:832, 2015, but pair by pair, so
+Physiol. Meas. 33:1419-33, 2012: bSQI, basSQI, pSQI, flat line). Of the last beats: do they look alike (the
+template matching of C. Orphanidou et al., IEEE JBHI, doi 10.1109/JBHI.2014.2338351, but pair by pair, so
 that two shapes in turn, as in bigeminy, still count as beats). Peaks of noise do not look alike: of filtered
 white noise and of electrode motion, on one lead or three, at most 13 % of the pairs correlate above 0.8; of
 an ECG with noise of 0.1 mV all do.
