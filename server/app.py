@@ -50,6 +50,7 @@ from media.signals import SignalStore
 from media.signals.analysis.alarms import PRESETS, AlarmLimits
 from media.transport import MediaSocket, MediaSocketConfig
 from media.transport.media_config import Plane, announced_addresses
+from server.alarm_patients import AlarmPatients
 from server.api.context import SERVICES
 from server.api.openapi import openapi_document
 from server.api.problem import problem_middleware
@@ -210,6 +211,7 @@ def _build_rooms(services: Services) -> None:
     services.reach = Reach(services)
     services.consults.tell_through(services.reach)
     services.gateway.on_user_connected = services.consults.user_connected
+    services.gateway.analysis.patients_of = AlarmPatients(services).of_room
     _measure_media(services)
 
 

@@ -18,6 +18,7 @@ from signaling.events import (
     RecordingStopped,
     RoomEvent,
     SignalAlarm,
+    SignalLimits,
 )
 from signaling.personal import Personal
 
@@ -46,6 +47,9 @@ class RoomEvents:
                 await self._audit(_person(event.by), "room.remove", event.room_id, {"removed": event.user_id})
             case SignalAlarm():
                 await self._alarm(event)
+            case SignalLimits():
+                detail = {"patients": event.patients, "low": str(event.low), "high": str(event.high)}
+                await self._audit(_person(event.user_id), "alarm.limits", event.room_id, detail)
         await self._services.consults.room_event(event)
 
     async def _recording_started(self, event: RecordingStarted) -> None:

@@ -124,6 +124,18 @@ class SignalAlarm(RoomEvent):
 
 
 @dataclass(frozen=True)
+class SignalLimits(RoomEvent):
+    """``user_id`` chose the limits of a room's alarms: heart rate per minute."""
+
+    room_id: str
+    user_id: str
+    patients: str
+    low: int
+    high: int
+    at: float
+
+
+@dataclass(frozen=True)
 class RoomClosed(RoomEvent):
     """Nothing follows for this room."""
 

@@ -29,6 +29,7 @@ from signaling.limits import (
 )
 from signaling.service import RoomService
 from signaling.session import RoomSession
+from signaling.signal_analysis import SignalAnalysis
 from signaling.signals_gateway import SignalsGateway
 from signaling.whep_http import WhepGateway
 from signaling.whip_http import WhipGateway
@@ -72,6 +73,11 @@ class Gateway:
         self._signals = SignalsGateway(rooms)
         self._sdp = (WhipGateway(rooms), WhepGateway(rooms))
         self.connectivity = ConnectivityGateway(rooms, authenticate_account)
+
+    @property
+    def analysis(self) -> SignalAnalysis:
+        """Of the rooms' ECGs."""
+        return self._signals.analysis
 
     def _make_server(self) -> Any:
         origins = self._rooms.config.allowed_origins

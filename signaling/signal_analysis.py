@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,16 +19,17 @@ from typing import Protocol
 from media.clock import Clock
 from media.errors import Fault, RemoteProtocolError
 from media.limits import ANALYSIS_ROUND_S
-from media.signals import SignalStore, StreamDescriptor, wire
-from media.signals.analysis.alarms import AlarmLimits
+from media.signals import SignalStore, StreamDescriptor, StreamLog, wire
+from media.signals.analysis.alarms import PRESETS, AlarmLimits, Preset
 from media.signals.analysis.analyzer import Findings, can_analyse
 from media.signals.analysis.board import AnalysisBoard
 from media.signals.analysis.feed import AnalysisFeed, Batch
 from media.signals.analysis.findings import Alarm, State
+from media.signals.analysis.patients import RoomLimits, WantedLimits
 from media.signals.fanout import SignalFanout
 from media.signals.frames import FrameHeader
 from signaling.access import RoomClaims, may_use_signals
-from signaling.events import RoomEvent, SignalAlarm
+from signaling.events import RoomEvent, SignalAlarm, SignalLimits
 from signaling.limits import (
     ANALYSIS_BUSY_ROUND_S,
     ANALYSIS_BUSY_STREAMS,
@@ -37,6 +38,8 @@ from signaling.limits import (
 )
 
 logger = logging.getLogger(__name__)
+
+Write = Callable[[StreamLog], Awaitable[None]]
 
 
 class AnalysedRoom(Protocol):
@@ -73,6 +76,8 @@ class SignalAnalysis:
         self._store = store
         self._publish_event = publish_event
         self._limits = limits
+        self.patients_of: Callable[[str], Awaitable[Preset | None]] | None = None
+        """Asks the application who the patient of a room is; None where nobody knows."""
         self._live: dict[tuple[str, str], _Live] = {}
         self._thread: ThreadPoolExecutor | None = None
         self._task: asyncio.Task[None] | None = None
@@ -93,11 +98,45 @@ class SignalAnalysis:
         if known is not None:
             known.feed.begin_again(now)
             return
-        self._live[room.id, descriptor.stream_id] = _Live(room, AnalysisFeed(descriptor, self._limits, now))
+        limits = self._limits if room.analysis.limits is None else room.analysis.limits.limits
+        self._live[room.id, descriptor.stream_id] = _Live(room, AnalysisFeed(descriptor, limits, now))
         self._wanted.set()
         if self._task is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="signal-analysis")
             self._task = asyncio.create_task(self._run(self._thread), name="signal analysis")
+
+    async def know_patient(self, room: AnalysedRoom) -> None:
+        """Let the patient's age choose the limits, unless something did already."""
+        if self.patients_of is None or room.analysis.limits is not None:
+            return
+        patients = await self.patients_of(room.id)
+        if patients is not None and room.analysis.limits is None:
+            self._set_limits(room, RoomLimits(PRESETS[patients], patients))
+
+    def choose_limits(self, room: AnalysedRoom, claims: RoomClaims, wanted: WantedLimits) -> None:
+        """A person chooses the limits of a room's alarms: everybody in it is told, and the record.
+
+        :raises RemoteProtocolError: not_granted.
+        """
+        may_use_signals(claims.grant, "acknowledge")
+        limits = RoomLimits(wanted.limits, wanted.patients, claims.user_id, claims.role)
+        logger.info("room %s: %s", room.id, limits.mark)
+        self._set_limits(room, limits)
+        self._publish_event(
+            SignalLimits(
+                room.id, claims.user_id, wanted.patients, wanted.low, wanted.high, self._clock.wall()
+            )
+        )
+        for live in self._live.values():
+            if live.room.id == room.id:
+                self._keep_soon(room.id, live.feed.descriptor, lambda log: log.mark(limits.mark))
+
+    def _set_limits(self, room: AnalysedRoom, limits: RoomLimits) -> None:
+        room.analysis.limits = limits
+        for live in self._live.values():
+            if live.room.id == room.id:
+                live.feed.limits = limits.limits
+        room.signals.tell(wire.limits(limits))
 
     def put(self, room: AnalysedRoom, header: FrameHeader, data: bytes) -> None:
         """A frame of a stream, which goes its way to disk and viewers anyway."""
@@ -196,21 +235,24 @@ class SignalAnalysis:
                 alarm.acknowledged_by if happened == "acknowledged" else None,
             )
         )
-        task = asyncio.create_task(self._keep(room.id, descriptor, alarm), name="keep an alarm")
+        self._keep_soon(room.id, descriptor, lambda log: log.alarm(alarm))
+
+    def _keep_soon(self, room_id: str, descriptor: StreamDescriptor, write: Write) -> None:
+        task = asyncio.create_task(self._keep(room_id, descriptor, write), name="keep in the record")
         self._keeping.add(task)
         task.add_done_callback(self._keeping.discard)
 
-    async def _keep(self, room_id: str, descriptor: StreamDescriptor, alarm: Alarm) -> None:
+    async def _keep(self, room_id: str, descriptor: StreamDescriptor, write: Write) -> None:
         """In the stream's own record, which may be closed by now."""
         try:
             log = await self._store.open(room_id, descriptor)
             try:
-                await log.alarm(alarm)
+                await write(log)
             finally:
                 await log.close()
         except Fault as fault:
             # The room has seen it and the audit trail has it; the disk's fault is told to the device anyway.
-            logger.error("stream %s: alarm %s not stored: %s", alarm.stream_id, alarm.id, fault.code.code)
+            logger.error("stream %s: a note was not stored: %s", descriptor.stream_id, fault.code.code)
 
 
 def _analyse(work: Sequence[tuple[AnalysisFeed, Batch]], at: float) -> list[Findings | None]:

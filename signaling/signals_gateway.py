@@ -27,6 +27,7 @@ from media.signals import (
     ViewerQueue,
     wire,
 )
+from media.signals.analysis.patients import WantedLimits
 from media.signals.errors import SIGNAL_CLOCK_JUMP, SIGNAL_UNEXPECTED
 from media.signals.records import Loss
 from signaling.access import may_use_signals
@@ -217,6 +218,7 @@ class Publisher(SignalSocket):
         except Fault as fault:
             self._note(fault)
             return self._session.refused(fault, self._clock.monotonic())
+        await self._gateway.analysis.know_patient(self.room)
         self._gateway.analysis.begin(self.room, descriptor)
         self.room.signal_started(descriptor, await self._first_sample_at(self._log))
         self._tell(SignalStarted)
@@ -348,20 +350,25 @@ class Viewer(SignalSocket):
                 continue
             try:
                 wanted = wire.parse_view(message.data)
-                if not isinstance(wanted, wire.Acknowledge):
+                if isinstance(wanted, wire.Watch):
                     raise RemoteProtocolError(SIGNAL_UNEXPECTED)
             except RemoteProtocolError as fault:
                 self.end_fault = self.end_fault or fault
                 return
-            self._acknowledge(room, queue, wanted.alarm_id)
+            self._wish(room, queue, wanted)
 
-    def _acknowledge(self, room: Room, queue: ViewerQueue, alarm_id: str) -> None:
+    def _wish(self, room: Room, queue: ViewerQueue, wanted: wire.Acknowledge | WantedLimits) -> None:
+        """What is not granted, or comes too often, is refused and the socket stays."""
+        about = wanted.alarm_id if isinstance(wanted, wire.Acknowledge) else "limits"
         try:
             if not self._requests.take(self._clock.monotonic()):
                 raise RemoteProtocolError(RATE_LIMITED)
-            self._gateway.analysis.acknowledge(room, self.claims, alarm_id)
+            if isinstance(wanted, wire.Acknowledge):
+                self._gateway.analysis.acknowledge(room, self.claims, wanted.alarm_id)
+            else:
+                self._gateway.analysis.choose_limits(room, self.claims, wanted)
         except RemoteProtocolError as fault:
-            queue.put(wire.refused(alarm_id, fault))
+            queue.put(wire.refused(about, fault))
 
     def _queued(self) -> None:
         """Something was put in. A line that is free takes it here; for one that is not, `_watch` waits."""

@@ -5,8 +5,9 @@
     publish   device -> server   announce {token, stream}   lost {first, last, reason}   end {}
               server -> device   accepted {streamId, durableSequence, frameMs}
                                  ack {sequence}   ended {streamId}
-    view      viewer -> server   watch {token}   acknowledge {id}
+    view      viewer -> server   watch {token}   acknowledge {id}   limits {patients, low?, high?}
               server -> viewer   streams {streams}   stream {stream}   ended {streamId, code, message}
+                                 limits {patients, low, high, by}
                                  analysis {...}   alarm {...}   refused {id, code, blame, message, detail}
                                  clock {streamId, at, offset, driftPpm, jumps}   storing {code, message}
     both      server -> peer     error {code, blame, message: {zh, en}, detail}
@@ -23,6 +24,7 @@ from typing import Any
 from media.errors import ErrorCode, Fault, RemoteProtocolError
 from media.limits import SIGNAL_MAX_TEXT_BYTES
 from media.signals.analysis.findings import Alarm, Analysis
+from media.signals.analysis.patients import RoomLimits, WantedLimits
 from media.signals.clock import ClockLine
 from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_MALFORMED, SIGNAL_TOO_LARGE
@@ -128,7 +130,7 @@ def parse_publish(text: str) -> Announce | Lost | End:
             raise RemoteProtocolError(SIGNAL_MALFORMED, "type")
 
 
-def parse_view(text: str) -> Watch | Acknowledge:
+def parse_view(text: str) -> Watch | Acknowledge | WantedLimits:
     """A viewer's message.
 
     :raises RemoteProtocolError: ``signal_malformed`` or ``signal_too_large``.
@@ -139,6 +141,8 @@ def parse_view(text: str) -> Watch | Acknowledge:
             return Watch(_string(fields, "token"))
         case "acknowledge":
             return Acknowledge(_string(fields, "id"))
+        case "limits":
+            return WantedLimits.read(fields)
         case _:
             raise RemoteProtocolError(SIGNAL_MALFORMED, "type")
 
@@ -233,6 +237,15 @@ def analysis(found: Analysis) -> str:
 def alarm(found: Alarm) -> str:
     """An alarm was raised, ended or acknowledged."""
     return _text({"type": "alarm", **found.as_json()})
+
+
+def limits(found: RoomLimits) -> str:
+    """The limits of a room's alarms, and who chose them."""
+    return _text({"type": "limits", **found.as_json()})
+
+
+def want_limits(wanted: WantedLimits) -> str:
+    return _text({"type": "limits", "patients": wanted.patients, "low": wanted.low, "high": wanted.high})
 
 
 def refused(alarm_id: str, fault: Fault) -> str:

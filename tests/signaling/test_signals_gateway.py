@@ -18,6 +18,8 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from media.signals import Frame, Lead, StreamDescriptor, encode, wire
+from media.signals.analysis.alarms import Preset
+from media.signals.analysis.patients import WantedLimits
 from signaling import signal_socket
 from signaling.access import RoomGrant
 from signaling.limits import SIGNAL_AT_ONCE_BYTES, SIGNAL_MESSAGE_BYTES_MAX
@@ -354,3 +356,50 @@ async def test_a_loss_is_in_the_record_and_confirmed(web: Web) -> None:
     assert [loss.reason for loss in stored.losses] == ["outbox_damaged"]
     back = await announce(web, stream)
     assert (await text(back))["durableSequence"] == 4
+
+
+async def limits_told(ws: ClientWebSocketResponse) -> dict[str, Any]:
+    """The next message about limits."""
+    message = await asyncio.wait_for(ws.receive(), TIMEOUT_S)
+    while message.type is not WSMsgType.TEXT or json.loads(message.data)["type"] != "limits":
+        message = await asyncio.wait_for(ws.receive(), TIMEOUT_S)
+    fields: dict[str, Any] = json.loads(message.data)
+    return fields
+
+
+async def test_age_chooses_the_limits_and_a_person_changes_them(web: Web) -> None:
+    async def newborn(_room_id: str) -> Preset | None:
+        return "neonate"
+
+    web.gateway.analysis.patients_of = newborn
+    stream = descriptor()
+    expert = RoomGrant(ROOM, signals=frozenset({"watch", "acknowledge"}))
+    viewer = await watch(web, grant=expert)
+    device = await announce(web, stream)
+    first = await limits_told(viewer)
+    assert (first["patients"], first["low"], first["high"], first["by"]) == ("neonate", 100, 200, None)
+    await device.send_bytes(frame(0, stream))
+    await viewer.send_str(wire.want_limits(WantedLimits("child", 80, 170)))
+    told = await limits_told(viewer)
+    assert (told["patients"], told["low"], told["high"]) == ("child", 80, 170)
+    assert told["by"]["userId"] == "viewer"
+    late = await watch(web)
+    assert (await limits_told(late))["high"] == 170
+    # A device that comes again does not undo what a person chose.
+    await device.close()
+    again = await announce(web, stream)
+    assert (await text(again))["type"] == "accepted"
+    latest = await watch(web)
+    assert (await limits_told(latest))["patients"] == "child"
+    await web.gateway.analysis.close()
+    (stored,) = web.signaling.service.signal_store.streams(ROOM)
+    assert stored.marks == ("alarm_limits_child_80_170",)
+
+
+async def test_limits_are_for_who_may_acknowledge(web: Web) -> None:
+    only_watching = RoomGrant(ROOM, signals=frozenset({"watch"}))
+    viewer = await watch(web, grant=only_watching)
+    await text(viewer)
+    await viewer.send_str(wire.want_limits(WantedLimits("adult", 40, 140)))
+    refused = await text(viewer)
+    assert (refused["type"], refused["id"], refused["code"]) == ("refused", "limits", "not_granted")

@@ -112,6 +112,15 @@ class StreamAnalyzer:
         self._lead_alike: list[float] | None = None
         self._ended_gaps: list[float] = []
 
+    @property
+    def limits(self) -> AlarmLimits:
+        """Of the alarms; may be changed between two calls."""
+        return self._rules.limits
+
+    @limits.setter
+    def limits(self, limits: AlarmLimits) -> None:
+        self._rules.limits = limits
+
     def push(self, blocks: Sequence[Block], at: float, skipped_s: float = 0.0) -> Findings:
         """Take what came since the last time, about a second.
 

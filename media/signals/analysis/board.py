@@ -11,6 +11,7 @@ from media.signals import wire
 from media.signals.analysis.alarms import AlarmBook, Condition
 from media.signals.analysis.analyzer import Findings
 from media.signals.analysis.findings import Alarm, Analysis
+from media.signals.analysis.patients import RoomLimits
 from media.signals.descriptor import StreamDescriptor
 
 
@@ -31,6 +32,8 @@ class AnalysisBoard:
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
+        self.limits: RoomLimits | None = None
+        """What holds for this room's patient; None: what the server was told for all."""
         self._streams: dict[str, _Stream] = {}
 
     def found(self, descriptor: StreamDescriptor, findings: Findings) -> list[Alarm]:
@@ -77,7 +80,9 @@ class AnalysisBoard:
         return [stream.last for stream in self._streams.values() if stream.last is not None]
 
     def hello(self) -> Iterable[str]:
-        """What a new viewer is told: the last word on each stream, then its alarms."""
+        """What a new viewer is told: the limits, the last word on each stream, then its alarms."""
+        if self.limits is not None:
+            yield wire.limits(self.limits)
         for stream in self._streams.values():
             if stream.last is not None:
                 yield wire.analysis(replace(stream.last, beats=stream.beats))

@@ -31,10 +31,12 @@ class Batch:
     """Frames for one round.
 
     :param skipped_s: of the whole stream, seconds that were left out.
+    :param limits: that hold from here on.
     """
 
     frames: tuple[_Waiting, ...]
     skipped_s: float
+    limits: AlarmLimits
 
 
 class AnalysisFeed:
@@ -46,6 +48,8 @@ class AnalysisFeed:
 
     def __init__(self, descriptor: StreamDescriptor, limits: AlarmLimits, now: float) -> None:
         self.descriptor = descriptor
+        self.limits = limits
+        """Of its alarms; a change holds from the next batch on."""
         self.broken = False
         """It could not be analysed: our mistake; nothing more is taken."""
         self._analyzer = StreamAnalyzer(descriptor, limits)
@@ -81,7 +85,8 @@ class AnalysisFeed:
         enough = self._waiting_samples >= round_s * self.descriptor.sampling_rate_hz
         if not self._waiting or not (enough or now - self._taken_at >= round_s):
             return None
-        batch = Batch(tuple(self._waiting), self._skipped_samples / self.descriptor.sampling_rate_hz)
+        skipped_s = self._skipped_samples / self.descriptor.sampling_rate_hz
+        batch = Batch(tuple(self._waiting), skipped_s, self.limits)
         self._waiting.clear()
         self._waiting_samples = 0
         self._taken_at = now
@@ -100,6 +105,7 @@ class AnalysisFeed:
                 runs[-1].append(frame)
             else:
                 runs.append([frame])
+        self._analyzer.limits = batch.limits
         return self._analyzer.push([_joined(run) for run in runs], at, batch.skipped_s)
 
     def _skip(self) -> None:

@@ -1,5 +1,6 @@
 /** Starts the ECG in a worker where canvases can go there, otherwise on the page's own thread. */
 import { EcgEngine, type EngineMessage, type EngineStatus, type EngineTold } from './engine'
+import type { Limits } from './findings'
 import type { Strip } from './strip'
 import type { ViewOptions } from './sweep'
 
@@ -13,6 +14,8 @@ export interface EcgHandle {
   setLane(streamId: string, options: ViewOptions): void
   /** An alarm was seen by this person. */
   acknowledge(id: string): void
+  /** Other limits for the room's alarms. */
+  limit(limits: Limits): void
   /** The last seconds of what is shown, for print. */
   strip(): Promise<Strip | null>
   stop(): void
@@ -59,6 +62,7 @@ export function startEcg(canvas: HTMLCanvasElement, token: string, options: View
     },
     setLane: (streamId, changed) => engine.post({ type: 'laneOptions', streamId, options: changed }),
     acknowledge: (id) => engine.post({ type: 'acknowledge', id }),
+    limit: (limits) => engine.post({ type: 'limits', limits: { ...limits } }),
     strip: () => new Promise((resolve) => {
       asking.push(resolve)
       engine.post({ type: 'strip' })

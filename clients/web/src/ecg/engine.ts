@@ -1,7 +1,7 @@
 /** Link, monitor and sweep put together on whatever thread this runs on; driven by messages, so that a worker needs nothing else. */
 import { SignalLink } from './link'
 import { Monitor, type EcgStatus } from './monitor'
-import type { Refusal } from './findings'
+import type { Limits, Refusal } from './findings'
 import type { AnyCanvas, Context2d } from './paint'
 import type { Strip } from './strip'
 import { Sweep, type ViewOptions } from './sweep'
@@ -28,6 +28,7 @@ export type EngineMessage =
   | { type: 'lane'; streamId: string; canvas: AnyCanvas | null; options: ViewOptions }
   | { type: 'laneOptions'; streamId: string; options: ViewOptions }
   | { type: 'acknowledge'; id: string }
+  | { type: 'limits'; limits: Limits }
   | { type: 'strip' }
   | { type: 'visible'; visible: boolean }
   | { type: 'stop' }
@@ -99,6 +100,10 @@ export class EcgEngine {
         this.refusal = null
         this.link?.acknowledge(message.id)
         break
+      case 'limits':
+        this.refusal = null
+        this.link?.choose(message.limits)
+        break
       case 'strip':
         this.tell({ type: 'strip', strip: monitor.strip() })
         break
@@ -121,6 +126,7 @@ export class EcgEngine {
       analysis: (analysis) => monitor.analysis(analysis, this.now()),
       alarm: (alarm) => monitor.findings.alarm(alarm),
       refused: (refusal) => { this.refusal = refusal },
+      limits: (limits) => { monitor.findings.limits = limits },
       clock: (clock) => monitor.clock(clock),
       damaged: () => { monitor.damaged += 1 },
       state: (state) => {

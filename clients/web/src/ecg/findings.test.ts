@@ -60,10 +60,40 @@ describe('Findings', () => {
 })
 
 describe('VitalsBar', () => {
+  it('shows the limits, and lets who may acknowledge choose others', async () => {
+    const { wrapper } = await mountPage(VitalsBar, {
+      analysis: analysis({}), alarms: [], refusal: null, acknowledges: true, limits: { patients: 'child', low: 75, high: 160, by: null },
+    })
+    expect(wrapper.get('[data-testid=ecg-limits]').text()).toBe('75–160')
+    await wrapper.get('[data-testid=ecg-limits]').trigger('click')
+    await expect.poll(() => document.querySelector('[data-testid=limits-neonate]')).not.toBeNull()
+    const at = (id: string) => document.querySelector<HTMLInputElement>(`[data-testid=limits-${id}]`)!
+    expect([at('child').checked, at('low').value]).toEqual([true, '75'])
+    at('neonate').checked = true
+    at('neonate').dispatchEvent(new Event('change'))
+    await expect.poll(() => at('high').value).toBe('200')
+    at('low').value = '250'
+    at('low').dispatchEvent(new Event('input'))
+    await expect.poll(() => at('save').disabled).toBe(true)
+    at('low').value = '90'
+    at('low').dispatchEvent(new Event('input'))
+    await expect.poll(() => at('save').disabled).toBe(false)
+    at('save').click()
+    expect(wrapper.emitted('limit')).toEqual([[{ patients: 'neonate', low: 90, high: 200 }]])
+    wrapper.unmount()
+  })
+
+  it('only tells them to who may not', async () => {
+    const { wrapper } = await mountPage(VitalsBar, { analysis: analysis({}), alarms: [], refusal: null, acknowledges: false, limits: null })
+    expect(wrapper.find('[data-testid=ecg-limits]').exists()).toBe(false)
+    expect(wrapper.text()).toContain('–')
+    wrapper.unmount()
+  })
+
   it('shows rate, quality and alarms; acknowledges and silences', async () => {
     const [start, stop] = [vi.spyOn(RingSound.prototype, 'start'), vi.spyOn(RingSound.prototype, 'stop')]
     const { wrapper } = await mountPage(VitalsBar, {
-      analysis: analysis({ quality: 'fair' }), refusal: null, acknowledges: true,
+      analysis: analysis({ quality: 'fair' }), refusal: null, acknowledges: true, limits: null,
       alarms: [alarm({ severity: 'high' }), alarm({ id: 't', category: 'technical', severity: 'low', message: { zh: '导联脱落', en: 'Lead off' } })],
     })
     expect(wrapper.get('[data-testid=ecg-rate]').text()).toBe('72')

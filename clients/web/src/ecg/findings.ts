@@ -29,7 +29,24 @@ export interface Alarm {
   message: { zh: string; en: string }
 }
 
-/** An alarm could not be acknowledged. */
+export const PATIENTS = ['adult', 'child', 'neonate'] as const
+export type Patients = (typeof PATIENTS)[number]
+
+/** The limits of the room's alarms, beats per minute; `by`: who chose them, null: the patient's age. */
+export interface Limits {
+  patients: Patients
+  low: number
+  high: number
+  by?: { userId: string; role: string | null } | null
+}
+
+/** What each preset begins with (media/signals/analysis/alarms.py). */
+export const PRESET_LIMITS: Record<Patients, Pick<Limits, 'low' | 'high'>> = {
+  adult: { low: 50, high: 120 }, child: { low: 75, high: 160 }, neonate: { low: 100, high: 200 },
+}
+export const LIMIT_RANGE = { low: 20, high: 300 } as const
+
+/** An alarm could not be acknowledged, or (id `limits`) limits not be changed. */
 export interface Refusal {
   id: string
   message: { zh: string; en: string }
@@ -45,6 +62,8 @@ const RANK = { high: 0, medium: 1, low: 2 } as const
 export class Findings {
   private readonly analyses = new Map<string, { analysis: Analysis; heardAt: number }>()
   private readonly told = new Map<string, Alarm>()
+  /** null: nobody chose any, those of the server hold */
+  limits: Limits | null = null
 
   hear(analysis: Analysis, nowMs: number): void {
     this.analyses.delete(analysis.streamId)
@@ -61,6 +80,7 @@ export class Findings {
   /** A new connection is told all alarms that are not over. */
   anew(): void {
     this.told.clear()
+    this.limits = null
   }
 
   /** What is known of a stream now; null when nothing was heard lately. */

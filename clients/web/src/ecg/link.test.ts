@@ -25,6 +25,7 @@ function setUp() {
     analysis: ({ heartRate }) => heard.push(`analysis ${heartRate}`),
     alarm: ({ id }) => heard.push(`alarm ${id}`),
     refused: ({ id }) => heard.push(`refused ${id}`),
+    limits: ({ patients, low, high }) => heard.push(`limits ${patients} ${low} ${high}`),
     clock: ({ offset }) => heard.push(`clock ${offset}`),
     state: (state) => heard.push(state),
   }

@@ -1,6 +1,6 @@
 /** The signals socket of a room (signaling/PROTOCOL.md, /signals/view): opens itself again until it is closed or refused. */
 import { parseFrame, type Frame } from './frame'
-import type { Alarm, Analysis, Refusal } from './findings'
+import type { Alarm, Analysis, Limits, Refusal } from './findings'
 import type { Sentence, StreamInfo } from './ring'
 
 const RETRY_MS = [300, 600, 1_200, 2_500, 5_000]
@@ -20,6 +20,7 @@ export interface LinkHandlers {
   analysis(analysis: Analysis): void
   alarm(alarm: Alarm): void
   refused(refusal: Refusal): void
+  limits(limits: Limits): void
   clock(clock: StreamClock): void
   /** Connected, being connected again, or refused for good. */
   state(state: 'up' | 'down' | 'refused'): void
@@ -117,12 +118,22 @@ export class SignalLink {
     else if (message.type === 'alarm') this.handlers.alarm(told as Alarm)
     else if (message.type === 'refused') this.handlers.refused(told as Refusal)
     else if (message.type === 'storing') this.handlers.storing(message.message ?? null)
+    else if (message.type === 'limits') this.handlers.limits(told as Limits)
     else if (message.type === 'clock') this.handlers.clock(told as StreamClock)
   }
 
   /** An alarm was seen; lost with the line, it is asked for again by the person who still sees it. */
   acknowledge(id: string): void {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ type: 'acknowledge', id }))
+    this.say({ type: 'acknowledge', id })
+  }
+
+  /** What holds is what the server then tells. */
+  choose({ patients, low, high }: Limits): void {
+    this.say({ type: 'limits', patients, low, high })
+  }
+
+  private say(message: object): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message))
   }
 
   private binary(data: ArrayBuffer): void {

@@ -1,5 +1,5 @@
 /** The signals of a room: frames in, moving pictures and figures out. The clock is passed in; the thread it runs on does not matter. */
-import { Findings, type Alarm, type Analysis } from './findings'
+import { Findings, type Alarm, type Analysis, type Limits } from './findings'
 import type { Frame } from './frame'
 import type { StreamClock } from './link'
 import { Pane, type MonitorState, type PaneFigures, type Stream, type ViewSpan } from './pane'
@@ -42,6 +42,7 @@ export interface EcgStatus extends PaneFigures {
   analysis: Analysis | null
   /** of the whole room, what waits for a person first */
   alarms: Alarm[]
+  limits: Limits | null
   /** frames that were refused as damaged */
   damaged: number
   /** why the server does not keep what is seen; null: it does */
@@ -182,6 +183,7 @@ export class Monitor {
       clockMs: this.clockMs(shown, span?.headMs ?? 0),
       analysis: shown === undefined ? null : this.findings.of(shown, nowMs),
       alarms: this.findings.alarms(),
+      limits: this.findings.limits,
       damaged: this.damaged,
       trouble: this.trouble,
     }
