@@ -97,6 +97,13 @@ def test_frozen_measured_and_looked_back_at(
     expect(who.get("ecg-card")).to_be_visible()
     assert violations(who.page) == []
     who.page.keyboard.press("Escape")
+
+    who.get("ecg-limits").click()
+    who.get("limits-child").check()
+    expect(who.get("limits-low")).to_have_value("75")
+    assert violations(who.page) == []
+    who.get("limits-save").click()
+    expect(who.get("ecg-limits")).to_contain_text("75–160")
     assert who.complaints == []
     who.context.close()
 
