@@ -228,10 +228,14 @@ def _alarm_limits(config: Config) -> AlarmLimits:
 
 
 def _measure_media(services: Services) -> None:
-    metrics, counters = services.metrics, services.media_socket.counters
-    metrics.gauge("huizhen_media_garbage", "Datagrams that are nothing", lambda: counters.garbage)
-    metrics.gauge("huizhen_media_unknown", "Datagrams of nobody we know", lambda: counters.unknown)
-    tcp, media_socket = services.media_socket.tcp_counters, services.media_socket
+    metrics, media_socket, tcp = services.metrics, services.media_socket, services.media_socket.tcp_counters
+    # The compiled plane's socket counts anew at each look: what it gave at the start would stand still.
+    metrics.gauge(
+        "huizhen_media_garbage", "Datagrams that are nothing", lambda: media_socket.counters.garbage
+    )
+    metrics.gauge(
+        "huizhen_media_unknown", "Datagrams of nobody we know", lambda: media_socket.counters.unknown
+    )
     metrics.gauge("huizhen_media_tcp", "Media connections over TCP", lambda: media_socket.tcp_connections)
     metrics.gauge(
         "huizhen_media_tcp_refused", "TCP connections closed for what they sent", lambda: tcp.refused
@@ -240,9 +244,13 @@ def _measure_media(services: Services) -> None:
         "huizhen_media_tcp_dropped", "Datagrams that a TCP line had no room for", lambda: tcp.dropped
     )
     metrics.gauge(
-        "huizhen_media_blocked", "Datagrams that the kernel had no room for", lambda: counters.send_blocked
+        "huizhen_media_blocked",
+        "Datagrams that the kernel had no room for",
+        lambda: media_socket.counters.send_blocked,
     )
-    metrics.gauge("huizhen_media_failed", "Datagrams that the kernel refused", lambda: counters.send_failed)
+    metrics.gauge(
+        "huizhen_media_failed", "Datagrams that the kernel refused", lambda: media_socket.counters.send_failed
+    )
     _measure_store(metrics, services.signals)
 
 
