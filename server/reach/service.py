@@ -286,6 +286,8 @@ class Reach:
 
     async def _try(self, row: DeliveryRow, now: float) -> int | None:
         """One request; the HTTP status, None when no answer came. 410 when there is nobody any more."""
+        if now >= row.expires_at:
+            return None  # the server was down for so long: nobody is rung for what is over
         if row.way == outbox.SCREEN:
             await self._services.gateway.notify(row.practitioner_id, TEST_RING, {"id": row.id})
             return 202 if self.online(row.practitioner_id) else 410

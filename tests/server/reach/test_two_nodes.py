@@ -120,6 +120,14 @@ async def test_a_node_that_dies_before_it_sent_leaves_them_to_the_other(nodes: N
     assert await nodes.rows() == {("sent", 2): 2}
 
 
+async def test_what_is_over_when_a_node_comes_back_is_not_sent(nodes: Nodes) -> None:
+    await nodes.put(2)
+    nodes.world.clock.advance(LONG_S)
+    await nodes.one.run_due(nodes.world.now)
+    assert not nodes.arrived()
+    assert await nodes.rows() == {("dead", 1): 2}
+
+
 async def test_an_answer_counts_for_its_own_try_only(nodes: Nodes) -> None:
     """A node that slept through its claim finds that somebody else tries by now."""
     await nodes.put(1)
