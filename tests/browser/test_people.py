@@ -18,6 +18,20 @@ from tests.browser.test_accessibility import LOOKS, violations
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE_MS)
 
+PUSHES = 6
+"""How often a push is handed over before it is called lost."""
+
+SHOWN_WITHIN = """async (patience) => {
+    const registration = await navigator.serviceWorker.ready;
+    for (const end = performance.now() + patience; performance.now() < end; ) {
+        const [note] = await registration.getNotifications();
+        if (note) return { title: note.title, body: note.body };
+        await new Promise((next) => setTimeout(next, 50));
+    }
+    return null;
+}"""
+"""The notification that is shown, asked for again and again during this many milliseconds."""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
@@ -128,18 +142,23 @@ def test_a_push_is_shown_by_the_worker_without_a_patient(server: ServerProcess, 
         "ServiceWorker.workerRegistrationUpdated", lambda event: versions.extend(event["registrations"])
     )
     session.send("ServiceWorker.enable")
-    expert.wait_for("() => navigator.serviceWorker.controller !== null")
+    # A push handed over while the worker still activates may be dropped without a word, as a push service may
+    # drop one. It is handed over again, which shows one notification all the same (one tag).
+    expert.wait_for("async () => (await navigator.serviceWorker.ready).active.state === 'activated'")
     message = {"type": "test", "id": "dlv-none"}
-    session.send(
-        "ServiceWorker.deliverPushMessage",
-        {"origin": server.url, "registrationId": versions[-1]["registrationId"], "data": json.dumps(message)},
-    )
-    told = expert.wait_for(
-        """async () => {
-            const [note] = await (await navigator.serviceWorker.ready).getNotifications()
-            return note && { title: note.title, body: note.body }
-        }"""
-    )
+    told = None
+    for _ in range(PUSHES):
+        session.send(
+            "ServiceWorker.deliverPushMessage",
+            {
+                "origin": server.url,
+                "registrationId": versions[-1]["registrationId"],
+                "data": json.dumps(message),
+            },
+        )
+        told = expert.page.evaluate(SHOWN_WITHIN, 5_000)
+        if told:
+            break
     assert told == {"title": "试呼", "body": "这台设备可以收到呼叫。"}
     assert expert.complaints == []
     expert.context.close()
