@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 static void signal_fd(int fd)
@@ -190,7 +191,8 @@ static void take_datagram(struct engine *engine, unsigned slot)
 
 /* -- the thread ------------------------------------------------------------------------------------------- */
 
-static void batch(struct engine *engine, unsigned count)
+/* When the next one is due, if nothing comes before. */
+static double batch(struct engine *engine, unsigned count)
 {
     pthread_mutex_t *lock = rule_lock(engine->rule);
     int64_t now_ns = monotonic_ns();
@@ -207,12 +209,13 @@ static void batch(struct engine *engine, unsigned count)
         rule_run(engine->rule, now);
     engine->in_batch = false;
     outbox_prepare(&engine->outbox);
-    engine->due = rule_due(engine->rule);
+    double due = engine->due = rule_due(engine->rule);
     bool wake = news(engine);
     pthread_mutex_unlock(lock);
     if (wake)
         signal_fd(engine->up_fd);
     outbox_transmit(&engine->outbox);
+    return due;
 }
 
 /* Sleep until a datagram, a call of Python's, or the pace; false when the thread is to end. */
@@ -230,22 +233,39 @@ static bool sleep_until(struct engine *engine, double due)
     }
     if (ppoll(waited, 2, timeout, NULL) < 0 && errno != EINTR)
         return false;
-    prompt_slept(&engine->prompt, from_ns, monotonic_ns());
+    int64_t until_ns = monotonic_ns();
+    prompt_slept(&engine->prompt, from_ns, until_ns);
+    rest_waited(&engine->rest, until_ns - from_ns);
     if (waited[1].revents != 0)
         clear_fd(engine->wake_fd);
     return !atomic_load(&engine->stopping) && !(waited[0].revents & POLLNVAL);
+}
+
+/* After a batch: what comes next; false when the thread is to end. */
+static bool pause_after(struct engine *engine, unsigned read, double due)
+{
+    if (read == ENGINE_BATCH) /* More is there: look at once. */
+        return !atomic_load(&engine->stopping);
+    int64_t now_ns = monotonic_ns();
+    int64_t rest_ns = rest_after(&engine->rest, read, engine->batch_ns, now_ns);
+    if (rest_ns == 0)
+        return sleep_until(engine, due);
+    /* Nobody wakes it: what Python or the pace wants can wait as long as a packet may. */
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = (long)rest_ns}, NULL);
+    prompt_slept(&engine->prompt, now_ns, monotonic_ns());
+    return !atomic_load(&engine->stopping);
 }
 
 static void *run(void *argument)
 {
     struct engine *engine = argument;
     unsigned read = 0;
+    double due = INFINITY;
     prompt_init(&engine->prompt, monotonic_ns());
     do {
         read = inbox_read(&engine->inbox, ENGINE_BATCH);
-        batch(engine, read);
-        /* A full batch says that more is there: look at once, but see whether we are to end. */
-    } while (read == ENGINE_BATCH ? !atomic_load(&engine->stopping) : sleep_until(engine, engine->due));
+        due = batch(engine, read);
+    } while (pause_after(engine, read, due));
     return NULL;
 }
 

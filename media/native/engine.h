@@ -13,6 +13,7 @@
 
 #include "batch.h"
 #include "prompt.h"
+#include "rest.h"
 #include "rule.h"
 #include "up.h"
 
@@ -75,6 +76,7 @@ struct engine {
     bool told; /* up_fd was written and Python has not taken yet */
     double due; /* of the thread's sleep */
     struct prompt prompt; /* the thread's */
+    struct rest rest;     /* the thread's */
     struct engine_totals totals;
     pthread_t thread;
     pid_t process;
