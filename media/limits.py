@@ -47,6 +47,11 @@ SIGNAL_EXPORT_MAX_FHIR_VALUES = (
     2 * 1024 * 1024
 )  # a receiver parses it as one JSON text: 5 min of 12 leads at 500 Hz
 SIGNAL_EXPORT_CHUNK_VALUES = 1024 * 1024  # samples in memory at once while a file is written: 2 MiB
+SIGNAL_PAST_PART_S = 20.0  # stored frames in one answer: a sheet, and what a filter needs before it
+SIGNAL_PAST_OVERVIEW_S = 600.0  # of one lead in one answer: 48 kB, 10,000 frames to unpack
+SIGNAL_PAST_WAITING = 64  # in line for the one thread that reads what is stored: some seconds of work
+SIGNAL_PAST_WAITING_EACH = 6  # of them by one person: a sheet of an ECG and of some signals beside it
+SIGNAL_PAST_FRAMES_KEPT = 2_000_000  # places of frames that are remembered, of all streams: 48 MB
 
 # --- recording -------------------------------------------------------------------------------------
 RECORD_QUEUE_BYTES = 32 * 1024 * 1024  # waiting for the disk: 60 s of a 4 Mbit/s track

@@ -31,6 +31,7 @@ from signaling.service import RoomService
 from signaling.session import RoomSession
 from signaling.signal_analysis import SignalAnalysis
 from signaling.signals_gateway import SignalsGateway
+from signaling.signals_past import SignalsPast
 from signaling.whep_http import WhepGateway
 from signaling.whip_http import WhipGateway
 
@@ -71,6 +72,7 @@ class Gateway:
         self._stopped = False
         self._sio = self._make_server()
         self._signals = SignalsGateway(rooms)
+        self._past = SignalsPast(rooms)
         self._sdp = (WhipGateway(rooms), WhepGateway(rooms))
         self.connectivity = ConnectivityGateway(rooms, authenticate_account)
 
@@ -108,7 +110,7 @@ class Gateway:
         for method in ("GET", "POST", "OPTIONS"):
             app.router.add_route(method, "/socket.io/", self._engine_request)
         self._signals.attach(app)
-        for endpoint in (*self._sdp, self.connectivity):
+        for endpoint in (self._past, *self._sdp, self.connectivity):
             endpoint.attach(app)
         app.cleanup_ctx.append(self._lifetime)
         # Long-lived sockets must end before the web server waits for its connections to end.

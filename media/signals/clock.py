@@ -47,6 +47,11 @@ class ClockLine:
         """A device's time on our clock, ns since the Unix epoch."""
         return device_ns + self.offset_ns + round(self.drift * (device_ns - self.anchor_ns))
 
+    def to_device(self, ours_ns: int) -> int:
+        """The other way round, to a nanosecond or two."""
+        near = ours_ns - self.offset_ns
+        return near - round(self.drift * (near - self.anchor_ns) / (1 + self.drift))
+
 
 class DeviceClock:
     """The estimate for one device, fed with its live frames in the order in which they come.

@@ -108,6 +108,18 @@ SIGNAL_EXPORT_UNFIT = ErrorCode(
     "该格式无法表示此信号；请选择其他格式。",
     "This format cannot hold this signal; choose another one.",
 )
+SIGNAL_PAST_RANGE = ErrorCode(
+    "signal_past_range",
+    422,
+    "请求的时间段或导联无效。",
+    "This period or lead cannot be asked for.",
+)
+SIGNAL_PAST_BUSY = ErrorCode(
+    "signal_past_busy",
+    503,
+    "正在读取的历史信号过多，请稍后再试。",
+    "Too much of the past is being read; please try again.",
+)
 SIGNAL_VIEWER_SLOW = ErrorCode(
     "signal_viewer_slow", 429, "接收过慢，连接已断开。", "The viewer reads too slowly and was disconnected."
 )

@@ -16,8 +16,13 @@ from media.signals.commit import create_file
 from media.signals.descriptor import StreamDescriptor
 from media.signals.frames import FrameHeader, read_header
 from media.signals.ledger import StreamLedger
+from media.signals.table import FrameTable
 
 logger = logging.getLogger(__name__)
+
+NEAR_NS = 4_000_000_000
+"""Between two settings of a clock a frame's time strays no further than a second from its line, and a frame
+lasts two at most: looked for so far around, each is found."""
 
 Spans = Sequence[tuple[float, float | None]]
 """Stretches of time, Unix seconds on this server's clock; None: it goes on."""
@@ -76,7 +81,7 @@ class StreamIndex:
     descriptor: StreamDescriptor
     end: int
     ledger: StreamLedger = field(default_factory=StreamLedger)
-    offsets: dict[int, int] = field(default_factory=dict)
+    frames: FrameTable = field(default_factory=FrameTable)
     samples: int = 0
     marks: list[str] = field(default_factory=list)
     marked_ns: list[int] = field(default_factory=list)
@@ -102,7 +107,7 @@ class StreamIndex:
         header = read_header(found.body)
         if not self.ledger.add(header.sequence):
             return
-        self.offsets[header.sequence] = found.offset
+        self.frames.add(header.sequence, found.offset, header.device_time_ns)
         self.samples += header.samples_per_lead
         self._time(header, found.received_ns)
 
@@ -131,7 +136,7 @@ class StreamIndex:
         if not self.losses:
             return self.ledger.missing()
         came = StreamLedger()
-        for sequence in self.offsets:
+        for sequence in self.frames:
             came.add(sequence)
         # Behind the last frame, too: numbers that are settled and have no frame.
         came.add(self.ledger.highest + 1)
@@ -140,7 +145,7 @@ class StreamIndex:
     def stored(self) -> StoredStream:
         return StoredStream(
             self.descriptor,
-            frames=len(self.offsets),
+            frames=len(self.frames),
             samples=self.samples,
             start=min((era.line.to_ours(era.first_ns) for era in self.eras), default=0) / 1e9,
             end=max((era.line.to_ours(era.last_ns) for era in self.eras), default=0) / 1e9,
@@ -150,6 +155,16 @@ class StreamIndex:
             alarms=tuple(self.alarms.values()),
             drift_ppm=self.eras[-1].line.drift * 1e6 if self.eras else 0.0,
         )
+
+    def places(self, start: float | None, end: float | None) -> Iterator[int]:
+        """Where in `frames` those stand that may overlap [start, end), and some around them."""
+        for number, era in enumerate(self.eras):
+            behind = self.eras[number + 1].first if number + 1 < len(self.eras) else None
+            low = 0 if number == 0 else self.frames.place_of(era.first)
+            high = len(self.frames) if behind is None else self.frames.place_of(behind)
+            first = None if start is None else era.line.to_device(round(start * 1e9)) - NEAR_NS
+            last = None if end is None else era.line.to_device(round(end * 1e9)) + NEAR_NS
+            yield from self.frames.near(range(low, high), first, last)
 
     def overlaps(self, header: FrameHeader, start: float | None, end: float | None) -> bool:
         """Whether a frame has samples in [start, end), Unix seconds on this server's clock; None is no
@@ -173,14 +188,26 @@ def frames_of(
 
     :param spans: only frames that lie in one of them as a whole.
     """
+    for _, body in headed_frames(path, index, start, end, spans):
+        yield body
+
+
+def headed_frames(
+    path: Path, index: StreamIndex, start: float | None, end: float | None, spans: Spans | None = None
+) -> Iterator[tuple[FrameHeader, bytes]]:
+    """As `frames_of`, each with its header."""
     with path.open("rb") as file:
-        for sequence in sorted(index.offsets):
-            found = records.read_record(file, index.offsets[sequence])
-            if found is None:
+        for place in index.places(start, end):
+            sequence, offset = index.frames.at(place)
+            found = records.read_record(file, offset)
+            if found is None or found.kind != records.KIND_FRAME:
                 continue
             header = read_header(found.body)
-            if index.overlaps(header, start, end) and (spans is None or index.lies_in(header, spans)):
-                yield found.body
+            # What was cut off after a failed sync may have been written over.
+            if header.sequence != sequence or not index.overlaps(header, start, end):
+                continue
+            if spans is None or index.lies_in(header, spans):
+                yield header, found.body
 
 
 def scan(path: Path) -> StreamIndex:

@@ -25,6 +25,7 @@ from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_LEAD_SET_CHANGED
 from media.signals.frames import Frame, decode, encode, read_header
 from media.signals.ledger import Fingerprints, StreamLedger
+from media.signals.past import Past
 from media.signals.replay import Spans, StoredStream, StreamIndex, frames_of, replay, scan
 
 logger = logging.getLogger(__name__)
@@ -192,6 +193,8 @@ class SignalStore:
         self._logs: dict[tuple[str, str], StreamLog] = {}
         self._opening = asyncio.Lock()
         self._thread: CommitThread | None = None
+        self.past = Past(self._existing)
+        """Reads any part of what is stored, for those who look back."""
         self.trouble: ErrorCode | None = None
         """Why the last attempt to store failed; None when it did not."""
         self.failures = 0
@@ -339,10 +342,13 @@ class SignalStore:
         return log
 
     def _index(self, owner: str, stream_id: str) -> StreamIndex:
+        return scan(self._existing(owner, stream_id))
+
+    def _existing(self, owner: str, stream_id: str) -> Path:
         path = self._path(owner, stream_id)
         if not path.is_file():
             raise LocalProtocolError(NOT_FOUND, stream_id)
-        return scan(path)
+        return path
 
     def _path(self, owner: str, stream_id: str) -> Path:
         return self._owner_directory(owner) / f"{stream_uuid(stream_id)}{SUFFIX}"

@@ -92,6 +92,8 @@ class SignalOut(ApiModel):
     marks: list[str] = Field(description="codes of what broke the stream off, or of a clock that was set")
     alarms: list[AlarmOut] = Field(description="what its analysis raised, oldest first, as it stood last")
     url: str
+    part_url: str = Field(description="frames of a period, timed: `from`, `to`")
+    overview_url: str = Field(description="one lead, decimated: `from`, `to`, `lead`")
     analysis_url: str | None = Field(description="null: no ECG that is analysed")
 
 
@@ -120,6 +122,19 @@ class ReviewOut(ApiModel):
 
 class TicketQuery(ApiModel):
     ticket: str = Field(default="", max_length=128)
+
+
+class PartQuery(TicketQuery):
+    """A period, Unix seconds."""
+
+    start: float = Field(alias="from")
+    end: float = Field(alias="to")
+
+
+class OverviewQuery(PartQuery):
+    """``lead``: its place among the stream's leads, from 0."""
+
+    lead: int
 
 
 @endpoint("GET", "/api/v1/recordings/{recording_id}", summary="One recording, with links", writes=True)
@@ -219,6 +234,48 @@ async def get_analysis(
     )
 
 
+@endpoint(
+    "GET",
+    "/api/v1/recordings/{recording_id}/signals/{stream_id}/part",
+    summary="A signal stream's frames of some seconds",
+    public=True,
+    media_type="application/octet-stream",
+)
+async def get_part(
+    ctx: RequestContext, recording_id: str, stream_id: str, query: PartQuery
+) -> web.StreamResponse:
+    """At most 20 s. Each frame after its length (u32) and when its first sample was measured (i64, ns Unix by
+    the server's clock), little-endian. Only what was recorded. Needs the ticket.
+    """
+    row = await _by_ticket(ctx, recording_id, query)
+    past, spans = ctx.services.signals.past, recorded_spans([row])
+    return binary(await past.part(query.ticket, row.room_id, stream_id, query.start, query.end, spans))
+
+
+@endpoint(
+    "GET",
+    "/api/v1/recordings/{recording_id}/signals/{stream_id}/overview",
+    summary="One lead of a signal stream, decimated",
+    public=True,
+    media_type="application/octet-stream",
+)
+async def get_overview(
+    ctx: RequestContext, recording_id: str, stream_id: str, query: OverviewQuery
+) -> web.StreamResponse:
+    """At most 10 min: lowest and highest sample (int16, little-endian) of each 50 ms; 32767, -32768 where
+    there is none. Only what was recorded. Needs the ticket.
+    """
+    row = await _by_ticket(ctx, recording_id, query)
+    past, spans, period = ctx.services.signals.past, recorded_spans([row]), (query.start, query.end)
+    return binary(await past.overview(query.ticket, row.room_id, stream_id, *period, query.lead, spans))
+
+
+def binary(data: bytes) -> web.Response:
+    """Bytes that no cache keeps."""
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(body=data, content_type="application/octet-stream", headers=headers)
+
+
 def _recorded_streams(store: SignalStore, row: RecordingRow) -> list[StoredStream]:
     """The streams of which something was measured while the recording ran, bounded by it. Blocks."""
     found: list[StoredStream] = []
@@ -278,6 +335,8 @@ def _signal_out(row: RecordingRow, stream: StoredStream, ticket: str) -> SignalO
         "marks": stream.marks,
         "alarms": [_alarm_out(row, alarm) for alarm in stream.alarms if _happened(row, alarm)],
         "url": f"{url}?ticket={ticket}",
+        "partUrl": f"{url}/part?ticket={ticket}",
+        "overviewUrl": f"{url}/overview?ticket={ticket}",
         "analysisUrl": f"{url}/analysis?ticket={ticket}" if can_analyse(descriptor) else None,
     }
     return SignalOut.model_validate(extra)

@@ -7,6 +7,7 @@ import errno
 import json
 import logging
 import os
+import struct
 import threading
 import uuid
 from collections.abc import AsyncIterator
@@ -403,3 +404,54 @@ async def test_limits_are_for_who_may_acknowledge(web: Web) -> None:
     await viewer.send_str(wire.want_limits(WantedLimits("adult", 40, 140)))
     refused = await text(viewer)
     assert (refused["type"], refused["id"], refused["code"]) == ("refused", "limits", "not_granted")
+
+
+async def past(web: Web, path: str, **token: Any) -> tuple[int, bytes]:
+    grant = token.pop("grant", RoomGrant(ROOM, signals=frozenset({"watch"})))
+    headers = {"Authorization": f"Bearer {web.signaling.token('viewer', grant, **token)}"}
+    async with web.http.get(f"{web.url}/signals/past/{path}", headers=headers) as answer:
+        return answer.status, await answer.read()
+
+
+async def test_a_viewer_looks_back(web: Web) -> None:
+    stream = descriptor()
+    device = await announce(web, stream)
+    await text(device)
+    for sequence in range(20):
+        await device.send_bytes(frame(sequence, stream))
+    await acknowledged(device, 19)
+    status, body = await past(web, stream.stream_id)
+    found = json.loads(body)
+    assert status == 200
+    assert found["end"] - found["start"] == pytest.approx(2, abs=0.01)
+    period = f"from={found['start'] + 0.45}&to={found['start'] + 0.65}"
+    status, body = await past(web, f"{stream.stream_id}/part?{period}")
+    assert status == 200
+    (first,) = struct.unpack_from("<I", body)
+    assert body[12 : 12 + first] == frame(4, stream)
+    status, body = await past(web, f"{stream.stream_id}/overview?{period}&lead=1")
+    assert (status, len(body)) == (200, 4 * 4)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("{id}/part?from=1&to=40", "signal_past_range"),
+        ("{id}/part?from=x&to=40", "signal_past_range"),
+        ("{id}/overview?from=1&to=2&lead=nan", "signal_past_range"),
+        ("nonsense", "signal_malformed"),
+        ("00000000-0000-4000-8000-000000000009", "not_found"),
+    ],
+)
+async def test_looking_back_refused(web: Web, path: str, code: str) -> None:
+    stream = descriptor()
+    device = await announce(web, stream)
+    await text(device)
+    status, body = await past(web, path.format(id=stream.stream_id))
+    assert 400 <= status < 500
+    assert json.loads(body)["code"] == code
+
+
+async def test_looking_back_is_for_who_may_watch(web: Web) -> None:
+    status, body = await past(web, str(uuid.UUID(int=7)), grant=RoomGrant(ROOM))
+    assert (status, json.loads(body)["code"]) == (403, "not_granted")

@@ -220,6 +220,27 @@ async def test_a_signal_s_frames_come_whole_and_in_order(recorded: Recorded) -> 
     assert int(frames[7].samples[0, 0]) == 7
 
 
+async def test_parts_and_an_overview_are_had_by_ticket(recorded: Recorded, server: Server) -> None:
+    shown = await recorded.village.get(f"/recordings/{recorded.recording_id}")
+    signal = shown["signals"][0]
+    (stored,) = server.services.signals.streams(f"{shown['roomId']}")
+    period = f"&from={stored.start + 1.05}&to={stored.start + 1.25}"
+
+    async def fetched(url: str) -> tuple[int, bytes]:
+        async with recorded.village.http.get(recorded.village.url + url) as reply:
+            return reply.status, await reply.read()
+
+    status, body = await fetched(signal["partUrl"] + period)
+    assert status == 200
+    (length,) = struct.unpack_from("<I", body)
+    assert decode(body[12 : 12 + length], STREAM).sequence == 10
+    status, body = await fetched(signal["overviewUrl"] + period + "&lead=0")
+    assert (status, len(body)) == (200, 4 * 4)
+    status, body = await fetched(signal["partUrl"] + "&from=1&to=50")
+    assert (status, json.loads(body)["code"]) == (422, "signal_past_range")
+    assert (await fetched(signal["partUrl"].replace("ticket=", "ticket=1") + period))[0] == 403
+
+
 async def test_only_who_may_see_the_consult_sees_its_recording(
     recorded: Recorded, caller: CallerFactory
 ) -> None:
