@@ -9,20 +9,29 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Text, event, func, literal_column, select
+from sqlalchemy import Text, event, func, insert, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from media.clock import Clock
 from server.archive.anchor import Anchor, AnchorForgedError, Head
 from server.archive.chain import GENESIS, Break, Link, find_break, link_hash
+from server.archive.database import at_the_end
 from server.archive.models import AuditEntry
 from server.archive.turns import Turn, take_turn
 from server.auth.actor import Actor
 
 _MICROSECONDS = 1_000_000
+
+_NOTED = "audit_noted"
+"""In ``session.info``: what the running transaction will append, in its order."""
+
+_TABLE = AuditEntry.__table__
+_NEWEST = select(_TABLE.c.sequence, _TABLE.c.hash).order_by(_TABLE.c.sequence.desc()).limit(1)
+_INSERT = insert(AuditEntry.__table__)  # type: ignore[arg-type]
 
 logger = logging.getLogger(__name__)
 
@@ -60,42 +69,56 @@ class AuditLog:
         subject_type: str,
         subject_id: str,
         detail: Mapping[str, Any] | None = None,
-    ) -> AuditEntry:
-        """Append one entry.
+    ) -> None:
+        """As `note`; what the caller has added is written before."""
+        await session.flush()
+        self.note(session, actor, action, subject_type, subject_id, detail)
 
-        :param session: from `Database.write`. Whoever appends has the chain's turn until the transaction
-            ends, so it cannot fork, whichever node it is.
+    def note(
+        self,
+        session: AsyncSession,
+        actor: Actor,
+        action: str,
+        subject_type: str,
+        subject_id: str,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append one entry; it takes its place in the chain when the transaction ends.
+
+        :param session: from `Database.write`. Whoever appends has the chain's turn from there to the commit,
+            so it cannot fork, whichever node it is; all entries of a transaction are one visit.
         :param action: a short verb phrase, ``consultation.submit``.
         :param detail: JSON of identifiers and states; never a name, never clinical text.
         """
-        await session.flush()
-        await take_turn(session, Turn.AUDIT)
-        last = await self._last(session)
-        at_us = int(self._clock.wall() * _MICROSECONDS)
+        if _NOTED not in session.info:
+            at_the_end(session, self._append)
         link = Link(
-            sequence=1 if last is None else last[0] + 1,
-            at_us=at_us,
+            sequence=0,
+            at_us=int(self._clock.wall() * _MICROSECONDS),
             actor_id=actor.id,
             actor_kind=str(actor.kind),
             action=action,
             subject_type=subject_type,
             subject_id=subject_id,
             detail=dict(detail or {}),
-            previous_hash=GENESIS if last is None else last[1],
+            previous_hash="",
         )
-        entry = _row(link)
-        session.add(entry)
-        await session.flush()
-        self._anchor_later(session, Head(link.sequence, entry.hash))
+        session.info.setdefault(_NOTED, []).append(link)
         logger.info("audit %s %s %s by %s", action, subject_type, subject_id, actor.id)
-        return entry
 
-    def _anchor_later(self, session: AsyncSession, head: Head) -> None:
-        if self._anchor is None:
-            return
-        first = "audit_head" not in session.info
-        session.info["audit_head"] = head
-        if first:
+    async def _append(self, session: AsyncSession) -> None:
+        """Chain what was noted, all rows of the transaction written before: the turn is short."""
+        await session.flush()
+        await take_turn(session, Turn.AUDIT)
+        head = Head(*(await self._last(session) or (0, GENESIS)))
+        rows = []
+        for noted in session.info.pop(_NOTED):
+            link = replace(noted, sequence=head.sequence + 1, previous_hash=head.hash)
+            head = Head(link.sequence, link_hash(link))
+            rows.append(_row(link, head.hash))
+        await session.execute(_INSERT, rows)
+        if self._anchor is not None:
+            session.info["audit_head"] = head
             event.listen(session.sync_session, "after_commit", self._committed, once=True)
 
     def _committed(self, session: Session) -> None:
@@ -116,8 +139,7 @@ class AuditLog:
         return count, found
 
     async def _last(self, session: AsyncSession) -> tuple[int, str] | None:
-        newest = select(AuditEntry.sequence, AuditEntry.hash).order_by(AuditEntry.sequence.desc()).limit(1)
-        row = (await session.execute(newest)).first()
+        row = (await session.execute(_NEWEST)).first()
         return None if row is None else (row.sequence, row.hash)
 
 
@@ -159,16 +181,16 @@ def link_of(row: AuditEntry) -> Link:
     )
 
 
-def _row(link: Link) -> AuditEntry:
-    return AuditEntry(
-        sequence=link.sequence,
-        at=link.at_us / _MICROSECONDS,
-        actor_id=link.actor_id,
-        actor_kind=link.actor_kind,
-        action=link.action,
-        subject_type=link.subject_type,
-        subject_id=link.subject_id,
-        detail=dict(link.detail),
-        previous_hash=link.previous_hash,
-        hash=link_hash(link),
-    )
+def _row(link: Link, own_hash: str) -> dict[str, Any]:
+    return {
+        "sequence": link.sequence,
+        "at": link.at_us / _MICROSECONDS,
+        "actor_id": link.actor_id,
+        "actor_kind": link.actor_kind,
+        "action": link.action,
+        "subject_type": link.subject_type,
+        "subject_id": link.subject_id,
+        "detail": dict(link.detail),
+        "previous_hash": link.previous_hash,
+        "hash": own_hash,
+    }

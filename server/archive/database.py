@@ -10,7 +10,7 @@ whenever another wrote in between.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from media.errors import LocalProtocolError
+from media.errors import WRONG_STATE, LocalProtocolError
 from server.archive.sqlite_cursor import connect
 from server.errors import BUSY
 from server.limits import DATABASE_WAIT_S
@@ -37,6 +37,10 @@ Constraints")."""
 
 WRITES = "writes"
 """In ``session.info`` of a session that writes: rows that it is about to change may be locked."""
+
+_LAST = "last"
+
+Last = Callable[[AsyncSession], Awaitable[None]]
 
 
 class Base(DeclarativeBase):
@@ -87,6 +91,8 @@ class Database:
             async with self._write_sessions.begin() as session:
                 session.info[WRITES] = True
                 yield session
+                for last in session.info.pop(_LAST, ()):
+                    await last(session)
         finally:
             self._give_turn()
 
@@ -104,6 +110,16 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def at_the_end(session: AsyncSession, last: Last) -> None:
+    """Let ``last`` be the transaction's last work, before its commit; several in the order of their coming.
+
+    :param session: from `Database.write`; another would never come to an end.
+    """
+    if WRITES not in session.info:
+        raise LocalProtocolError(WRONG_STATE, "not a session of Database.write")
+    session.info.setdefault(_LAST, []).append(last)
 
 
 class _Keeping(Session):

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.models import Organization, Practitioner
 from server.auth.actor import Actor, Role
-from server.consults.models import BreakGlass, Consultation, Offer
+from server.consults.models import BreakGlass, Consultation
+from server.consults.store import offers_of
 from server.register.levels import Level
 from server.register.limits import DEPTH
 
@@ -44,8 +45,7 @@ async def may_see(session: AsyncSession, actor: Actor, row: Consultation, now: f
     """The requester, the expert, whoever was rung for it, the desk, and whoever broke the glass."""
     if actor.id in (row.requester_id, row.expert_id):
         return True
-    offered = select(Offer.id).where(Offer.consultation_id == row.id, Offer.practitioner_id == actor.id)
-    if await session.scalar(offered.limit(1)) is not None:
+    if any(one.practitioner_id == actor.id for one in await offers_of(session, row.id)):
         return True
     return await is_desk_of(session, actor, row) or await broke_glass(session, actor, row, now)
 

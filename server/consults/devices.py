@@ -27,6 +27,8 @@ class DeviceDesk:
 
     async def assign(self, session: AsyncSession, row: Consultation, outbox: Outbox, now: float) -> None:
         """Tell the consult's devices where to publish. Again is harmless: they get a fresh token."""
+        if not row.device_ids:
+            return
         devices = await session.scalars(
             select(Device).where(Device.id.in_(row.device_ids), Device.disabled.is_(False))
         )

@@ -152,8 +152,8 @@ async def _ring(
             expires_at=expires_at,
         )
         session.add(offer)
-        await session.flush()
-        outbox.push(practitioner_id, RING, await ring_push(session, row, offer, now))
+        with session.no_autoflush:
+            outbox.push(practitioner_id, RING, await ring_push(session, row, offer, now))
 
 
 async def _ring_off(
@@ -170,7 +170,6 @@ async def _ring_off(
             offer.state = "timed_out" if reason == "timed_out" else "cancelled"
             offer.answered_at = now
         outbox.push(offer.practitioner_id, RING_ENDED, ring_ended_push(offer, reason, by))
-    await session.flush()
 
 
 def _tell_decliner(outbox: Outbox, former: Sequence[Offer], actor_id: str) -> None:

@@ -23,7 +23,7 @@ class Consultation(Base):
     number: Mapped[str] = mapped_column(String(24), unique=True)
     kind: Mapped[str] = mapped_column(String(16))
     state: Mapped[str] = mapped_column(String(24), index=True)
-    version: Mapped[int]
+    version: Mapped[int] = mapped_column()
     specialty: Mapped[str] = mapped_column(String(40))
     purpose: Mapped[Personal[str]] = mapped_column(PersonalText)
     summary: Mapped[Personal[str]] = mapped_column(PersonalText)
@@ -57,6 +57,9 @@ class Consultation(Base):
     ended_at: Mapped[float | None]
     seal: Mapped[str | None] = mapped_column(String(64))
     channel: Mapped[str | None] = mapped_column(String(16))  # green channel: stroke, infarction
+
+    # Of two writers with the same version one wins: UPDATE ... WHERE id AND version. Steps set it.
+    __mapper_args__ = {"version_id_col": version, "version_id_generator": False}  # noqa: RUF012
 
 
 class ConsultNumber(Base):

@@ -20,7 +20,7 @@ from server.consults.limits import OPEN_PER_REQUESTER
 from server.consults.models import Consultation, ConsultNumber, Seat
 from server.consults.schema import ConsentIn, ConsultationIn, ConsultationPatch
 from server.consults.seats import new_seats
-from server.consults.store import seats_of
+from server.consults.store import nothing_stored, seats_of
 from server.consults.vocabulary import FINAL, Action, Data, Kind, Role, State
 from server.consults.work import Work
 from signaling.personal import Personal
@@ -47,8 +47,9 @@ class Requests:
             row = _new_row(actor, body, await _next_number(tx.session, now), now)
             tx.session.add(row)
             await tx.session.flush()
+            nothing_stored(tx.session, row.id)
             tx.session.add_all(_seats(row, body.members))
-            await self._work.services.audit.record(
+            self._work.services.audit.note(
                 tx.session, actor, "consultation.create", "consultation", row.id, {"kind": row.kind}
             )
             await self._work.steps.renew_timer(tx, row)
@@ -168,6 +169,8 @@ async def _check_references(
         raise ActionRefused(NO_SUCH_PATIENT)
     if specialty_code and specialty(specialty_code) is None:
         raise ActionRefused(NO_SUCH_SPECIALTY)
+    if not device_ids:
+        return
     own = select(Device.id).where(Device.id.in_(device_ids), Device.organization_id == actor.organization_id)
     if set(await session.scalars(own)) != set(device_ids):
         raise ActionRefused(NO_SUCH_DEVICE)

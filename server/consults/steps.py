@@ -7,11 +7,10 @@ session that starts when both are in).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.ids import new_id
@@ -28,12 +27,11 @@ from server.consults.ports import Pushes
 from server.consults.seats import Seats
 from server.consults.states import PANEL, Duration
 from server.consults.states import RING as RING_TIME
-from server.consults.store import RINGING, facts, save
-from server.consults.vocabulary import SEAT_EFFECTS, Action, Consult, Data, Effect, Role, State
+from server.consults.store import RINGING, facts, offers_of, save
+from server.consults.vocabulary import SEAT_EFFECTS, Action, Consult, Data, Effect, Role, State, Timer
 from server.oncall.dispatch import Decision, decide
 from server.oncall.line import Line, line_for, tried, why_nobody
 from server.oncall.policy import Policy
-from server.oncall.timers import put_timer
 from server.services import Services
 from signaling.personal import Personal
 
@@ -47,6 +45,8 @@ class Tx:
     session: AsyncSession
     now: float
     outbox: Outbox = field(default_factory=Outbox)
+    timers: dict[str, tuple[int, Timer | None]] = field(default_factory=dict)
+    """Consult -> (its version, the timer that it has when the transaction ends)."""
 
 
 class Steps:
@@ -85,8 +85,8 @@ class Steps:
         after = presence(after, Role.EXPERT, expert_in, tx.now)
         if after == before:
             return
-        await save(tx.session, row, before, after, {})
-        await self._put_timer(tx, after)
+        save(row, before, after, {})
+        self._put_timer(tx, after)
         await self._follow(tx, row, after, set())
 
     async def on_timer(self, tx: Tx, row: Consultation, action: Action) -> None:
@@ -106,7 +106,7 @@ class Steps:
 
     async def renew_timer(self, tx: Tx, row: Consultation) -> None:
         """Store the timer that the table wants, whatever stood there."""
-        await self._put_timer(tx, await facts(tx.session, row))
+        self._put_timer(tx, await facts(tx.session, row))
 
     # -- the system's own steps ----------------------------------------------------------------------------
 
@@ -134,8 +134,8 @@ class Steps:
         """An offer needs people to ring: without any it becomes UNFILLED."""
         if action is not Action.OFFER:
             return action, Data()
-        gone = await tried(tx.session, row)
-        line = await line_for(tx.session, row, tx.now, self._gateway.online)
+        gone = tried(await offers_of(tx.session, row.id), row.tried_from_ring)
+        line = await self._line(tx, row)
         decision = self._decide(tx, row, consult, line, gone)
         if not decision.ring:
             return Action.UNFILLED, Data(reason=why_nobody(line))
@@ -145,12 +145,15 @@ class Steps:
 
     async def _begin_anew(self, tx: Tx, row: Consultation, consult: Consult, data: Data) -> Data:
         row.tried_from_ring = consult.ring + 1
-        await tx.session.flush()
-        line = await line_for(tx.session, row, tx.now, self._gateway.online)
+        line = await self._line(tx, row)
         decision = self._decide(tx, row, consult, line, set())
         if not decision.ring and consult.state is State.UNFILLED:
             raise ActionRefused(NOBODY_ON_CALL)
         return replace(data, rung=decision.ring, ring_s=decision.seconds)
+
+    async def _line(self, tx: Tx, row: Consultation) -> Line:
+        with tx.session.no_autoflush:  # it looks at others' work alone: ours is written once, at the end
+            return await line_for(tx.session, row, tx.now, self._gateway.online)
 
     def _decide(self, tx: Tx, row: Consultation, consult: Consult, line: Line, gone: set[str]) -> Decision:
         elapsed = tx.now - (consult.submitted_at or tx.now)
@@ -167,12 +170,12 @@ class Steps:
         """Write the step; whom it concerns besides those before it."""
         if not step.recorded:
             return set()
-        former = list(await tx.session.scalars(_running(row.id)))
-        await save(tx.session, row, step.before, step.after, _stamps(step, tx.now))
-        await self._answer_offers(tx, former, step, actor, data)
-        await self._put_timer(tx, step.after)
+        former = [one for one in await offers_of(tx.session, row.id) if one.state == RINGING]
+        save(row, step.before, step.after, _stamps(step, tx.now))
+        _answer_offers(former, step, actor, data, tx.now)
+        self._put_timer(tx, step.after)
         _add_event(tx, row, step, actor, data)
-        await self._audit(tx, row, step, actor)
+        self._audit(tx, row, step, actor)
         await self._effects.run(tx.session, tx.outbox, row, step, data, former, tx.now)
         if step.after.kind in PANEL and not SEAT_EFFECTS.isdisjoint(step.effects):
             if await self._seats.run(tx.session, tx.outbox, row, step, data, former, tx.now):
@@ -182,24 +185,11 @@ class Steps:
             await self._alarm_desks(tx, row, step.action)
         return {step.after.expert_id, *step.after.ringing}
 
-    async def _answer_offers(
-        self, tx: Tx, former: list[Offer], step: Transition, actor: Actor, data: Data
-    ) -> None:
-        """The actor's own running offer gets its answer."""
-        answers = {Action.ACCEPT: "accepted", Action.DECLINE: "declined"}
-        for offer in former:
-            if step.action in answers and offer.practitioner_id == actor.id:
-                offer.state = answers[step.action]
-                offer.answered_at = tx.now
-                offer.reason = Personal(data.reason) if data.reason else None
-        await tx.session.flush()
-
-    async def _put_timer(self, tx: Tx, consult: Consult) -> None:
-        timer = timer_for(consult, self._durations)
-        await put_timer(tx.session, consult.id, consult.version, timer)
+    def _put_timer(self, tx: Tx, consult: Consult) -> None:
+        tx.timers[consult.id] = (consult.version, timer_for(consult, self._durations))
         tx.outbox.timers_changed = True
 
-    async def _audit(self, tx: Tx, row: Consultation, step: Transition, actor: Actor) -> None:
+    def _audit(self, tx: Tx, row: Consultation, step: Transition, actor: Actor) -> None:
         if actor.kind is ActorKind.SYSTEM and not step.moved:
             return  # a standing alarm's repetitions are events of the consult, not news of the trail
         detail: dict[str, Any] = {
@@ -209,7 +199,7 @@ class Steps:
         }
         if Effect.RING in step.effects:
             detail["rung"] = sorted(step.after.ringing)
-        await self._services.audit.record(
+        self._services.audit.note(
             tx.session, actor, f"consultation.{step.action}", "consultation", row.id, detail
         )
 
@@ -218,17 +208,26 @@ class Steps:
     async def _announce(self, tx: Tx, row: Consultation, consult: Consult, audience: set[str | None]) -> None:
         audience |= {consult.requester_id, consult.expert_id, *consult.ringing}
         audience |= consult.members | consult.invited
-        audience |= set(await desks_of(tx.session, row.organization_id))
+        with tx.session.no_autoflush:
+            audience |= set(await desks_of(tx.session, row.organization_id))
         for one in sorted(one for one in audience if one):
             tx.outbox.push(one, CONSULTATION, consultation_push(row))
 
     async def _alarm_desks(self, tx: Tx, row: Consultation, action: Action) -> None:
-        for desk in await desks_of(tx.session, row.organization_id):
+        with tx.session.no_autoflush:
+            desks = await desks_of(tx.session, row.organization_id)
+        for desk in desks:
             tx.outbox.push(desk, CONSULTATION, consultation_push(row, alarm=action.value))
 
 
-def _running(consultation_id: str) -> Any:
-    return select(Offer).where(Offer.consultation_id == consultation_id, Offer.state == RINGING)
+def _answer_offers(former: Sequence[Offer], step: Transition, actor: Actor, data: Data, now: float) -> None:
+    """The actor's own running offer gets its answer."""
+    answers = {Action.ACCEPT: "accepted", Action.DECLINE: "declined"}
+    for offer in former:
+        if step.action in answers and offer.practitioner_id == actor.id:
+            offer.state = answers[step.action]
+            offer.answered_at = now
+            offer.reason = Personal(data.reason) if data.reason else None
 
 
 def _stamps(step: Transition, now: float) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.database import WRITES
@@ -14,6 +14,18 @@ from server.consults.models import Consultation, Offer, Opinion, Rating, Seat
 from server.consults.vocabulary import Consult, Kind, State
 
 RINGING = "ringing"
+
+_RATED = frozenset({State.ACKNOWLEDGED.value, State.ARCHIVED.value})
+"""States in which a rating may stand."""
+
+PartT = TypeVar("PartT", Offer, Opinion, Rating, Seat)
+
+_SELECTS: Mapping[type[Any], Select[Any]] = {
+    one: select(one).where(one.consultation_id == bindparam("consult"))
+    for one in (Offer, Opinion, Rating, Seat)
+}
+_WHOLE = "whole"
+"""In ``session.info``: (table, consult) of which the session holds every row, and those that it read."""
 
 
 async def load(session: AsyncSession, consultation_id: str) -> Consultation:
@@ -27,8 +39,30 @@ async def load(session: AsyncSession, consultation_id: str) -> Consultation:
 
 async def seats_of(session: AsyncSession, consultation_id: str) -> list[Seat]:
     """The seats of a multidisciplinary consult, in order."""
-    query = select(Seat).where(Seat.consultation_id == consultation_id).order_by(Seat.position)
-    return list(await session.scalars(query))
+    seats = await _parts(session, Seat, consultation_id)
+    return sorted(seats, key=lambda one: one.position)
+
+
+async def offers_of(session: AsyncSession, consultation_id: str) -> list[Offer]:
+    """Everybody who was rung for the consult, those of the running transaction included."""
+    return await _parts(session, Offer, consultation_id)
+
+
+def nothing_stored(session: AsyncSession, consultation_id: str) -> None:
+    """The consult is new: what belongs to it need not be looked for in the database."""
+    session.info.setdefault(_WHOLE, {}).update({(one, consultation_id): [] for one in _SELECTS})
+
+
+async def _parts(session: AsyncSession, kind: type[PartT], consultation_id: str) -> list[PartT]:
+    """The rows of a consult in one table: read once a transaction, which has the consult to itself.
+
+    The session holds what it has read and what was added since.
+    """
+    whole: dict[tuple[type[Any], str], list[Any]] = session.info.setdefault(_WHOLE, {})
+    if (kind, consultation_id) not in whole:
+        found = await session.scalars(_SELECTS[kind], {"consult": consultation_id})
+        whole[kind, consultation_id] = list(found)  # a session that reads holds nothing itself
+    return [one for one in session if isinstance(one, kind) and one.consultation_id == consultation_id]
 
 
 async def claim(session: AsyncSession, consultation_id: str) -> Consultation | None:
@@ -39,15 +73,12 @@ async def claim(session: AsyncSession, consultation_id: str) -> Consultation | N
 
 
 async def facts(session: AsyncSession, row: Consultation) -> Consult:
-    """What the table looks at."""
-    ringing = select(Offer).where(Offer.consultation_id == row.id, Offer.state == RINGING)
-    offers = list(await session.scalars(ringing))
-    opinion = await session.get(Opinion, row.id)
-    rated = await session.get(Rating, row.id) is not None
-    seats: list[Seat] = []
-    if row.kind == Kind.MULTIDISCIPLINARY:
-        seats = await seats_of(session, row.id)
-    return facts_of(row, offers, opinion, seats, rated=rated)
+    """What the table looks at. Only what can be there is looked for: an opinion has an expert."""
+    offers = await offers_of(session, row.id)
+    opinions = [] if row.expert_id is None else await _parts(session, Opinion, row.id)
+    rated = row.state in _RATED and bool(await _parts(session, Rating, row.id))
+    seats = await seats_of(session, row.id) if row.kind == Kind.MULTIDISCIPLINARY else []
+    return facts_of(row, offers, opinions[0] if opinions else None, seats, rated=rated)
 
 
 def facts_of(
@@ -108,25 +139,17 @@ def _opinion_missing(opinion: Opinion | None) -> frozenset[str]:
     return frozenset(name for name, text in given.items() if not text.reveal().strip())
 
 
-async def save(
-    session: AsyncSession, row: Consultation, before: Consult, after: Consult, stamps: Mapping[str, Any]
-) -> None:
-    """Write ``after`` over ``before``, with further columns ``stamps``.
+def save(row: Consultation, before: Consult, after: Consult, stamps: Mapping[str, Any]) -> None:
+    """Put ``after`` over ``before``, with further columns ``stamps``; written once, when the session flushes.
 
-    Raises ActionRefused(version_conflict) when somebody else has changed the row since it was read:
-    of two writers with the same version one wins (``UPDATE ... WHERE id AND version``).
+    Raises ActionRefused(version_conflict) when the row is not the one that was read. That nobody else has
+    changed it meanwhile is seen when it is written (`Work.transaction`).
     """
-    statement = (
-        update(Consultation)
-        .where(Consultation.id == row.id, Consultation.version == before.version)
-        .values(**_columns(after), **stamps)
-        .execution_options(synchronize_session=False)
-    )
-    result = await session.execute(statement)
-    assert isinstance(result, CursorResult)
-    if result.rowcount != 1:
+    if row.version != before.version:
         raise ActionRefused(VERSION_CONFLICT)
-    await session.refresh(row)
+    for name, value in {**_columns(after), **stamps}.items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
 
 
 def _columns(consult: Consult) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.exc import StaleDataError
 
 from media.errors import Fault
 from server.auth.actor import Actor
 from server.consults.access import is_desk_of, may_see
-from server.consults.errors import FORBIDDEN, ActionRefused
+from server.consults.errors import FORBIDDEN, VERSION_CONFLICT, ActionRefused
 from server.consults.machine import roles_of
 from server.consults.models import Consultation
 from server.consults.outbox import Delivery
@@ -26,6 +27,7 @@ from server.consults.steps import Steps, Tx
 from server.consults.store import facts, load
 from server.consults.vocabulary import Role
 from server.oncall.policy import Policy
+from server.oncall.timers import put_timers
 from server.services import Services
 
 logger = logging.getLogger(__name__)
@@ -54,10 +56,18 @@ class Work:
 
     @asynccontextmanager
     async def transaction(self, now: float) -> AsyncIterator[Tx]:
-        """One transaction; when it stands, what it has to tell is told."""
-        async with self.services.database.write() as session:
-            tx = Tx(session, now)
-            yield tx
+        """One transaction, written at its end; when it stands, what it has to tell is told.
+
+        :raises ActionRefused: version_conflict when somebody else has changed the consult meanwhile.
+        """
+        try:
+            async with self.services.database.write() as session:
+                tx = Tx(session, now)
+                yield tx
+                await session.flush()
+                await put_timers(session, tx.timers)
+        except StaleDataError:
+            raise ActionRefused(VERSION_CONFLICT) from None
         await self.delivery.deliver(tx.outbox)
         if tx.outbox.timers_changed:
             self.services.dispatcher.wake()

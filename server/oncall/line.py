@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import exists, func, literal, select
+from sqlalchemy import and_, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -75,12 +75,9 @@ async def line_for(
     return Line(in_order(standings, row.requester_id), policy, len(schedules))
 
 
-async def tried(session: AsyncSession, row: Consultation) -> set[str]:
+def tried(offers: Iterable[Offer], from_ring: int) -> set[str]:
     """Who was rung since the desk last asked to begin anew: declined, did not answer, or gave it back."""
-    query = select(Offer.practitioner_id).where(
-        Offer.consultation_id == row.id, Offer.ring >= row.tried_from_ring, Offer.seat_id.is_(None)
-    )
-    return set(await session.scalars(query))
+    return {one.practitioner_id for one in offers if one.ring >= from_ring and one.seat_id is None}
 
 
 async def _near(session: AsyncSession, specialty: str, home: str) -> list[tuple[int, str]]:
@@ -118,7 +115,7 @@ async def _people(
     session: AsyncSession, row: Consultation, ids: set[str], specialty: str
 ) -> dict[str, Standing]:
     """Those of ``ids`` whose account has not ended, with what they have to do now; one query."""
-    mine = Consultation.expert_id == Practitioner.id
+    mine = and_(Consultation.expert_id == Practitioner.id, Consultation.id != row.id)
     running = select(func.count()).where(mine, Consultation.state.in_([one.value for one in _RUNNING]))
     in_session = exists().where(mine, Consultation.state == State.IN_SESSION.value)
     rings = select(func.count()).where(

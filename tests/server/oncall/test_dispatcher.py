@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from sqlalchemy import select, update
 from media.errors import CLOSED, LocalProtocolError
 from server.consults.errors import ActionRefused
 from server.consults.models import Consultation
+from server.consults.states import DURATIONS
 from server.consults.store import facts, load, save
 from server.consults.vocabulary import Action, State
+from server.consults.work import Work
 from server.oncall.models import TimerRow
 from tests.server.consults.flow import accepted, in_session, refused, ringing
 from tests.server.consults.world import World
@@ -98,14 +101,21 @@ async def test_final_states_have_no_timer(world: World) -> None:
     assert await timer(world, consult) is None
 
 
+async def _cancel_beside_another(world: World, consult: str) -> None:
+    async with Work(world.services, DURATIONS, None).transaction(world.now) as tx:
+        row = await load(tx.session, consult)
+        old = await facts(tx.session, row)
+        another = update(Consultation).values(version=old.version + 1)
+        await tx.session.execute(another.execution_options(synchronize_session=False))
+        save(row, old, replace(old, version=old.version + 1, state=State.CANCELLED), {})
+
+
 async def test_a_writer_with_an_old_version_loses(world: World) -> None:
     consult, _ = await accepted(world)
-    async with world.services.database.write() as session:
-        row = await load(session, consult)
-        old = await facts(session, row)
-        await session.execute(update(Consultation).values(version=old.version + 1))
-        with pytest.raises(ActionRefused, match="version_conflict"):
-            await save(session, row, old, old, {})
+    before = await world.state(consult)
+    with pytest.raises(ActionRefused, match="version_conflict"):
+        await _cancel_beside_another(world, consult)
+    assert await world.state(consult) is before
 
 
 async def test_one_consults_trouble_stops_no_other_timer(
