@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from importlib.metadata import version
@@ -68,6 +69,7 @@ from server.errors import CONFIG_INVALID
 from server.keys import Keys
 from server.limits import MAX_BODY_BYTES
 from server.metrics import Metrics
+from server.nodes.node import Node
 from server.oncall.dispatcher import Dispatcher
 from server.oncall.watch import RotaWatch
 from server.reach.service import Reach
@@ -186,6 +188,7 @@ async def _build(config: Config, clock: Clock, stack: AsyncExitStack) -> Service
 
 def _build_rooms(services: Services) -> None:
     config, clock = services.config, services.clock
+    services.node = _node(services)
     services.rooms = RoomService(
         SignalingConfig(
             allowed_origins=config.http.allowed_origins,
@@ -198,12 +201,15 @@ def _build_rooms(services: Services) -> None:
         RoomEvents(services),
         services.signals,
         config.recordings_directory,
+        placement=services.node,
     )
 
     async def user_of(token: str) -> str:
         return await services.auth.user_id(token, clock.wall())
 
     services.gateway = Gateway(services.rooms, user_of)
+    if services.node is not None:
+        services.node_rooms = services.node.join()
     services.importer = Importer(services.database, services.audit)
     services.consults = ConsultService(services, with_ring(config.oncall.ring_seconds))
     services.dispatcher = Dispatcher(services)
@@ -213,6 +219,25 @@ def _build_rooms(services: Services) -> None:
     services.gateway.on_user_connected = services.consults.user_connected
     services.gateway.analysis.patients_of = AlarmPatients(services).of_room
     _measure_media(services)
+
+
+def _node(services: Services) -> Node | None:
+    """None where this is the only one. :raises LocalProtocolError: config_invalid."""
+    config = services.config
+    if not config.cluster.redis_url:
+        return None
+    if not config.storage.database_url:
+        raise LocalProtocolError(
+            CONFIG_INVALID, "[cluster] redis_url needs [storage] database_url: one database"
+        )
+    # Only here: one node needs no Redis client.
+    from signaling.redis_bus import RedisBus
+
+    try:
+        bus = RedisBus(config.cluster.redis_url, services.keys.derive("bus"), services.clock)
+    except ValueError as error:
+        raise LocalProtocolError(CONFIG_INVALID, f"[cluster] redis_url: {error}") from None
+    return Node(services, bus)
 
 
 def _alarm_limits(config: Config) -> AlarmLimits:
@@ -275,6 +300,9 @@ async def _run(services: Services, stack: AsyncExitStack) -> dict[str, int]:
     )
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
+    if services.node is not None:
+        # When the rooms have closed: the other nodes may take them at once.
+        stack.push_async_callback(services.node.stop)
     # Sockets go before the runner waits for their handlers.
     stack.push_async_callback(services.gateway.close)
     await services.rooms.start()
@@ -286,7 +314,19 @@ async def _run(services: Services, stack: AsyncExitStack) -> dict[str, int]:
     await services.dispatcher.start()
     stack.push_async_callback(services.rota_watch.stop)
     await services.rota_watch.start()
-    return await _listen(services, runner, stack)
+    ports = await _listen(services, runner, stack)
+    if services.node is not None:
+        await services.node.start(_own_url(services.config, ports))
+    return ports
+
+
+def _own_url(config: Config, ports: Mapping[str, int]) -> str:
+    """Where browsers are told to find this node's rooms."""
+    if config.cluster.url:
+        return config.cluster.url.rstrip("/")
+    if "https" in ports:
+        return f"https://{config.media.announced_addresses[0]}:{ports['https']}"
+    return f"http://{_shown_host(config)}:{ports['http']}"
 
 
 async def _adopt_recordings(services: Services) -> None:
@@ -319,7 +359,8 @@ def make_web_app(services: Services) -> web.Application:
     app[SERVICES] = services
     add_operations(app, operations_of(API_MODULES))
     services.gateway.attach(app)
-    add_web_client(app, services.config.web_directory)
+    node = services.node
+    add_web_client(app, services.config.web_directory, lambda: () if node is None else node.origins)
     return app
 
 

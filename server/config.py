@@ -97,6 +97,19 @@ class StorageConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """Several nodes: one PostgreSQL, one Redis, the same secret.key; see server/nodes/DESIGN.md."""
+
+    redis_url: str = option(
+        "", "Redis by which the nodes ring each other's browsers: redis://host:6379/0. Empty: one node."
+    )
+    url: str = option(
+        "",
+        "Where browsers reach this very node, such as https://node-a.example.org. Empty: its own address.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class AuthConfig:
     """Signing in."""
 
@@ -178,6 +191,7 @@ class Config:
     media: MediaConfig = field(default_factory=MediaConfig)
     turn: TurnConfig = field(default_factory=TurnConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
     oncall: OnCallConfig = field(default_factory=OnCallConfig)
     reach: ReachConfig = field(default_factory=ReachConfig)

@@ -16,6 +16,7 @@ from signaling.events import (
     PeerRemoved,
     RecordingStarted,
     RecordingStopped,
+    RoomClosed,
     RoomEvent,
     SignalAlarm,
     SignalLimits,
@@ -45,6 +46,9 @@ class RoomEvents:
                 await self._recording_stopped(event)
             case PeerRemoved():
                 await self._audit(_person(event.by), "room.remove", event.room_id, {"removed": event.user_id})
+            case RoomClosed():
+                if self._services.node is not None:
+                    await self._services.node.release(event.room_id)
             case SignalAlarm():
                 await self._alarm(event)
             case SignalLimits():

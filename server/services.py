@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from server.archive.recordings import RecordingCatalogue
     from server.auth.service import AuthService
     from server.config import Config
+    from server.consults.ports import Rooms
     from server.consults.service import ConsultService
     from server.keys import Keys
     from server.metrics import Metrics
+    from server.nodes.node import Node
     from server.oncall.dispatcher import Dispatcher
     from server.oncall.watch import RotaWatch
     from server.reach.service import Reach
@@ -64,3 +66,14 @@ class Services:
     dispatcher: Dispatcher = field(init=False)
     rota_watch: RotaWatch = field(init=False)
     reach: Reach = field(init=False)
+    node: Node | None = None
+    node_rooms: Rooms | None = None
+
+    @property
+    def consult_rooms(self) -> Rooms:
+        """The consults' door to rooms: this process's, or with several nodes everybody's."""
+        return self.node_rooms or self.rooms
+
+    async def place_room(self, room_id: str) -> str | None:
+        """The address of the node that has the room; None when it is here, also by taking it now."""
+        return None if self.node is None else await self.node.elsewhere(room_id)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import mimetypes
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -25,11 +25,15 @@ _PERMISSIONS = (
 )
 
 
-def add_web_client(app: web.Application, directory: Path) -> None:
+def add_web_client(
+    app: web.Application, directory: Path, nodes: Callable[[], Collection[str]] = tuple
+) -> None:
     """Serve ``directory`` on ``/``; must come last, it takes every GET that nobody else took.
 
     Addresses that are no file get index.html, where the client's own router takes over. Files with ``.br`` or
     ``.gz`` beside them are sent compressed to browsers that can (aiohttp's FileResponse).
+
+    :param nodes: addresses of the other nodes, whose rooms our pages enter.
     """
     files = _files_below(directory)
     scripts = _inline_scripts(files.get("index.html"))
@@ -47,7 +51,7 @@ def add_web_client(app: web.Application, directory: Path) -> None:
         return _file(files["index.html"], "index.html")
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-        _add_security_headers(request, response, scripts)
+        _add_security_headers(request, response, scripts, nodes())
 
     app.router.add_get("/{path:.*}", serve)
     app.on_response_prepare.append(add_headers)
@@ -82,24 +86,28 @@ def _inline_scripts(index: Path | None) -> tuple[str, ...]:
     )
 
 
-def _add_security_headers(request: web.Request, response: web.StreamResponse, scripts: Sequence[str]) -> None:
+def _add_security_headers(
+    request: web.Request, response: web.StreamResponse, scripts: Sequence[str], nodes: Collection[str]
+) -> None:
     headers = response.headers
     headers.setdefault("X-Content-Type-Options", "nosniff")
     # A guest's link stands in the address: it must not travel on as a referrer.
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("Permissions-Policy", _PERMISSIONS)
     if response.content_type == "text/html":
-        headers.setdefault("Content-Security-Policy", content_security_policy(request.host, scripts))
+        headers.setdefault("Content-Security-Policy", content_security_policy(request.host, scripts, nodes))
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
 
 
-def content_security_policy(host: str, scripts: Sequence[str] = ()) -> str:
+def content_security_policy(host: str, scripts: Sequence[str] = (), nodes: Collection[str] = ()) -> str:
     """CSP level 3. WebSockets are named with the host: older Safari does not count them as 'self'.
 
     :param scripts: SHA-256, base64, of the inline scripts that may run; no other does.
+    :param nodes: origins of other nodes, ``http(s)://host:port``.
     """
     hashes = "".join(f" 'sha256-{digest}'" for digest in scripts)
     sockets = f"ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    sockets += "".join(f" {node} {node.replace('http', 'ws', 1)}" for node in sorted(nodes))
     return "; ".join(
         (
             "default-src 'self'",

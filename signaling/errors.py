@@ -14,6 +14,12 @@ TOKEN_REVOKED = ErrorCode("token_revoked", 403, "您的访问已被终止。", "
 NOT_GRANTED = ErrorCode("not_granted", 403, "您没有进行此操作的权限。", "You have no grant for this.")
 NOT_JOINED = ErrorCode("not_joined", 409, "请先进入会诊室。", "Join the room first.")
 ROOM_CLOSED = ErrorCode("room_closed", 410, "会诊室已关闭。", "The room is closed.")
+ROOM_ELSEWHERE = ErrorCode(
+    "room_elsewhere",
+    421,
+    "该会诊室在另一台服务器上，请到那里进入。",
+    "The room is on another node; enter it there.",
+)
 ROOM_FULL = ErrorCode("room_full", 409, "会诊室人数已满。", "The room is full.")
 TOO_MANY_ROOMS = ErrorCode("too_many_rooms", 503, "服务器上的会诊室过多。", "The server has too many rooms.")
 UNKNOWN_EVENT = ErrorCode("unknown_event", 404, "未知的请求。", "There is no such request.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import socketio
@@ -19,6 +19,7 @@ from media.errors import Fault, LocalProtocolError, RemoteProtocolError
 from signaling.connections import Connection
 from signaling.connectivity import ConnectivityGateway
 from signaling.errors import INTERNAL, TOKEN_MISSING, UNKNOWN_EVENT
+from signaling.fan_out import FanOut
 from signaling.gateway_packets import REQUEST, RequestPacket, event_packet
 from signaling.limits import (
     ACCOUNT_SOCKETS_MAX,
@@ -61,6 +62,7 @@ class Gateway:
 
     def __init__(self, rooms: RoomService, authenticate_account: Authenticate) -> None:
         self.on_user_connected: UserConnected | None = None
+        self.fan_out: FanOut | None = None  # where several nodes share the work
         self._rooms = rooms
         self._authenticate = authenticate_account
         self._sessions: dict[str, RoomSession] = {}
@@ -88,7 +90,7 @@ class Gateway:
             serializer=RequestPacket,
             # Requests of one socket in order; one that floods waits for itself alone.
             async_handlers=False,
-            cors_allowed_origins="*" if "*" in origins else (list(origins) or None),
+            cors_allowed_origins="*" if "*" in origins else self._allowed_origins(origins),
             max_http_buffer_size=SOCKET_MESSAGE_BYTES_MAX,
             ping_interval=PING_INTERVAL_S,
             ping_timeout=PING_TIMEOUT_S,
@@ -102,6 +104,15 @@ class Gateway:
         server.on("disconnect", self._events_disconnected, namespace=EVENTS)
         server.on(REQUEST, self._events_request, namespace=EVENTS)
         return server
+
+    def _allowed_origins(self, origins: tuple[str, ...]) -> Any:
+        """What the library takes: None is our own origin alone. Other nodes' pages may come too."""
+        if self._rooms.placement is None:
+            return list(origins) or None
+        placement = self._rooms.placement
+        return lambda origin, environ: (
+            origin in origins or origin in placement.origins or _same_origin(origin, environ)
+        )
 
     # -- for the application -------------------------------------------------------------------------------
 
@@ -117,13 +128,26 @@ class Gateway:
         app.on_shutdown.append(self._shutdown)
 
     async def notify(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
-        """Push to every socket of an account; nothing is kept for one that is offline."""
+        """Push to every socket of an account, at any node; nothing is kept for one that is offline."""
+        self.deliver(user_id, event, payload)
+        if self.fan_out is not None:
+            self.fan_out.push(user_id, event, payload)
+
+    def deliver(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
+        """Push to the account's sockets of this process."""
         for connection in list(self._accounts.get(user_id, ())):
             connection.send(event, payload)
 
     def online(self, user_id: str) -> bool:
-        """Whether the account has a socket on ``/events``."""
+        """Whether the account has a socket on ``/events``, at any node."""
+        return self.online_here(user_id) or (self.fan_out is not None and self.fan_out.online(user_id))
+
+    def online_here(self, user_id: str) -> bool:
         return bool(self._accounts.get(user_id))
+
+    def users_here(self) -> frozenset[str]:
+        """Whose sockets on ``/events`` are in this process."""
+        return frozenset(self._accounts)
 
     async def close(self) -> None:
         """Close the rooms, then what is mounted. Idempotent."""
@@ -216,6 +240,7 @@ class Gateway:
         fields = auth if isinstance(auth, dict) else {}
         try:
             claims = self._rooms.verify(fields.get("token"))
+            await self._rooms.place(claims)
             self._rooms.room_for(claims)
         except Fault as fault:
             raise self._refuse(environ, fault) from None
@@ -260,6 +285,8 @@ class Gateway:
         if len(sockets) >= ACCOUNT_SOCKETS_MAX:
             sockets[0].abort()
         sockets.append(connection)
+        if len(sockets) == 1 and self.fan_out is not None:
+            self.fan_out.came(user_id)
         if self.on_user_connected is not None:
             # Runs after the library has queued the acceptance, which happens in this same step.
             self._spawn(_call(self.on_user_connected, user_id))
@@ -272,8 +299,12 @@ class Gateway:
         sockets = self._accounts.get(connection.user_id, [])
         if connection in sockets:
             sockets.remove(connection)
-        if not sockets:
-            self._accounts.pop(connection.user_id, None)
+        if (
+            not sockets
+            and self._accounts.pop(connection.user_id, None) is not None
+            and self.fan_out is not None
+        ):
+            self.fan_out.went(connection.user_id)
 
     async def _events_request(
         self, sid: str, _event: str, _arguments: object, wants_ack: bool, fault: Fault | None
@@ -324,6 +355,15 @@ async def _call(callback: UserConnected, user_id: str) -> None:
     outcome = callback(user_id)
     if inspect.isawaitable(outcome):
         await outcome
+
+
+def _same_origin(origin: str | None, environ: Mapping[str, Any]) -> bool:
+    """As the library reckons it; a proxy in front that ends TLS says so."""
+    scheme = (
+        str(environ.get("HTTP_X_FORWARDED_PROTO", environ.get("wsgi.url_scheme", ""))).split(",")[0].strip()
+    )
+    hosts = {environ.get("HTTP_HOST"), environ.get("HTTP_X_FORWARDED_HOST")}
+    return origin in {f"{scheme}://{host}" for host in hosts if host}
 
 
 def _drop(request: web.Request | None) -> None:

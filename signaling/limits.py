@@ -163,3 +163,27 @@ WHIP_LOST_S = 15.0
 
 SIGNALS_KEPT_FREE_MAX_BPS = 400_000
 """Of each receiver's line: three ECGs. What a device announces must not push out all video."""
+
+NODES_MAX = 64
+"""Nodes that are kept in mind: a province has fewer."""
+
+BEAT_S = 2.0
+"""How often a node says that it lives."""
+
+NODE_SILENT_S = 10.0
+"""Five beats missed: nobody is counted as online at that node any more."""
+
+BUS_OUTGOING_MAX = 4096
+"""Messages that wait for the bus: a change of every socket at once."""
+
+BUS_MESSAGE_BYTES_MAX = 512 * 1024
+"""One message between nodes: the list of everybody online at one (4096 of 100 bytes)."""
+
+BUS_WAIT_S = 2.0
+"""What one step on the bus may take: in the house it takes a millisecond."""
+
+BUS_SILENT_S = 6.0
+"""Not even our own beats come back: connect anew."""
+
+BUS_RETRY_S = 0.5
+"""Between two tries to connect."""

@@ -146,6 +146,11 @@ class SdpGateway:
         offer = await body(request)
         if len(self._sessions) >= SDP_SESSIONS_MAX:
             raise RemoteProtocolError(LIMIT_REACHED, f"{self.name} sessions")
+        try:
+            await self._rooms.place(claims)
+        except RemoteProtocolError as fault:
+            # RFC 9725 section 4.5: clients follow a 307 with the same method and body.
+            raise web.HTTPTemporaryRedirect(f"{fault.detail}/{self.name}/{stream}", headers=_CORS) from None
         session = self.session(claims, stream)
         answer = self.begin(session, offer)
         self._sessions[session.id] = session

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from media.clock import Clock
 from media.errors import NOT_FOUND, LocalProtocolError, RemoteProtocolError
@@ -17,7 +17,7 @@ from media.signals import SignalStore
 from media.signals.analysis.alarms import PRESETS, AlarmLimits
 from media.transport import IceCandidate, MediaSocket
 from signaling.access import RoomClaims, verify_room_token
-from signaling.errors import ROOM_CLOSED, TOO_MANY_ROOMS
+from signaling.errors import ROOM_CLOSED, ROOM_ELSEWHERE, TOO_MANY_ROOMS
 from signaling.event_queue import EventQueue
 from signaling.events import RoomEvent, RoomListener
 from signaling.ice_servers import IceServer, IceServers, TurnServer
@@ -46,6 +46,19 @@ class SignalingConfig:
     allowed_origins: tuple[str, ...] = ()
     max_rooms: int = ROOMS_MAX
     alarm_limits: AlarmLimits = PRESETS["adult"]
+
+
+class Placement(Protocol):
+    """Where several nodes share the rooms: which has which."""
+
+    @property
+    def origins(self) -> Collection[str]:
+        """The other nodes' web origins: their pages enter rooms of this one."""
+        ...
+
+    async def elsewhere(self, room_id: str) -> str | None:
+        """The address of the node that has the room; None when it is this one, also by taking it now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,7 @@ class RoomService:
     :param listener: told every `RoomEvent`, in order.
     :param recordings_dir: each recording makes a folder of its id in it.
     :param plane: the media plane; the real one on ``socket`` unless given (tests).
+    :param placement: which node has which room; None where there is one node.
     """
 
     def __init__(
@@ -95,6 +109,7 @@ class RoomService:
         signal_store: SignalStore,
         recordings_dir: Path,
         plane: MediaPlane | None = None,
+        placement: Placement | None = None,
     ) -> None:
         if plane is None:
             if socket is None:
@@ -103,6 +118,7 @@ class RoomService:
         self.config = config
         self.clock = clock
         self.signal_store = signal_store
+        self.placement = placement
         self._secrets = tuple(secrets)
         self._plane = plane
         self._events = EventQueue(listener)
@@ -229,6 +245,21 @@ class RoomService:
     def publish_event(self, event: RoomEvent) -> None:
         """Tell the application."""
         self._events.put(event)
+
+    async def place(self, claims: RoomClaims) -> None:
+        """Make sure that this node may hold the token's room. Before `room_for`, where somebody comes in.
+
+        :raises RemoteProtocolError: room_elsewhere, with the other node's address as detail.
+        """
+        if self.placement is None or claims.room_id in self._rooms:
+            return
+        url = await self.placement.elsewhere(claims.room_id)
+        if url is not None:
+            raise RemoteProtocolError(ROOM_ELSEWHERE, url)
+
+    @property
+    def open_rooms(self) -> frozenset[str]:
+        return frozenset(self._rooms)
 
     def room_for(self, claims: RoomClaims) -> Room:
         """The open room of a verified token; opened now when it is not.

@@ -96,13 +96,14 @@ class SignalsGateway:
         """Devices that send."""
         return sum(isinstance(socket, Publisher) for socket in self._sockets)
 
-    def admit(self, socket: SignalSocket, token: str, limit: int) -> Room:
+    async def admit(self, socket: SignalSocket, token: str, limit: int) -> Room:
         """The room of a token, with this socket attached to it.
 
-        :raises RemoteProtocolError: a token code, not_granted, room_closed, limit_reached.
+        :raises RemoteProtocolError: a token code, not_granted, room_elsewhere, room_closed, limit_reached.
         """
         claims = self.rooms.verify(token)
         may_use_signals(claims.grant, "publish" if isinstance(socket, Publisher) else "watch")
+        await self.rooms.place(claims)
         room = self.rooms.room_for(claims)
         if sum(isinstance(other, type(socket)) for other in room.attachments) >= limit:
             raise RemoteProtocolError(LIMIT_REACHED, "signal sockets")
@@ -210,7 +211,7 @@ class Publisher(SignalSocket):
 
     async def _open_stream(self, token: str, descriptor: StreamDescriptor) -> list[Output]:
         try:
-            self.room = self._gateway.admit(self, token, SIGNAL_PUBLISHERS_PER_ROOM_MAX)
+            self.room = await self._gateway.admit(self, token, SIGNAL_PUBLISHERS_PER_ROOM_MAX)
             self.stream_id = descriptor.stream_id
             self._gateway.replace(self.room, self.stream_id, self)
             self._log = await self._rooms.signal_store.open(self.room.id, descriptor)
@@ -327,7 +328,7 @@ class Viewer(SignalSocket):
             wanted = wire.parse_view(hello.data)
             if not isinstance(wanted, wire.Watch):
                 raise RemoteProtocolError(SIGNAL_UNEXPECTED)
-            room = self.room = self._gateway.admit(self, wanted.token, SIGNAL_VIEWERS_PER_ROOM_MAX)
+            room = self.room = await self._gateway.admit(self, wanted.token, SIGNAL_VIEWERS_PER_ROOM_MAX)
         except Fault as fault:
             await self.refuse(fault)
             return

@@ -10,7 +10,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+ROOM_ELSEWHERE: Final = "room_elsewhere"
+"""The code by which a node says that another has the room; ``detail`` is that one's address."""
 
 
 class SdkError(Exception):

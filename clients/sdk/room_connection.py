@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from clients.sdk import media_session, room_events
 from clients.sdk.capabilities import rtp_capabilities
-from clients.sdk.errors import ConnectionLost, SdkError
+from clients.sdk.errors import ROOM_ELSEWHERE, ConnectionLost, RequestRefused, SdkError
 from clients.sdk.limits import CONNECT_TIMEOUT_S, EVENT_QUEUE
 from clients.sdk.media_session import ReceiveMedia, SendMedia
 from clients.sdk.media_sink import MediaSink
@@ -143,7 +143,7 @@ class RoomConnection:
 
     async def _connect(self, auth: Mapping[str, str]) -> None:
         """Connect and join, then connect media and take what is already there."""
-        await self._socket.connect(self._url, auth)
+        await self._enter(auth)
         request = {"rtpCapabilities": rtp_capabilities()} if self._receive else {}
         reply = await self._socket.request("join", request)
         self.resumed = bool(reply.get("resumed"))
@@ -161,6 +161,17 @@ class RoomConnection:
             self._drop_sink(consumer_id)
         self._take_data_consumers(reply["dataConsumers"])
         self._worker = asyncio.create_task(self._work(), name="room events")
+
+    async def _enter(self, auth: Mapping[str, str]) -> None:
+        """Connect; a node that does not have the room says which does."""
+        try:
+            await self._socket.connect(self._url, auth)
+        except RequestRefused as refusal:
+            if refusal.code != ROOM_ELSEWHERE or refusal.detail == self._url:
+                raise
+            self._url = refusal.detail
+            self._socket = self._new_socket()
+            await self._socket.connect(self._url, auth)
 
     async def _connect_media(self, reply: Mapping[str, Any]) -> None:
         """Make the transports and connect them, both at once."""

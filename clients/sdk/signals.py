@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
-from clients.sdk.errors import ConnectionLost, RequestRefused
+from clients.sdk.errors import ROOM_ELSEWHERE, ConnectionLost, RequestRefused
 from clients.sdk.limits import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S
 from clients.sdk.trust import Trust
 from media.limits import SIGNAL_MAX_FRAME_BYTES
@@ -95,11 +96,22 @@ class SignalPublisher:
     async def connect(
         cls, url: str, room_token: str, descriptor: StreamDescriptor, ssl_verify: Trust = True
     ) -> SignalPublisher:
-        """Announce a stream.
+        """Announce a stream, at the node that has the room.
 
         :raises RequestRefused: not_granted, stream_busy, the token codes ...
         :raises ConnectionLost: not reachable.
         """
+        try:
+            return await cls._announce(url, room_token, descriptor, ssl_verify)
+        except RequestRefused as refusal:
+            if refusal.code != ROOM_ELSEWHERE or refusal.detail == url:
+                raise
+            return await cls._announce(refusal.detail, room_token, descriptor, ssl_verify)
+
+    @classmethod
+    async def _announce(
+        cls, url: str, room_token: str, descriptor: StreamDescriptor, ssl_verify: Trust
+    ) -> SignalPublisher:
         socket = await _Socket.connect(url, PUBLISH_PATH, ssl_verify)
         try:
             await socket.send(wire.announce(room_token, descriptor))
@@ -193,6 +205,7 @@ class SignalViewer:
         self.streams: dict[str, StreamDescriptor] = {}
         self._socket = socket
         self._announced: list[SignalStream] = []
+        self._again: Callable[[str], Awaitable[_Socket]] | None = None
 
     @classmethod
     async def connect(cls, url: str, room_token: str, ssl_verify: Trust = True) -> SignalViewer:
@@ -201,12 +214,8 @@ class SignalViewer:
         :raises RequestRefused: not_granted, the token codes.
         :raises ConnectionLost: not reachable.
         """
-        viewer = cls(await _Socket.connect(url, VIEW_PATH, ssl_verify))
-        try:
-            await viewer._socket.send(wire.watch(room_token))
-        except BaseException:
-            await viewer.close()
-            raise
+        viewer = cls(await _watching(url, room_token, ssl_verify))
+        viewer._again = lambda node: _watching(node, room_token, ssl_verify)
         return viewer
 
     async def receive(self) -> Told:
@@ -214,10 +223,22 @@ class SignalViewer:
         while True:
             if self._announced:
                 return self._announced.pop(0)
-            message = await self._socket.receive()
+            message = await self._receive()
             item = self._frame(message) if isinstance(message, bytes) else self._change(json.loads(message))
             if item is not None:
                 return item
+
+    async def _receive(self) -> str | bytes:
+        """The next message; a node that does not have the room says which does, once."""
+        try:
+            return await self._socket.receive()
+        except RequestRefused as refusal:
+            again, self._again = self._again, None
+            if refusal.code != ROOM_ELSEWHERE or again is None:
+                raise
+            await self._socket.close()
+            self._socket = await again(refusal.detail)
+            return await self._socket.receive()
 
     async def next_frame(self) -> Frame:
         """The next frame of any stream."""
@@ -262,6 +283,16 @@ class SignalViewer:
             self.streams[descriptor.stream_id] = descriptor
             self._announced.append(SignalStream(descriptor, live))
         return None
+
+
+async def _watching(url: str, room_token: str, ssl_verify: Trust) -> _Socket:
+    socket = await _Socket.connect(url, VIEW_PATH, ssl_verify)
+    try:
+        await socket.send(wire.watch(room_token))
+    except BaseException:
+        await socket.close()
+        raise
+    return socket
 
 
 def _websocket_url(url: str, path: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 from urllib.parse import urljoin
 
 import aiohttp
@@ -19,6 +20,8 @@ from media.clock import Clock, SystemClock
 from media.errors import RemoteProtocolError
 from media.rtp.rtcp import parse_compound
 from media.transport import ClientTransport
+
+_MOVED: Final = 307
 
 
 class WhipPublisher:
@@ -79,11 +82,14 @@ class WhipPublisher:
         self._token = token
         offer = build_offer(self.tracks, self.transport.ice_parameters, self.transport.dtls_parameters)
         headers = {**self._headers(), "Content-Type": "application/sdp"}
-        async with self._http() as http, http.post(url, data=offer.encode(), headers=headers) as response:
-            body = (await response.content.read(SDP_ANSWER_BYTES)).decode("utf-8", "replace")
-            if response.status != 201:
-                raise RequestRefused.from_json(_problem(body), response.status)
-            self._session_url = urljoin(str(response.url), response.headers.get("Location", ""))
+        async with self._http() as http:
+            status, location, body = await _post(http, url, offer, headers)
+            if status == _MOVED:
+                # By hand: the library would drop the token (RFC 9725 section 4.5 wants it followed).
+                status, location, body = await _post(http, location, offer, headers)
+            if status != 201:
+                raise RequestRefused.from_json(_problem(body), status)
+            self._session_url = location
         answer = parse_answer(body)
         await self.transport.connect(answer.ice, answer.candidates, answer.dtls)
         for track in self.tracks:
@@ -119,6 +125,15 @@ class WhipPublisher:
 
     def data_received(self, stream_id: int, payload: str | bytes) -> None:
         """WHIP has no data streams."""
+
+
+async def _post(
+    http: aiohttp.ClientSession, url: str, offer: str, headers: Mapping[str, str]
+) -> tuple[int, str, str]:
+    """Status, the whole address of ``Location``, body."""
+    async with http.post(url, data=offer.encode(), headers=headers, allow_redirects=False) as response:
+        body = (await response.content.read(SDP_ANSWER_BYTES)).decode("utf-8", "replace")
+        return response.status, urljoin(url, response.headers.get("Location", "")), body
 
 
 def _problem(body: str) -> object:

@@ -22,5 +22,6 @@ async def enter_room(services: Services, actor: Actor, consultation_id: str, now
         role=entry.role,
         expires_at=entry.expires_at,
         router_rtp_capabilities=services.rooms.router_rtp_capabilities,
+        url=entry.url,
         consultation=await services.consults.reading.one(actor, consultation_id, now),
     )

@@ -32,4 +32,5 @@ async def guest_token(ctx: RequestContext, secret: str, body: GuestTokenIn) -> G
         room_id=entry.room_id,
         expires_at=entry.expires_at,
         router_rtp_capabilities=ctx.services.rooms.router_rtp_capabilities,
+        url=entry.url,
     )

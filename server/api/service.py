@@ -13,6 +13,7 @@ from server.api.context import RequestContext
 from server.api.models import ApiModel
 from server.api.routing import endpoint
 from server.errors import NOT_READY
+from server.nodes.node import Node
 
 
 class HealthOut(ApiModel):
@@ -24,12 +25,15 @@ class ReadyOut(ApiModel):
 
     ``signal_store``: ``ok``, or the code of why signals are not stored (``store_full``). The server goes on
     with it: pictures and sound need no disk, and devices keep their signals.
+    ``nodes``: ``alone``, ``ok``, or the code of what is wrong between several (``bus_away``,
+    ``bus_foreign``): every node goes on, and calls of the others are found some seconds later.
     """
 
     status: Literal["ok"] = "ok"
     media_port: int
     media_plane: Literal["python", "native"]
     signal_store: str = "ok"
+    nodes: str = "alone"
 
 
 @endpoint("GET", "/healthz", summary="The process answers", public=True)
@@ -48,7 +52,14 @@ async def readyz(ctx: RequestContext) -> ReadyOut:
         media_port=socket.port,
         media_plane=socket.plane,
         signal_store="ok" if trouble is None else trouble.code,
+        nodes=_nodes(ctx.services.node),
     )
+
+
+def _nodes(node: Node | None) -> str:
+    if node is None:
+        return "alone"
+    return "ok" if node.trouble is None else node.trouble.code
 
 
 @endpoint("GET", "/metrics", summary="Figures for Prometheus", public=True, media_type="text/plain")

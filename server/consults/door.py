@@ -14,17 +14,19 @@ from server.consults.store import facts
 from server.consults.views import room_of
 from server.consults.vocabulary import Action, Consult, Role
 from server.consults.work import Work
+from server.services import Services
 from signaling.access import Identity, mint_room_token
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A room token and what goes with it."""
+    """A room token and what goes with it; ``url``: the node that has the room, when it is another."""
 
     token: str
     room_id: str
     role: str
     expires_at: float
+    url: str | None = None
 
 
 class Door:
@@ -49,9 +51,8 @@ class Door:
             await self._work.services.audit.record(
                 tx.session, actor, "consultation.join", "consultation", consultation_id, {"role": role}
             )
-        # Before the token is in anybody's hands: a restart may have lost the room.
-        await open_room(consultation_id, consult.recording_consented)(self._work.services.rooms)
         room_id = room_of(consultation_id)
+        url = await ready_room(self._work.services, consultation_id, consult.recording_consented)
         token = mint_room_token(
             self._work.services.keys.room_secret,
             Identity(actor.id, actor.name, _ROOM_ROLES.get(role, role)),
@@ -59,7 +60,18 @@ class Door:
             now,
             ROOM_TOKEN_S,
         )
-        return Entry(token, room_id, _ROOM_ROLES.get(role, role), now + ROOM_TOKEN_S)
+        return Entry(token, room_id, _ROOM_ROLES.get(role, role), now + ROOM_TOKEN_S, url)
+
+
+async def ready_room(services: Services, consultation_id: str, recording_consented: bool) -> str | None:
+    """Open the room before a token is in anybody's hands: a restart may have lost it.
+
+    The address of the node where it is, None when that is this one.
+    """
+    url = await services.place_room(room_of(consultation_id))
+    rooms = services.rooms if url is None else services.consult_rooms
+    await open_room(consultation_id, recording_consented)(rooms)
+    return url
 
 
 _ROOM_ROLES = {"member": "expert"}

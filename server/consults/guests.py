@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.archive.ids import new_id
 from server.archive.models import Guest, Organization
 from server.auth.actor import Actor, ActorKind
-from server.consults.door import Entry
-from server.consults.effects import open_room
+from server.consults.door import Entry, ready_room
 from server.consults.errors import (
     GUEST_LINK_ENDED,
     GUEST_LINK_UNKNOWN,
@@ -131,7 +130,7 @@ class Guests:
             actor = Actor(guest_id, ActorKind.SYSTEM, None, frozenset(), Personal(display_name))
             tx.session.add(Guest(id=guest_id, display_name=Personal(display_name), came_at=now))
             await self._audit(tx.session, actor, "guest_join", link)
-        await open_room(row.id, consult.recording_consented)(self._work.services.rooms)
+        url = await ready_room(self._work.services, row.id, consult.recording_consented)
         room_id = room_of(row.id)
         token = mint_room_token(
             self._work.services.keys.room_secret,
@@ -141,7 +140,7 @@ class Guests:
             max(1, int(link.expires_at - now)),
             token_id=link.id,
         )
-        return Entry(token, room_id, "guest", link.expires_at)
+        return Entry(token, room_id, "guest", link.expires_at, url)
 
     async def _audit(self, session: AsyncSession, actor: Actor, what: str, link: GuestLink) -> None:
         await self._work.services.audit.record(

@@ -131,7 +131,10 @@ class ConsultEvent(Base):
     """One recorded step: who, when, from where to where, why. ``actor_id`` None = the system."""
 
     __tablename__ = "consult_events"
-    __table_args__ = (Index("ix_consult_events_order", "consultation_id", "version"),)
+    __table_args__ = (
+        Index("ix_consult_events_order", "consultation_id", "version"),
+        Index("ix_consult_events_at", "at"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"))

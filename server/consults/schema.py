@@ -305,12 +305,15 @@ class ConsultationOut(ApiModel):
 
 
 class RoomTokenOut(ApiModel):
+    """``url``: where the room is entered, when another node has it."""
+
     token: str
     room_id: str
     role: str
     expires_at: Timestamp
     router_rtp_capabilities: dict[str, object]
     consultation: ConsultationOut
+    url: str | None = None
 
 
 class GuestLinkOut(ApiModel):
@@ -337,8 +340,11 @@ class GuestTokenIn(ApiModel):
 
 
 class GuestTokenOut(ApiModel):
+    """``url`` as in a `RoomTokenOut`."""
+
     token: str
     room_id: str
     role: Literal["guest"] = "guest"
     expires_at: Timestamp
     router_rtp_capabilities: dict[str, object]
+    url: str | None = None

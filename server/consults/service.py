@@ -7,7 +7,7 @@ lives in a part of its own: ``requests``, ``opinions``, ``door``, ``guests``, ``
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,7 +30,7 @@ from server.consults.materials import Materials
 from server.consults.messages import DEVICE_ASSIGNED, RING, person, ring_push
 from server.consults.models import Consultation, Offer
 from server.consults.opinions import Opinions
-from server.consults.outbox import Push
+from server.consults.outbox import Command, Push
 from server.consults.ports import Pushes, Rooms
 from server.consults.reading import Reading
 from server.consults.requests import Requests
@@ -81,12 +81,15 @@ class ConsultService:
         """Begin to deliver; put right what a crash left: nobody is in a room, every timer is stored."""
         self._work.delivery.start()
         now = self._services.clock.wall()
+        node = self._services.node
+        elsewhere = await node.rooms_elsewhere() if node is not None else frozenset()
         async with self._work.transaction(now) as tx:
             running = Consultation.state.not_in([one.value for one in FINAL])
             missing = Consultation.id.not_in(select(TimerRow.consultation_id))
             inside = or_(Consultation.requester_in, Consultation.expert_in)
             for row in await tx.session.scalars(select(Consultation).where(running, or_(missing, inside))):
-                await self._sync_presence(tx, row)
+                if room_of(row.id) not in elsewhere:
+                    await self._sync_presence(tx, row)
                 await self._work.steps.renew_timer(tx, row)
 
     async def stop(self) -> None:
@@ -96,6 +99,18 @@ class ConsultService:
     def tell_through(self, pushes: Pushes) -> None:
         """Send messages by ``pushes`` from now on; without it they go to screens only."""
         self._work.delivery.pushes = lambda: pushes
+
+    async def rooms_lost(self, room_ids: Collection[str]) -> None:
+        """The node that had these rooms died: nobody is in them until they come in again."""
+        ids = [consultation_of(room_id) for room_id in room_ids]
+        async with self._work.transaction(self._services.clock.wall()) as tx:
+            query = select(Consultation).where(Consultation.id.in_(ids)).with_for_update()
+            for row in await tx.session.scalars(query):
+                await self._sync_presence(tx, row)
+
+    def later(self, name: str, command: Command) -> None:
+        """Put a room command in line behind those that are there."""
+        self._work.delivery.later(name, command)
 
     async def settle(self) -> None:
         """Return when every room command so far has been carried out."""

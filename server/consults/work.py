@@ -52,7 +52,7 @@ class Work:
         self.services = services
         self.durations = durations
         self.steps = Steps(services, durations, policy)
-        self.delivery = Delivery(lambda: services.rooms, lambda: services.gateway)
+        self.delivery = Delivery(lambda: services.consult_rooms, lambda: services.gateway)
 
     @asynccontextmanager
     async def transaction(self, now: float) -> AsyncIterator[Tx]:

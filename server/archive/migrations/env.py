@@ -9,6 +9,7 @@ from alembic import context
 
 import server.archive.models
 import server.consults.models
+import server.nodes.models
 import server.oncall.models
 import server.reach.models  # noqa: F401 - imported for their tables
 from server.archive.database import Base

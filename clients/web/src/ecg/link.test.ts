@@ -16,6 +16,7 @@ class FakeSocket {
 function setUp() {
   const sockets: FakeSocket[] = []
   const heard: string[] = []
+  const addresses: string[] = []
   const handlers: LinkHandlers = {
     streams: (streams) => heard.push(`streams ${streams.map(({ streamId, live }) => `${streamId}:${live}`).join()}`),
     ended: (streamId, why) => heard.push(`ended ${streamId}${why ? ` ${why.en}` : ''}`),
@@ -29,13 +30,14 @@ function setUp() {
     clock: ({ offset }) => heard.push(`clock ${offset}`),
     state: (state) => heard.push(state),
   }
-  const link = new SignalLink('ws://host/signals/view', 'token', handlers, () => {
+  const link = new SignalLink('ws://host/signals/view', 'token', handlers, (address) => {
+    addresses.push(address)
     const socket = new FakeSocket()
     sockets.push(socket)
     return socket as unknown as WebSocket
   })
   link.open()
-  return { link, sockets, heard }
+  return { link, sockets, heard, addresses }
 }
 
 afterEach(() => { vi.useRealTimers() })
@@ -54,6 +56,15 @@ describe('SignalLink', () => {
     say({ type: 'storing', code: 'store_full', message: { zh: '满', en: 'full' } })
     say({ type: 'storing', code: null, message: null })
     expect(heard).toEqual(['up', 'stored', 'streams a:false', 'streams b:true', 'ended b', 'ended b damaged', 'not stored full', 'stored'])
+  })
+
+  it('goes to the node that has the room', () => {
+    vi.useFakeTimers()
+    const { sockets, addresses, heard } = setUp()
+    sockets[0]!.onmessage!({ data: JSON.stringify({ type: 'error', code: 'room_elsewhere', detail: 'https://node-a:8443' }) })
+    vi.advanceTimersByTime(1_000)
+    expect(addresses).toEqual(['ws://host/signals/view', 'wss://node-a:8443/signals/view'])
+    expect(heard).toEqual(['down'])
   })
 
   it('passes on what the analysis tells, and acknowledges', () => {

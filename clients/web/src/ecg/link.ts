@@ -40,6 +40,8 @@ interface ViewMessage {
   stream?: StreamInfo
   streamId?: string
   message?: Sentence | null
+  code?: string
+  detail?: string
 }
 
 function viewMessage(data: string): ViewMessage {
@@ -60,7 +62,7 @@ export class SignalLink {
   private chain: Promise<void> = Promise.resolve()
 
   constructor(
-    private readonly url: string,
+    private url: string,
     private readonly token: string,
     private readonly handlers: LinkHandlers,
     private readonly makeSocket: (url: string) => WebSocket = (target) => new WebSocket(target),
@@ -114,12 +116,23 @@ export class SignalLink {
 
   private further(message: ViewMessage): void {
     const told = message as unknown
-    if (message.type === 'analysis') this.handlers.analysis(told as Analysis)
+    if (message.type === 'error' && message.code === 'room_elsewhere') this.moved(message.detail ?? '')
+    else if (message.type === 'analysis') this.handlers.analysis(told as Analysis)
     else if (message.type === 'alarm') this.handlers.alarm(told as Alarm)
     else if (message.type === 'refused') this.handlers.refused(told as Refusal)
     else if (message.type === 'storing') this.handlers.storing(message.message ?? null)
     else if (message.type === 'limits') this.handlers.limits(told as Limits)
     else if (message.type === 'clock') this.handlers.clock(told as StreamClock)
+  }
+
+  /** Another node has the room: watch there. */
+  private moved(address: string): void {
+    const { socket } = this
+    if (!socket || !/^https?:/.test(address)) return
+    this.url = address.replace('http', 'ws') + new URL(this.url).pathname
+    socket.onopen = socket.onmessage = socket.onclose = null
+    socket.close()
+    this.lost(0)
   }
 
   /** An alarm was seen; lost with the line, it is asked for again by the person who still sees it. */

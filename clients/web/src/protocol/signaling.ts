@@ -41,8 +41,6 @@ export interface Channel {
 }
 
 export interface ChannelOptions {
-  /** Origin of the server; empty = the page's own. */
-  origin?: string
   /** Both are asked for at every (re)connection. */
   token: () => string | Promise<string>
   resumeToken: () => string | null
@@ -77,8 +75,12 @@ export class SocketChannel extends Emitter<ChannelEvents> implements Channel {
   private socket: Socket
   private wasUp = false
   private checking: Promise<boolean> | null = null
+  private moving: ReturnType<typeof setTimeout> | undefined
   /** Of the newest request, ms. */
   private roundTrip = CHECK_MS
+
+  /** Of the node that has the room; empty: the page's own. */
+  private origin = ''
 
   constructor(private readonly options: ChannelOptions) {
     super()
@@ -86,8 +88,8 @@ export class SocketChannel extends Emitter<ChannelEvents> implements Channel {
   }
 
   private connection(timeout: number): Socket {
-    const { origin = '', token, resumeToken } = this.options
-    const socket = io(`${origin}/room`, {
+    const { token, resumeToken } = this.options
+    const socket = io(`${this.origin}/room`, {
       path: '/socket.io',
       transports: ['websocket', 'polling'],
       tryAllTransports: true,
@@ -124,13 +126,22 @@ export class SocketChannel extends Emitter<ChannelEvents> implements Channel {
     socket.on('connect_error', (error: Error & { data?: unknown }) => {
       // `active` is false when the server refused the connection itself (a bad token): trying again changes nothing.
       const refused = !socket.active
-      this.emit('down', { final: refused, error: refused ? refusal(error) : RoomError.local('signaling_lost', error.message) })
+      const why = refused ? refusal(error) : RoomError.local('signaling_lost', error.message)
+      if (refused && why.code === 'room_elsewhere' && why.detail !== this.origin) return this.go(why.detail)
+      this.emit('down', { final: refused, error: why })
+      // The node that had the room may be dead: ours knows who has it now.
+      if (!refused && this.origin) this.moving = setTimeout(() => this.go(''), RECONNECT_DELAY_MAX_MS)
     })
     for (const name of Object.keys(SERVER_EVENTS) as (keyof ServerEvents)[]) {
       socket.on(name as string, (payload: ServerEvents[typeof name]) => {
         this.emit('message', { name, payload } as ChannelEvents['message'])
       })
     }
+  }
+
+  private go(origin: string): void {
+    this.origin = origin
+    this.replace()
   }
 
   open(): void {
@@ -191,6 +202,7 @@ export class SocketChannel extends Emitter<ChannelEvents> implements Channel {
   }
 
   close(): void {
+    clearTimeout(this.moving)
     this.removeAll()
     this.socket.disconnect()
   }

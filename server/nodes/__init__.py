@@ -1,0 +1,1 @@
+"""Several server processes on one database and one Redis: see DESIGN.md."""
