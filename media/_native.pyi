@@ -160,7 +160,7 @@ class RulePeer:
         """It was decided: take it, and those behind it."""
 
     def drain(self, now: float) -> None: ...
-    def set_target(self, bps: float) -> None: ...
+    def set_target(self, bps: float, queued_s: float) -> None: ...
     def say_twice(self, twice: bool) -> None:
         """Whether each voice goes again some packets later."""
 
@@ -260,9 +260,10 @@ class RuleSubscription:
     def retransmit(self, sequences: Sequence[int], now: float) -> int: ...
     def state(
         self,
-    ) -> tuple[int, int, int, int, int | None, float, int, int, float | None, int, int, int]:
+    ) -> tuple[int, int, int, int, int | None, float, int, int, float | None, int, int, int, bool]:
         """(current layer, target, temporal layer, timestamp delta, last timestamp, last sent at, packets,
-        octets, started at, retransmitted, refused, held); -1 = no layer."""
+        octets, started at, retransmitted, refused, held, whether the target's key frame waits);
+        -1 = no layer."""
 
     @staticmethod
     def pad(subscriptions: Sequence[RuleSubscription], least: int, now: float) -> int: ...

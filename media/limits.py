@@ -153,6 +153,7 @@ VOICE_NACK_RETRY_S = 0.015  # of a voice: a request may be lost; who has just se
 NACK_MIN_RETRY_S = 0.04  # between two requests for one packet, whatever the round trip measured
 RTX_PER_SECOND = 600  # retransmissions to one consumer; a lost second of 2 Mbit/s is 210 packets
 RTX_REPEAT_S = 0.02  # the same packet is not resent sooner; two NACKs may cross
+RTX_QUEUE_S = 0.5  # nor as long as it stands in the line's queue, up to this: more than most lines hold
 KEYFRAME_BURST = 3  # key frames asked for at once when many join: each is a burst of 50-150 kB
 KEYFRAME_REFILL_S = 1.0  # after the burst one a second: more would leave no bits for motion
 KEYFRAME_SPACING_S = 0.2  # two askers within this share one key frame
@@ -176,6 +177,9 @@ PACE_FACTOR = 2.5  # of the target: how fast a key frame may leave
 PACE_LONG_FACTOR = 1.25  # of the target, over `PACE_LONG_S` and longer: no standing queue in the network
 PACE_BURST_S = 0.012  # sent at once: a little more than a slot of the timer that goes on with it
 PACE_LONG_S = 0.5  # a key frame of half a second's bits passes at the fast pace
+PACE_TURN_S = (
+    0.4  # what matters less stands no longer behind what matters more: then a frame of it goes first
+)
 PACE_QUEUE_S = 1.5  # of the target may wait; beyond it whole frames of what matters least are left out
 PACE_QUEUE_BYTES = 150_000  # may wait whatever the target: a key frame of an ultrasound is not left out
 PACE_QUEUE_PACKETS = 1024  # waiting at most, whatever the target: as many as a layer's history

@@ -261,6 +261,7 @@ struct rule_subscription *rule_subscription_new(struct rule_producer *producer, 
     one->producer = producer;
     one->outlet = outlet;
     one->started_at = -1;
+    one->starting = -1;
     one->budget = limits->rtx_per_second;
     struct rule_egress *egress = &one->egress;
     egress->ssrc = ssrc;

@@ -53,6 +53,7 @@ struct rule_limits {
     int voice_twice_after;  /* VOICE_TWICE_AFTER */
     int rtx_per_second;     /* RTX_PER_SECOND */
     double rtx_repeat_s;    /* RTX_REPEAT_S */
+    double rtx_queue_s;
     double freeze_s;        /* FREEZE_S */
     int estimate_sent;      /* ESTIMATE_SENT_PACKETS, a power of two */
     double pace_factor;     /* PACE_FACTOR */
@@ -62,6 +63,7 @@ struct rule_limits {
     double pace_queue_s;
     int pace_queue_bytes;
     int pace_queue_packets;
+    double pace_turn_s;
     int arrivals;             /* TWCC_ARRIVALS: noted and not yet fetched, of one peer */
     int feedback_packets;     /* TRANSPORT_FEEDBACK_PACKETS: so many are told at once */
     double feedback_s;        /* TRANSPORT_FEEDBACK_S */

@@ -117,8 +117,14 @@ int rule_aim(struct rule_subscription *subscription, struct rule_layer *target) 
     struct rule_layer *before = subscription->target;
     int emptied = 0;
     subscription->target = target;
-    if (before && before != target && before != subscription->current && leave_layer(before, subscription))
-        emptied = 1 << before->index;
+    if (before && before != target && before != subscription->current) {
+        if (leave_layer(before, subscription))
+            emptied = 1 << before->index;
+        if (rule_begun(subscription)) { /* with another layer */
+            rule_leave_out(subscription->outlet, subscription);
+            subscription->starting = -1;
+        }
+    }
     if (subscription->current != target)
         target->news.kinds &= ~(unsigned)RULE_KEY_CAME; /* that one was not for us */
     return rule_subscribe(target, subscription) ? emptied : -1;
@@ -127,12 +133,23 @@ int rule_aim(struct rule_subscription *subscription, struct rule_layer *target) 
 int rule_leave(struct rule_subscription *subscription) {
     struct rule_layer *current = subscription->current, *target = subscription->target;
     int emptied = 0;
+    rule_leave_out(subscription->outlet, subscription);
+    subscription->starting = -1;
     if (current && leave_layer(current, subscription))
         emptied |= 1 << current->index;
     if (target && target != current && leave_layer(target, subscription))
         emptied |= 1 << target->index;
     subscription->current = subscription->target = NULL;
     return emptied;
+}
+
+void rule_start(struct rule_subscription *subscription, uint32_t timestamp) {
+    struct rule_layer *current = subscription->current;
+    rule_leave_out(subscription->outlet, subscription);
+    subscription->current = NULL;
+    if (current)
+        rule_unsubscribe(current, subscription);
+    subscription->starting = timestamp;
 }
 
 /* Frames were left out before they had numbers: go on with the next key frame (plane.cut). */
@@ -143,5 +160,6 @@ void rule_cut(struct rule_subscription *subscription) {
     if (current && current != subscription->target)
         rule_unsubscribe(current, subscription);
     subscription->current = NULL;
+    subscription->starting = -1;
     rule_tell(subscription->rule, RULE_OF_SUBSCRIPTIONS, &subscription->news, RULE_STARVED);
 }

@@ -70,10 +70,10 @@ static const struct {
     INTEGER(packet_bytes), INTEGER(pool_packets), INTEGER(parked_packets), INTEGER(history_packets), REAL(history_s),
     INTEGER(sent_packets), INTEGER(drops), INTEGER(max_step), INTEGER(padding_history), INTEGER(missing_most),
     INTEGER(missing_tries), REAL(missing_age_s), REAL(missing_retry_s), INTEGER(rtx_per_second), REAL(rtx_repeat_s),
-    REAL(voice_age_s), REAL(voice_retry_s), INTEGER(voice_sent), INTEGER(voice_bytes), INTEGER(voice_twice_after),
+    REAL(rtx_queue_s), REAL(voice_age_s), REAL(voice_retry_s), INTEGER(voice_sent), INTEGER(voice_bytes), INTEGER(voice_twice_after),
     REAL(freeze_s), INTEGER(estimate_sent), REAL(pace_factor), REAL(pace_long_factor), REAL(pace_burst_s),
-    REAL(pace_long_s), REAL(pace_queue_s), INTEGER(pace_queue_bytes), INTEGER(pace_queue_packets), INTEGER(arrivals),
-    INTEGER(feedback_packets), REAL(feedback_s), INTEGER(levels), INTEGER(consumers),
+    REAL(pace_long_s), REAL(pace_queue_s), REAL(pace_turn_s), INTEGER(pace_queue_bytes), INTEGER(pace_queue_packets),
+    INTEGER(arrivals), INTEGER(feedback_packets), REAL(feedback_s), INTEGER(levels), INTEGER(consumers),
     INTEGER(feedback_turn), INTEGER(twcc_packet_arrivals), REAL(twcc_late_s), INTEGER(twcc_statuses), REAL(silence_s), INTEGER(heard_feedbacks), INTEGER(heard_packets),
 };
 

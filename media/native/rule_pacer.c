@@ -8,16 +8,18 @@
 #include <stdlib.h>
 
 #define SLAB_WAITING 128
-enum { RETRANSMISSION = 0 };
+enum { FIRST = 0 }; /* retransmissions, and the key frames that pictures begin with */
 
 void rule_pacer_init(struct rule_pacer *pacer, const struct rule_limits *limits) {
     *pacer = (struct rule_pacer){.fast = -INFINITY, .slow = -INFINITY, .open_at = -INFINITY, .opens_at = -INFINITY};
     pacer->most_bytes = limits->pace_queue_bytes;
 }
 
-/* The estimate, bits per second; from now on there is a pace. */
-void rule_set_target(struct rule_peer *peer, double bps) {
+/* The estimate, bits per second, and what stands in the line's queue; from now on there is a pace. */
+void rule_set_target(struct rule_peer *peer, double bps, double queued_s) {
     const struct rule_limits *limits = &peer->rule->limits;
+    queued_s = queued_s > 0 ? queued_s : 0;
+    peer->pacer.queued_s = queued_s < limits->rtx_queue_s ? queued_s : limits->rtx_queue_s;
     double most = bps * limits->pace_queue_s / 8;
     peer->pacer.pace = 8 / (limits->pace_factor * bps);
     peer->pacer.most_bytes = most > limits->pace_queue_bytes ? most : limits->pace_queue_bytes;
@@ -79,18 +81,22 @@ static void unhold_list(struct rule_peer *peer) {
         peer->next_holding->previous_holding = peer->previous_holding;
 }
 
-static bool push(struct rule_peer *peer, struct rule_waiting item) {
+static bool push(struct rule_peer *peer, struct rule_waiting item, double now) {
     struct rule_pacer *pacer = &peer->pacer;
     struct rule_waiting *node = take_node(peer->rule);
     if (!node)
         return false;
     *node = item;
     node->next = NULL;
-    struct rule_queue *queue = &pacer->queues[item.packet ? item.subscription->priority : RETRANSMISSION];
-    if (queue->tail)
+    bool goes_first = !item.packet || item.packet->timestamp == item.subscription->starting;
+    int index = goes_first ? FIRST : item.subscription->priority;
+    struct rule_queue *queue = &pacer->queues[index];
+    if (queue->tail) {
         queue->tail->next = node;
-    else
+    } else {
         queue->head = node;
+        pacer->turns[index] = now;
+    }
     queue->tail = node;
     if (item.packet)
         rule_packet_keep(item.packet);
@@ -119,10 +125,30 @@ static void give_back(struct rule *rule, struct rule_waiting *node) {
     rule->free_waiting = node;
 }
 
-static struct rule_waiting pop(struct rule_peer *peer) {
-    struct rule_queue *queue = peer->pacer.queues;
-    while (!queue->head)
-        queue++;
+/* Whether a packet that is to be sent again waits already. */
+bool rule_resends(const struct rule_subscription *subscription, uint16_t sequence) {
+    const struct rule_waiting *one = subscription->outlet->pacer.queues[FIRST].head;
+    while (one && (one->packet || one->subscription != subscription || one->sequence != sequence))
+        one = one->next;
+    return one;
+}
+
+/* The class whose turn it is (Pacer.pop); something waits. */
+static int whose_turn(const struct rule_peer *peer, double now) {
+    const struct rule_pacer *pacer = &peer->pacer;
+    int chosen = -1, longest = -1;
+    for (int index = 0; index < RULE_CLASSES; index++) {
+        if (!pacer->queues[index].head)
+            continue;
+        chosen = chosen < 0 ? index : chosen;
+        longest = longest < 0 || pacer->turns[index] < pacer->turns[longest] ? index : longest;
+    }
+    bool overdue = now - pacer->turns[longest] >= peer->rule->limits.pace_turn_s;
+    return chosen != FIRST && overdue ? longest : chosen;
+}
+
+static struct rule_waiting pop(struct rule_peer *peer, int index) {
+    struct rule_queue *queue = &peer->pacer.queues[index];
     struct rule_waiting *node = queue->head, item = *node;
     queue->head = node->next;
     if (!queue->head)
@@ -132,12 +158,25 @@ static struct rule_waiting pop(struct rule_peer *peer) {
     return item;
 }
 
-/* Take all that waits of `victim` out of a queue; how much it was. */
-static int purge(struct rule_peer *peer, struct rule_queue *queue, const struct rule_subscription *victim) {
+/* It was sent. A turn before more important classes lasts for a frame (Pacer.passed). */
+static void passed(struct rule_pacer *pacer, int index, const struct rule_waiting *item, double now) {
+    const struct rule_waiting *next = pacer->queues[index].head;
+    bool goes_on = item->packet && next && next->packet && next->subscription == item->subscription &&
+                   next->packet->timestamp == item->packet->timestamp;
+    bool overtakes = false;
+    for (int above = 0; above < index; above++)
+        overtakes = overtakes || pacer->queues[above].head;
+    if (!goes_on || !overtakes)
+        pacer->turns[index] = now;
+}
+
+/* Take what waits of `victim` out of a queue; how much it was. */
+static int purge(struct rule_peer *peer, struct rule_queue *queue, const struct rule_subscription *victim,
+                 bool media_alone) {
     struct rule_waiting **link = &queue->head, *last = NULL, *node;
     int count = 0;
     while ((node = *link)) {
-        if (node->subscription != victim) {
+        if (node->subscription != victim || (media_alone && !node->packet)) {
             last = node;
             link = &node->next;
             continue;
@@ -153,20 +192,28 @@ static int purge(struct rule_peer *peer, struct rule_queue *queue, const struct 
     return count;
 }
 
+void rule_leave_out(struct rule_peer *peer, const struct rule_subscription *subscription) {
+    for (int index = 0; subscription->held && index < RULE_CLASSES; index++)
+        peer->pacer.dropped += (uint64_t)purge(peer, &peer->pacer.queues[index], subscription, true);
+}
+
 /* The drop rule of media/relay/pacer: the lowest class that waits gives way, there the track that waited longest. */
 static struct rule_subscription *shed(struct rule_peer *peer) {
     int index = RULE_CLASSES - 1;
     while (!peer->pacer.queues[index].head)
         index--;
     struct rule_subscription *victim = peer->pacer.queues[index].head->subscription;
-    peer->pacer.dropped += (uint64_t)purge(peer, &peer->pacer.queues[index], victim);
-    return index == RETRANSMISSION ? NULL : victim;
+    uint64_t before = peer->pacer.dropped;
+    rule_leave_out(peer, victim);
+    if (peer->pacer.dropped > before)
+        return victim;
+    peer->pacer.dropped += (uint64_t)purge(peer, &peer->pacer.queues[FIRST], victim, false);
+    return NULL; /* retransmissions were all that waited */
 }
 
 void rule_hold(struct rule_peer *peer, struct rule_waiting item, double now) {
-    (void)now;
     struct rule_pacer *pacer = &peer->pacer;
-    if (!push(peer, item)) {
+    if (!push(peer, item, now)) {
         peer->rule->stats.exhausted++;
         return;
     }
@@ -181,7 +228,7 @@ void rule_hold(struct rule_peer *peer, struct rule_waiting item, double now) {
 /* A subscription is closed: what waits of it goes. */
 void rule_forget_waiting(struct rule_peer *peer, const struct rule_subscription *subscription) {
     for (int index = 0; subscription->held && index < RULE_CLASSES; index++)
-        purge(peer, &peer->pacer.queues[index], subscription);
+        purge(peer, &peer->pacer.queues[index], subscription, false);
 }
 
 /* -- the way out ------------------------------------------------------------------------------------------ */
@@ -248,13 +295,17 @@ bool rule_repeat(struct rule_peer *peer, const uint8_t *packet, size_t size, int
 void rule_drain(struct rule *rule, struct rule_peer *peer, double now) {
     uint32_t send_time = rule_send_time(now);
     while (peer->pacer.count && now >= peer->pacer.opens_at) {
-        struct rule_waiting item = pop(peer);
-        if (!item.packet) {
-            rule_resend(item.subscription, item.sequence, now);
-            continue;
-        }
-        rule_deliver(item.subscription, item.layer, item.packet, item.starts, send_time, now);
-        rule_packet_release(&rule->pool, item.packet);
+        int index = whose_turn(peer, now);
+        struct rule_waiting item = pop(peer, index);
+        int64_t before = peer->number;
+        if (item.packet)
+            rule_deliver(item.subscription, item.layer, item.packet, item.starts, send_time, now);
+        else
+            rule_resend_waiting(item.subscription, item.sequence, now);
+        if (peer->number > before)
+            passed(&peer->pacer, index, &item, now);
+        if (item.packet)
+            rule_packet_release(&rule->pool, item.packet);
     }
 }
 

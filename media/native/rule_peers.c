@@ -161,12 +161,12 @@ static PyObject *peer_drain(PyObject *object, PyObject *at) {
     return leave_none(self);
 }
 
-static PyObject *peer_set_target(PyObject *object, PyObject *target) {
-    double bps = PyFloat_AsDouble(target);
-    struct peer_object *self = bps == -1.0 && PyErr_Occurred() ? NULL : rule_open_peer(object);
+static PyObject *peer_set_target(PyObject *object, PyObject *arguments) {
+    double bps, queued_s;
+    struct peer_object *self = PyArg_ParseTuple(arguments, "dd", &bps, &queued_s) ? rule_open_peer(object) : NULL;
     if (!self)
         return NULL;
-    rule_set_target(self->peer, bps);
+    rule_set_target(self->peer, bps, queued_s);
     return leave_none(self);
 }
 
@@ -204,7 +204,7 @@ static PyMethodDef peer_methods[] = {
     {"stuck", peer_stuck, METH_NOARGS, NULL},
     {"resume", peer_resume, METH_O, NULL},
     {"drain", peer_drain, METH_O, NULL},
-    {"set_target", peer_set_target, METH_O, NULL},
+    {"set_target", peer_set_target, METH_VARARGS, NULL},
     {"say_twice", peer_say_twice, METH_O, NULL},
     {"state", peer_state, METH_NOARGS, NULL},
     {"hear", rule_line_face_hear, METH_VARARGS, NULL},

@@ -32,6 +32,7 @@ static void switch_layer(struct rule_subscription *subscription, struct rule_lay
                                         now - egress->last_sent_at, subscription->clock_rate, packet->timestamp);
     rule_begin(egress, packet, timestamp - packet->timestamp);
     subscription->current = subscription->timeline = layer;
+    subscription->starting = packet->timestamp;
     if (before)
         rule_unsubscribe(before, subscription);
     if (subscription->started_at < 0)
@@ -78,6 +79,16 @@ void rule_deliver(struct rule_subscription *subscription, struct rule_layer *lay
         kept->size = 0;
 }
 
+/* Whether a packet that may not leave yet is to wait. With a key frame the target begins now (plane._is_wanted). */
+static bool is_wanted(struct rule_subscription *subscription, struct rule_layer *layer,
+                      const struct rule_packet *packet, bool starts) {
+    if (subscription->current == layer)
+        return true;
+    if (starts && subscription->target == layer)
+        rule_start(subscription, packet->timestamp);
+    return rule_begun(subscription) && subscription->target == layer;
+}
+
 /* Give one packet to every subscription that is on this layer, or may begin with this packet (plane.forward). */
 void rule_forward(struct rule_layer *layer, struct rule_packet *packet, double now) {
     uint32_t send_time = rule_send_time(now);
@@ -88,7 +99,7 @@ void rule_forward(struct rule_layer *layer, struct rule_packet *packet, double n
     for (int index = 0; index < count; index++) {
         struct rule_subscription *one = layer->subscribers[index].subscription;
         if (one->waits && now < one->outlet->pacer.open_at) {
-            if (starts || one->current == layer || one->held) {
+            if (is_wanted(one, layer, packet, starts)) {
                 struct rule_waiting item = {.subscription = one, .layer = layer, .packet = packet, .starts = starts};
                 item.size = packet->size;
                 rule_hold(one->outlet, item, now);
@@ -109,7 +120,7 @@ static void note_keyframe(struct rule_layer *layer, const struct rule_packet *pa
         rule_vp8_size(packet->data, descriptor.end, end, &layer->width, &layer->height);
     for (int index = 0; index < layer->listed; index++) {
         const struct rule_subscription *one = layer->subscribers[index].subscription;
-        if (one->target == layer && one->current != layer)
+        if (one->target == layer && one->current != layer && !rule_begun(one))
             return; /* somebody still waits for one */
     }
     rule_tell(layer->rule, RULE_OF_LAYERS, &layer->news, RULE_KEY_CAME);

@@ -22,26 +22,28 @@ bool rule_unwrap_rtx(struct rule_layer *layer, const uint8_t *data, const struct
     return true;
 }
 
-/* A packet that left with this number, and its numbers, while both are remembered. */
+/* A packet that left with this number, and its numbers, while both are remembered; without the first it may be NULL. */
 static struct rule_packet *find_sent(struct rule_subscription *subscription, uint16_t sequence,
                                      struct rule_sent **entry) {
+    *entry = NULL;
     if (!subscription->egress.sent)
         return NULL;
-    *entry = &subscription->egress.sent[sequence & (subscription->rule->limits.sent_packets - 1)];
-    if ((*entry)->out != sequence)
+    struct rule_sent *found = &subscription->egress.sent[sequence & (subscription->rule->limits.sent_packets - 1)];
+    if (found->out != sequence)
         return NULL;
+    *entry = found;
     return rule_history_get(&subscription->producer->layers[(*entry)->layer].history, (*entry)->sequence);
 }
 
 /* Whether it may be sent again now; counts it when it may. Bounds what one consumer can have, however often it asks. */
-static bool allows(struct rule_subscription *subscription, double *resent_at, double now) {
+static bool allows(struct rule_subscription *subscription, double *resent_at, double now, double queued_s) {
     const struct rule_limits *limits = &subscription->rule->limits;
     if (now - subscription->refilled_at >= limits->rtx_repeat_s) {
         double more = subscription->budget + (now - subscription->refilled_at) * limits->rtx_per_second;
         subscription->budget = more < limits->rtx_per_second ? more : limits->rtx_per_second;
         subscription->refilled_at = now;
     }
-    bool recent = subscription->refilled_at - *resent_at < limits->rtx_repeat_s;
+    bool recent = subscription->refilled_at - *resent_at < limits->rtx_repeat_s + queued_s;
     if (subscription->budget < 1 || recent) {
         subscription->budget_refused++;
         return false;
@@ -101,7 +103,7 @@ static int retransmit_voice(struct rule_subscription *subscription, const uint16
     int found = 0;
     for (int index = 0; index < count; index++) {
         struct rule_spoken *one = find_spoken(subscription, sequences[index]);
-        if (!one || !allows(subscription, &one->resent_at, now))
+        if (!one || !allows(subscription, &one->resent_at, now, 0))
             continue;
         say_again(subscription, one, now);
         found++;
@@ -133,17 +135,34 @@ static int send_again(struct rule_subscription *subscription, const struct rule_
     return (int)size;
 }
 
-/* Answer a NACK by RTX from the layers' histories, at the line's pace; how many can be (plane.retransmit). */
+/* Whether this was sent of the layer that is sent now, is kept no more, and no key frame came since (again._is_gone). */
+static bool is_gone(const struct rule_subscription *subscription, const struct rule_sent *entry, double now) {
+    const struct rule_layer *current = subscription->current;
+    if (!entry || !current || &subscription->producer->layers[entry->layer] != current)
+        return false;
+    return now - current->frames.key_at >= subscription->rule->limits.history_s;
+}
+
+/* Answer a NACK by RTX from the layers' histories, at the line's pace; how many can be (again.retransmit). */
 int rule_retransmit(struct rule_subscription *subscription, const uint16_t *sequences, int count, double now) {
+    const struct rule_pacer *pacer = &subscription->outlet->pacer;
+    bool gone = false;
     int found = 0;
     if (subscription->voice)
         return retransmit_voice(subscription, sequences, count, now);
     for (int index = 0; index < count; index++) {
         struct rule_sent *entry;
         struct rule_packet *packet = find_sent(subscription, sequences[index], &entry);
-        if (!packet || !allows(subscription, &entry->resent_at, now))
+        if (!packet) {
+            gone = gone || is_gone(subscription, entry, now);
             continue;
-        if (now < subscription->outlet->pacer.open_at) {
+        }
+        bool waits = now < pacer->open_at;
+        if (waits && rule_resends(subscription, sequences[index]))
+            continue;
+        if (!allows(subscription, &entry->resent_at, now, pacer->queued_s))
+            continue;
+        if (waits) {
             struct rule_waiting item = {.subscription = subscription};
             item.sequence = sequences[index];
             item.size = packet->size + 2;
@@ -154,6 +173,8 @@ int rule_retransmit(struct rule_subscription *subscription, const uint16_t *sequ
         found++;
     }
     subscription->retransmitted += (uint64_t)found;
+    if (gone)
+        rule_tell(subscription->rule, RULE_OF_SUBSCRIPTIONS, &subscription->news, RULE_STARVED);
     return found;
 }
 
@@ -162,6 +183,15 @@ int rule_resend(struct rule_subscription *subscription, uint16_t sequence, doubl
     struct rule_sent *entry;
     struct rule_packet *packet = find_sent(subscription, sequence, &entry);
     return packet ? send_again(subscription, packet, entry, now) : 0;
+}
+
+void rule_resend_waiting(struct rule_subscription *subscription, uint16_t sequence, double now) {
+    struct rule_sent *entry;
+    struct rule_packet *packet = find_sent(subscription, sequence, &entry);
+    if (!packet)
+        return;
+    send_again(subscription, packet, entry, now);
+    entry->resent_at = now;
 }
 
 /* A packet of padding alone, as long as one can be: RFC 3550 section 5.1, 255 bytes, and a transport-wide number. */

@@ -175,7 +175,7 @@ static PyObject *subscription_retransmit(PyObject *object, PyObject *arguments) 
 static int index_of(const struct rule_layer *layer) { return layer ? layer->index : -1; }
 
 /* state() -> (current, target (-1 = none), temporal, timestamp delta, last timestamp or None, last sent at, packets,
- * octets, started at or None, retransmitted, refused, held) */
+ * octets, started at or None, retransmitted, refused, held, whether the target's key frame waits) */
 static PyObject *subscription_state(PyObject *object, PyObject *nothing) {
     (void)nothing;
     struct subscription_object *self = open_subscription(object);
@@ -184,16 +184,17 @@ static PyObject *subscription_state(PyObject *object, PyObject *nothing) {
     const struct rule_subscription *one = self->subscription;
     const struct rule_egress egress = one->egress;
     int current = index_of(one->current), target = index_of(one->target), held = one->held;
+    bool begun = rule_begun(one);
     double started_at = one->started_at;
     unsigned long long retransmitted = one->retransmitted, refused = one->refused;
     if (!rule_done(self->outlet->owner))
         return NULL;
     PyObject *last = egress.started ? PyLong_FromUnsignedLong(egress.last_timestamp) : Py_NewRef(Py_None);
     PyObject *started = started_at < 0 ? Py_NewRef(Py_None) : PyFloat_FromDouble(started_at);
-    return Py_BuildValue("iiikNdKKNKKi", current, target, egress.temporal_current,
+    return Py_BuildValue("iiikNdKKNKKiN", current, target, egress.temporal_current,
                          (unsigned long)egress.timestamp_delta, last, egress.last_sent_at,
                          (unsigned long long)egress.packets, (unsigned long long)egress.octets, started, retransmitted,
-                         refused, held);
+                         refused, held, PyBool_FromLong(begun));
 }
 
 /* pad([subscription], least, now) -> bytes sent; all of one outlet. */

@@ -206,6 +206,7 @@ struct rule_subscription {
     bool waits;
     int priority; /* class of what waits */
     int held;
+    int64_t starting; /* timestamp of the key frame it began with, or will once that may leave; -1 = none */
     struct rule_layer *current, *target, *timeline;
     double started_at; /* -1 = not yet */
     uint64_t retransmitted, refused;
@@ -233,6 +234,8 @@ struct rule_queue {
 
 struct rule_pacer { /* pacer.Pacer */
     struct rule_queue queues[RULE_CLASSES];
+    double turns[RULE_CLASSES]; /* since when a class stands, if anything of it waits */
+    double queued_s; /* how long what leaves now stands in the line's own queue */
     double fast, slow, pace, open_at, opens_at, most_bytes;
     int64_t bytes;
     int count;
@@ -403,6 +406,12 @@ void rule_subscription_free(struct rule_subscription *subscription);
  * no more. Python knows of what it did itself, so these are no events. */
 int rule_aim(struct rule_subscription *subscription, struct rule_layer *target);
 int rule_leave(struct rule_subscription *subscription);
+/* The target's key frame has to wait: nothing older is of use, and it goes first. */
+void rule_start(struct rule_subscription *subscription, uint32_t timestamp);
+/* That key frame has come, and waits for the pace. */
+static inline bool rule_begun(const struct rule_subscription *subscription) {
+    return !subscription->current && subscription->starting >= 0;
+}
 void rule_cut(struct rule_subscription *subscription);
 
 /* The first packet that waits for Python, NULL when none does; `dead` is its layer if its SSRC is known. */
@@ -437,14 +446,19 @@ struct rule_spoken *rule_keep(struct rule_subscription *subscription, uint16_t o
 /* It left: where voices go twice, the one before the last goes again now. */
 void rule_kept(struct rule_subscription *subscription, struct rule_spoken *kept, double now);
 int rule_resend(struct rule_subscription *subscription, uint16_t sequence, double now);
+/* One that had to wait. */
+void rule_resend_waiting(struct rule_subscription *subscription, uint16_t sequence, double now);
 int rule_pad(struct rule_peer *peer, struct rule_subscription *const *subscriptions, int count, int least, double now);
 bool rule_unwrap_rtx(struct rule_layer *layer, const uint8_t *data, const struct rule_header *header,
                      int payload_type, struct rule_packet *packet);
 
 void rule_pacer_init(struct rule_pacer *pacer, const struct rule_limits *limits);
-void rule_set_target(struct rule_peer *peer, double bps);
+void rule_set_target(struct rule_peer *peer, double bps, double queued_s);
+bool rule_resends(const struct rule_subscription *subscription, uint16_t sequence);
 void rule_hold(struct rule_peer *peer, struct rule_waiting item, double now);
 void rule_forget_waiting(struct rule_peer *peer, const struct rule_subscription *subscription);
+/* All that waits of it, but what is sent again. */
+void rule_leave_out(struct rule_peer *peer, const struct rule_subscription *subscription);
 uint8_t *rule_reserve(struct rule_peer *peer, size_t size);
 /* Write the transport's number where it stands, send, keep the books. */
 bool rule_commit(struct rule_peer *peer, uint8_t *room, size_t size, int number_at, double now);

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from media.limits import (
     PADDING_HISTORY_PACKETS,
+    RELAY_HISTORY_S,
     RELAY_SENT_PACKETS,
     VOICE_KEPT_BYTES,
     VOICE_SENT_PACKETS,
@@ -63,23 +64,42 @@ def _say_again(subscription: PlainSubscription, voice: Spoken, sequence: int, no
 def retransmit(subscription: PlainSubscription, sequences: Iterable[int], now: float) -> int:
     """Answer a NACK; returns how many can be sent again.
 
-    By RTX from the layers' histories, at the line's pace. A voice does not wait.
+    By RTX from the layers' histories, at the line's pace; what waits already does not go twice. A voice does
+    not wait. What no history holds any more will be missed for ever, and a receiver asks for it for two
+    seconds or three before it asks for a key frame: that is asked for here, unless one has come since.
     """
     if subscription.voice is not None:
         return _retransmit_voice(subscription, subscription.voice, sequences, now)
-    count = 0
+    gate, is_gone, count = subscription.gate, False, 0
     for sequence in sequences:
         found = _sent(subscription, sequence)
-        if found is None or not subscription.budget.allows(sequence, now):
+        if found is None:
+            is_gone = is_gone or _is_gone(subscription, sequence, now)
             continue
-        if now < subscription.gate.open_at:
+        waits = now < gate.open_at
+        if waits and gate.resends(subscription, sequence):
+            continue
+        if not subscription.budget.allows(sequence, now, gate.queued_s):
+            continue
+        if waits:
             size = len(found[0].data) + 2
             subscription.hold(Waiting(subscription, None, None, False, sequence, size), now)
         else:
             _resend(subscription, *found, now)
         count += 1
     subscription.retransmitted += count
+    if is_gone:
+        subscription.starved()
     return count
+
+
+def _is_gone(subscription: PlainSubscription, sequence: int, now: float) -> bool:
+    """Whether this was sent of the layer that is sent now, is kept no more, and no key frame came since."""
+    table, current = subscription.egress.sent, subscription.current
+    entry = table[sequence & (RELAY_SENT_PACKETS - 1)] if table is not None else None
+    if entry is None or current is None or entry[0] != sequence or entry[5] is not current:
+        return False
+    return now - current.frames.key_at >= RELAY_HISTORY_S
 
 
 def _retransmit_voice(

@@ -262,7 +262,7 @@ class Consumer:
         """PLI or FIR of the receiver."""
         self._plis += 1
         layer = self.subscription.current or self.subscription.target
-        if layer is not None:
+        if layer is not None and not self.subscription.begun:
             self.producer.want_keyframe(layer, now)
 
     def report_received(self, block: rtcp.ReportBlock, now: float) -> None:

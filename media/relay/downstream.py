@@ -102,7 +102,7 @@ class Downstream:
             estimator.probing(None)
         target = estimator.target_bps(now)
         if estimator.settled(now):
-            self.path.set_target(estimator.pace_bps(now))
+            self.path.set_target(estimator.pace_bps(now), estimator.queued_s)
         self._judge_voices(target, now)
         if not self.path.waiting and estimator.at_rest(now):
             self._begin_probe(target + beside_bps, wanted_bps, now)

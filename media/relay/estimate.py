@@ -146,6 +146,11 @@ class BandwidthEstimator:
         return now - self._queued_at < _QUEUE_MEMORY_S
 
     @property
+    def queued_s(self) -> float:
+        """How long the luckiest packet of the newest feedback stood in the line's queue."""
+        return self._queue.waiting_s if self._queue.stands else 0.0
+
+    @property
     def arriving_bps(self) -> float | None:
         """What arrives at the receiver; None until two feedbacks have told."""
         rates = self._rates

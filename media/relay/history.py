@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 
-from media.limits import RELAY_HISTORY_PACKETS, RELAY_HISTORY_S, RTX_PER_SECOND, RTX_REPEAT_S
+from media.limits import RELAY_HISTORY_PACKETS, RELAY_HISTORY_S, RTX_PER_SECOND, RTX_QUEUE_S, RTX_REPEAT_S
 from media.relay.rewrite import MediaPacket
 
 
@@ -50,17 +51,27 @@ class RetransmissionBudget:
         self._recent: dict[int, float] = {}
         self.refused = 0
 
-    def allows(self, sequence: int, now: float) -> bool:
-        """Whether outgoing ``sequence`` may be sent again now; counts it when it may."""
+    def allows(self, sequence: int, now: float, queued_s: float = 0.0) -> bool:
+        """Whether outgoing ``sequence`` may be sent again now; counts it when it may.
+
+        :param queued_s: how long a packet stands in the line's queue, `RTX_QUEUE_S` at most: one that is
+            asked for meanwhile is on its way.
+        """
         if now - self._refilled_at >= RTX_REPEAT_S:
             self._allowance = min(
                 float(RTX_PER_SECOND), self._allowance + (now - self._refilled_at) * RTX_PER_SECOND
             )
             self._refilled_at = now
-            self._recent = {one: at for one, at in self._recent.items() if now - at < RTX_REPEAT_S}
-        if self._allowance < 1 or sequence in self._recent:
+            oldest = now - RTX_REPEAT_S - RTX_QUEUE_S
+            self._recent = {one: at for one, at in self._recent.items() if at > oldest}
+        is_recent = self._refilled_at - self._recent.get(sequence, -inf) < RTX_REPEAT_S + queued_s
+        if self._allowance < 1 or is_recent:
             self.refused += 1
             return False
         self._allowance -= 1
         self._recent[sequence] = now
         return True
+
+    def left(self, sequence: int, now: float) -> None:
+        """It had to wait, and left now."""
+        self._recent[sequence] = now

@@ -161,9 +161,9 @@ class NativePath(NativeOutlet):
             self.hearing.close()
             self._peer.close()
 
-    def set_target(self, bps: float) -> None:
+    def set_target(self, bps: float, queued_s: float = 0.0) -> None:
         if self._last is None:
-            self._peer.set_target(bps)
+            self._peer.set_target(bps, queued_s)
 
     def say_twice(self, twice: bool) -> None:
         if self._last is None:

@@ -11,7 +11,7 @@ from media.relay.subscription import Subscription
 if TYPE_CHECKING:
     from media._native import RuleSubscription
 
-_State = tuple[int, int, int, int, int | None, float, int, int, float | None, int, int, int]
+_State = tuple[int, int, int, int, int | None, float, int, int, float | None, int, int, int, bool]
 
 
 class NativeSubscription(Subscription):
@@ -99,9 +99,13 @@ class NativeSubscription(Subscription):
         return self._state[10]
 
     @property
+    def begun(self) -> bool:
+        return self._state[12]
+
+    @property
     def waiting(self) -> bool:
-        current, target, *_ = self._state
-        return target >= 0 and current != target
+        state = self._state
+        return state[1] >= 0 and state[0] != state[1] and not state[12]
 
     def aim(self, target: Layer) -> None:
         if self._last is None:
@@ -115,7 +119,7 @@ class NativeSubscription(Subscription):
         if self._last is None:
             last = self.table.state()
             self._left(self.table.close())
-            self._last = (-1, -1, *last[2:])
+            self._last = (-1, -1, *last[2:12], False)
             self._closed()
 
     def _left(self, emptied: int) -> None:

@@ -46,8 +46,9 @@ class Path(Outlet, Protocol):
     def due(self) -> float:
         """When `drain` is wanted; inf while nothing waits, and where the plane drains by itself."""
 
-    def set_target(self, bps: float) -> None:
-        """The estimate, bits per second; from now on there is a pace."""
+    def set_target(self, bps: float, queued_s: float = 0.0) -> None:
+        """The estimate, bits per second, and for how many seconds packets stand in the line's queue; from now
+        on there is a pace."""
 
     def say_twice(self, twice: bool) -> None:
         """From now on each voice goes again after `VOICE_TWICE_AFTER` packets, or no more."""
@@ -91,8 +92,8 @@ class PlainPath:
     ) -> Subscription:
         return PlainSubscription(self, values, events)
 
-    def set_target(self, bps: float) -> None:
-        self.gate.set_target(bps)
+    def set_target(self, bps: float, queued_s: float = 0.0) -> None:
+        self.gate.set_target(bps, queued_s)
 
     def say_twice(self, twice: bool) -> None:
         self.gate.voices_twice = twice
@@ -127,7 +128,7 @@ class PlainPath:
     def hold(self, item: Waiting, now: float) -> None:
         """Keep a packet until it may leave; too much of it, and frames are left out."""
         gate = self.gate
-        gate.push(item)
+        gate.push(item, now)
         while gate.overfull:
             for victim in gate.shed():
                 victim.cut()
@@ -137,12 +138,16 @@ class PlainPath:
         gate = self.gate
         send_time = rewrite.abs_send_time(now)
         while gate.count and now >= gate.opens_at:
-            item = gate.pop()
+            index, item = gate.pop(now)
+            before = self.number
             if item.packet is None or item.layer is None:
                 again.resend(item.subscription, item.sequence, now)
+                item.subscription.budget.left(item.sequence, now)
             else:
                 rewrite.stamp(item.packet, send_time)
                 plane.deliver(item.subscription, item.layer, item.packet, item.starts, now)
+            if self.number > before:
+                gate.passed(index, item, now)
 
     def pad(self, subscriptions: Iterable[Subscription], least: int, now: float) -> int:
         return again.pad((one for one in subscriptions if isinstance(one, PlainSubscription)), least, now)

@@ -103,10 +103,19 @@ def forward(layer: PlainLayer, packet: MediaPacket, now: float) -> None:
     starts = packet.keyframe and packet.sequence >= layer.reception.highest
     for subscription in layer.subscribers:
         if now < subscription.gate.open_at and subscription.waits:
-            if starts or subscription.current is layer or subscription.held:
+            if _is_wanted(subscription, layer, packet, starts):
                 subscription.hold(Waiting(subscription, layer, packet, starts, -1, len(packet.data)), now)
             continue
         deliver(subscription, layer, packet, starts, now)
+
+
+def _is_wanted(subscription: PlainSubscription, layer: PlainLayer, packet: MediaPacket, starts: bool) -> bool:
+    """Whether a packet that may not leave yet is to wait. With a key frame the target begins now."""
+    if subscription.current is layer:
+        return True
+    if starts and subscription.target is layer:
+        subscription.begin(packet.timestamp)
+    return subscription.begun and subscription.target is layer
 
 
 def deliver(
@@ -151,6 +160,7 @@ def _switch(subscription: PlainSubscription, layer: PlainLayer, packet: MediaPac
     rewrite.begin(egress, packet, (timestamp - packet.timestamp) & 0xFFFFFFFF)
     before = subscription.current
     subscription.current = subscription.timeline = layer
+    subscription.starting = packet.timestamp
     if before is not None:
         before.unsubscribe(subscription)
     if subscription.started_at is None:

@@ -108,10 +108,15 @@ class Subscription(ABC):
         """Packets the transport would not take."""
 
     @property
+    @abstractmethod
+    def begun(self) -> bool:
+        """The key frame of the target has come, and waits for the pace."""
+
+    @property
     def waiting(self) -> bool:
         """A key frame of the target is needed."""
         target = self.target
-        return target is not None and self.current is not target
+        return target is not None and self.current is not target and not self.begun
 
     @abstractmethod
     def aim(self, target: Layer) -> None:
@@ -187,6 +192,7 @@ class PlainSubscription(Subscription):
         "rtx_ssrc",
         "send",
         "started_at",
+        "starting",
         "starved",
         "switched",
         "target",
@@ -219,6 +225,7 @@ class PlainSubscription(Subscription):
         self.waits = values.waits
         self.priority = values.priority
         self.held = 0  # packets that wait
+        self.starting = -1  # timestamp of the key frame it began with, or will once that may leave
         self.rtx_payload_type, self.rtx_ssrc, self.rtx_sequence = values.rtx or (-1, -1, 0)
         self.voice: again.Spoken | None = [None] * VOICE_SENT_PACKETS if values.voice else None
         self.budget = RetransmissionBudget()
@@ -253,15 +260,32 @@ class PlainSubscription(Subscription):
     def octets(self) -> int:
         return self.egress.octets
 
+    @property
+    def begun(self) -> bool:
+        return self.current is None and self.starting >= 0
+
     def aim(self, target: Layer) -> None:
         assert isinstance(target, PlainLayer)  # one plane makes all of a router's tables
         before = self.target
         self.target = target
         if before is not None and before is not target and before is not self.current:
             before.unsubscribe(self)
+            if self.begun:  # with another layer
+                self.gate.leave_out(self)
+                self.starting = -1
         target.subscribe(self)
 
+    def begin(self, timestamp: int) -> None:
+        """The target's key frame has to wait: nothing older is of use, and it goes first."""
+        self.gate.leave_out(self)
+        current, self.current = self.current, None
+        if current is not None:
+            current.unsubscribe(self)
+        self.starting = timestamp
+
     def leave(self) -> None:
+        self.gate.leave_out(self)
+        self.starting = -1
         for layer in {self.current, self.target} - {None}:
             if layer is not None:
                 layer.unsubscribe(self)
@@ -287,4 +311,5 @@ class PlainSubscription(Subscription):
         if current is not None and current is not target:
             current.unsubscribe(self)
         self.current = None
+        self.starting = -1
         self.starved()

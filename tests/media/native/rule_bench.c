@@ -51,7 +51,7 @@ static struct rule_subscription *subscribe(struct rule *rule, struct rule_produc
     values.egress.plain_type = -1;
     struct rule_peer *peer = rule_peer_new(rule, &rooms);
     rule_peer_set_out(peer, &rooms);
-    rule_set_target(peer, 1e12); /* a pace that is reckoned and never reached */
+    rule_set_target(peer, 1e12, 0); /* a pace that is reckoned and never reached */
     struct rule_subscription *one =
         rule_subscription_new(track, peer, &values, 1000 + (uint32_t)index, 7, true, &rooms);
     rule_aim(one, &track->layers[0]);

@@ -280,7 +280,7 @@ static void decide(struct world *world) {
             rule_leave(one);
         break;
     case 4:
-        rule_set_target(world->peers[peer], 60000 + chance(3000000));
+        rule_set_target(world->peers[peer], 60000 + chance(3000000), chance(500) / 1000.0);
         world->peers[peer]->voices_twice = chance(2);
         break;
     case 5: case 6:

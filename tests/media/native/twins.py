@@ -308,8 +308,9 @@ class Twins:
 
     def _target(self, chance: Random) -> None:
         at, bps = chance.randrange(RECEIVERS), chance.choice((60_000, 300_000, 1_000_000, 20_000_000))
+        queued_s = chance.choice((0.0, 0.1, 0.7))
         for side in self.sides:
-            side.receivers[at][0].outlet.path.set_target(bps)
+            side.receivers[at][0].outlet.path.set_target(bps, queued_s)
 
     # -- what receivers say --------------------------------------------------------------------------------
 

@@ -43,18 +43,33 @@ class Village:
         producer = self.sender.produce(kind, parameters, source)
         return self.receiver.consume(producer.id, router_rtp_capabilities(), paused=False)
 
-    def camera(self, bps: tuple[int, ...] = (150_000, 500_000, 1_700_000), fps: int = 25) -> Consumer:
+    def camera(
+        self,
+        bps: tuple[int, ...] = (150_000, 500_000, 1_700_000),
+        fps: int = 25,
+        temporal: bool = False,
+    ) -> Consumer:
         """Simulcast as a browser sends it; key frames when asked."""
         consumer = self.publish(helpers.VP8_SIMULCAST, "camera")
         layers = simulcast(self.house, self.up)
         for layer, rate in zip(layers, bps, strict=True):
+            layer.temporal = temporal
             self._play(layer, rate, fps)
         return consumer
 
-    def track(self, source: str, bps: int, ssrc: int = 500, fps: int = 25, key_octets: int = 0) -> Consumer:
+    def track(
+        self,
+        source: str,
+        bps: int,
+        ssrc: int = 500,
+        fps: int = 25,
+        key_octets: int = 0,
+        temporal: bool = False,
+    ) -> Consumer:
         consumer = self.publish(vp8_single(ssrc), source)
         layer = Layer(self.up, self.house, ssrc, "", 7, 7)
         layer.named = False
+        layer.temporal = temporal
         self._play(layer, bps, fps, key_octets)
         return consumer
 
