@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -137,5 +138,59 @@ def test_ten_seconds_are_250_mm_on_paper(browser: Browser, consult: Consult) -> 
     assert steps == {1.0}
     # When it is printed the strip goes.
     expect(who.page.locator(".ecg-print")).to_have_count(0)
+    assert who.complaints == []
+    who.context.close()
+
+
+INKED = """(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+    .data.filter((value, at) => at % 4 === 3 && value > 0).length"""
+DRAWN = "() => window.__huizhen.ecg().samplesDrawn"
+
+
+def looked_back_to(who: Person) -> int:
+    """Seconds from the live edge to where the first page that there is ends."""
+    who.get("ecg-past-position").press("Home")
+    return int(str(who.get("ecg-past-ago").get_attribute("data-seconds")))
+
+
+@pytest.mark.parametrize(
+    ("locale", "device"), [("zh-CN", DESK), ("en-GB", DARK_PHONE)], ids=["zh-desk", "en-phone"]
+)
+def test_what_was_before_one_came_is_fetched(
+    browser: Browser, consult: Consult, locale: str, device: dict[str, Any]
+) -> None:
+    """Who comes late looks back to the first sample, a page or an overview at a time."""
+    who = in_the_room(browser, consult, locale=locale, **device)
+    if device is DARK_PHONE:
+        who.page.locator("nav.pages button").nth(1).click()
+    who.get("ecg-freeze").click()
+    expect(who.get("ecg-past")).to_be_visible()
+    came_with = 10 + int(who.wait_for(DRAWN)) // 1000
+    # The stream is as old as this file's tests; run alone, it has to grow older first.
+    deadline = time.monotonic() + 60
+    while looked_back_to(who) < came_with + 4:
+        assert time.monotonic() < deadline
+        drawn = who.wait_for(DRAWN)
+        assert who.wait_for("(n) => window.__huizhen.ecg().samplesDrawn > n + 1000", drawn)
+    expect(who.get("ecg-past-state")).to_have_count(0)
+    assert violations(who.page) == []
+
+    # A line that is down is said, and asked for again.
+    who.page.route("**/signals/past/**", lambda route: route.abort())
+    who.get("ecg-overview").click()
+    expect(who.get("error")).to_be_visible()
+    who.page.unroute("**/signals/past/**")
+    who.get("error").get_by_role("button").click()
+    expect(who.get("overview-rows")).to_have_attribute("data-ready", "true")
+    assert violations(who.page) == []
+    row = who.get("overview-rows").locator("canvas").first
+    size = row.bounding_box()
+    assert size is not None
+    assert size["height"] > 30
+    assert row.evaluate(INKED) > 200
+    who.get("overview-rows").get_by_role("button").first.press("Enter")
+    expect(who.get("overview-rows")).to_have_count(0)
+    expect(who.get("ecg-past")).to_be_visible()
+    expect(who.get("ecg-past-state")).to_have_count(0)
     assert who.complaints == []
     who.context.close()

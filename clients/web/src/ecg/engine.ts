@@ -1,6 +1,7 @@
 /** Link, monitor and sweep put together on whatever thread this runs on; driven by messages, so that a worker needs nothing else. */
 import { SignalLink } from './link'
 import { Monitor, type EcgStatus } from './monitor'
+import { roomSource } from './past'
 import type { Limits, Refusal } from './findings'
 import type { AnyCanvas, Context2d } from './paint'
 import type { Strip } from './strip'
@@ -74,6 +75,7 @@ export class EcgEngine {
         this.running = false
         clearInterval(this.timer)
         this.link?.close()
+        this.monitor?.close()
         break
       default:
         if (this.monitor) this.wish(message, this.monitor)
@@ -114,7 +116,8 @@ export class EcgEngine {
     const context = canvas.getContext('2d', { alpha: false }) as Context2d | null
     if (!context) return
     const sweep = new Sweep(canvas, context, this.makeCanvas)
-    const monitor = new Monitor(sweep)
+    const origin = url.replace(/^ws/, 'http').replace(/\/signals\/.*$/, '')
+    const monitor = new Monitor(sweep, (streamId) => roomSource(origin, token, streamId))
     this.sweep = sweep
     this.monitor = monitor
     sweep.set(options)

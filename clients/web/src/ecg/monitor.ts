@@ -2,13 +2,14 @@
 import { Findings, type Alarm, type Analysis, type Limits } from './findings'
 import type { Frame } from './frame'
 import type { StreamClock } from './link'
+import { Past, type PastSource } from './past'
 import { Pane, type MonitorState, type PaneFigures, type Stream, type ViewSpan } from './pane'
 import { Playout } from './playout'
 import { SignalRing, type Sentence, type StreamInfo } from './ring'
 import type { Strip } from './strip'
 import type { Sweep, ViewOptions } from './sweep'
 
-/** How far one can look back. */
+/** What is kept here for looking back; what is older the server has. */
 export const PAST_SECONDS = 600
 /** Values a few times a second (a fetal heart's rate) fill a page in minutes and are kept for two hours. */
 const SLOW_HZ = 10
@@ -62,7 +63,8 @@ export class Monitor {
   damaged = 0
   trouble: Sentence | null = null
 
-  constructor(sweep: Sweep) {
+  /** `stored`: where what the server keeps of a stream is had from. */
+  constructor(sweep: Sweep, private readonly stored: ((streamId: string) => PastSource) | null = null) {
     this.main = new Pane(sweep)
   }
 
@@ -113,6 +115,7 @@ export class Monitor {
   /** A signal of another kind gets a picture of its own, or (null) loses it. */
   lane(streamId: string, sweep: Sweep | null): void {
     const stream = this.streams.get(streamId)
+    this.lanes.get(streamId)?.close()
     this.lanes.delete(streamId)
     if (!sweep || !stream) return
     const pane = new Pane(sweep)
@@ -157,11 +160,25 @@ export class Monitor {
   look(end: number | 'here' | null): void {
     const [shown, headMs] = [this.main.stream?.info.streamId, this.main.span()?.headMs ?? null]
     const endMs = end === 'here' ? headMs : end
+    if (endMs !== null) for (const pane of [this.main, ...this.lanes.values()]) this.offer(pane)
     this.main.look(endMs)
     for (const [streamId, lane] of this.lanes) {
       // Each device has a clock of its own: the same moment of the session.
       lane.look(endMs === null ? null : endMs + this.clockMs(shown, endMs) - this.clockMs(streamId, endMs))
     }
+  }
+
+  /** Somebody looks back: what the server keeps is asked for from now on. */
+  private offer(pane: Pane): void {
+    const { info } = pane.stream ?? {}
+    if (!info || !this.stored) return
+    const source = this.stored(info.streamId)
+    pane.keeps(() => ({ past: new Past(info, source, () => pane.storedCame()), clockMs: (atMs) => this.clockMs(info.streamId, atMs) }))
+  }
+
+  /** Nothing more is fetched. */
+  close(): void {
+    for (const pane of [this.main, ...this.lanes.values()]) pane.close()
   }
 
   /** One picture. `hidden`: nobody can see it. */

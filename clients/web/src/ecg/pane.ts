@@ -1,7 +1,8 @@
 /** One stream on one canvas: what is due is drawn, what was drawn is counted. */
 import type { Frame } from './frame'
+import type { Past, PastState } from './past'
 import type { Playout } from './playout'
-import type { Run, SignalRing, StreamInfo } from './ring'
+import type { Run, Sentence, SignalRing, StreamInfo } from './ring'
 import type { Strip } from './strip'
 import type { Sweep, ViewOptions } from './sweep'
 
@@ -12,6 +13,10 @@ const STALLED_MS = 1_500
 const DELAYS_KEPT = 2_000
 /** What comes late in a burst is painted so often at most: painting all again costs more than a step of the pen. */
 const LATE_EVERY_MS = 250
+/** Fetched before a page: what a filter needs, and the rest of a printed strip. */
+const BEFORE_PAGE_MS = 12_000
+/** What is newer may not be on the server's disk yet: the page at the pen is shown from what is here. */
+const NOT_YET_MS = 3_000
 
 export type MonitorState = 'waiting' | 'live' | 'stalled' | 'ended'
 
@@ -23,11 +28,22 @@ export interface Stream {
   live: boolean
 }
 
-/** Device times, Unix ms: what is kept, what was drawn last, and where the page of the past ends (null: the pen is shown). */
+/**
+ * Device times, Unix ms: from when on something can be shown, what was drawn last, and where the page of the past ends (null: the pen is shown).
+ * `state`: whether that page is there; `why` it could not be had.
+ */
 export interface ViewSpan {
   oldestMs: number
   headMs: number
   pastMs: number | null
+  state: PastState
+  why: Sentence | null
+}
+
+/** What the server keeps of a stream, and what leads from the device's clock to the session's, ms. */
+export interface Stored {
+  past: Past
+  clockMs: (atMs: number) => number
 }
 
 export interface PaneFigures {
@@ -49,6 +65,8 @@ export class Pane {
   private late = false
   private latePaintedAt = 0
   private pastMs: number | null = null
+  private stored: Stored | null = null
+  private pastState: PastState = 'ready'
   private readonly counted: PaneFigures = { samplesDrawn: 0, lastSequence: -1, gaps: 0, stoppedMs: 0, stops: 0, delays: [] }
   private tickedAt: number | null = null
   private standing = false
@@ -61,6 +79,7 @@ export class Pane {
 
   show(stream: Stream): void {
     this.stream = stream
+    this.close()
     this.queue = []
     this.firstFrameAt = null
     this.pastMs = null
@@ -81,19 +100,59 @@ export class Pane {
     this.queue.push({ sequence: frame.sequence, start: run.start, timeMs: frame.timeMs, measured })
   }
 
-  /** Shows the page that ends at a device time, as far as it is kept; null: the pen. */
-  look(endMs: number | null): void {
+  /** Shows the page that ends at a device time: of what is kept here, or of what the server keeps; null: the pen. */
+  look(endMs: number | null, again = true): void {
     const { stream, sweep } = this
     if (!stream || sweep.head === null || endMs === null) {
       this.pastMs = null
+      this.pastState = 'ready'
       sweep.look(null)
       return
     }
     const { ring } = stream
+    const end = Math.min(sweep.head, Math.round(ring.indexAt(endMs)))
+    const begin = Math.floor(end - sweep.seconds * ring.rateHz)
+    this.stored?.past.open(again)
+    const newest = end > sweep.head - (NOT_YET_MS * ring.rateHz) / 1000
+    const whole = newest || (begin >= ring.oldest && !ring.skipped(begin, end))
+    if (!whole && this.lookAtStored(ring.timeMs(end), again)) return
+    this.pastState = this.stored && !whole && !this.stored.past.extent ? this.stored.past.open() : 'ready'
     const least = Math.min(sweep.head, Math.floor(ring.oldest + sweep.seconds * ring.rateHz))
-    const end = Math.min(sweep.head, Math.max(least, Math.round(ring.indexAt(endMs))))
-    this.pastMs = ring.timeMs(end)
-    sweep.look(end)
+    this.pastMs = ring.timeMs(Math.max(least, end))
+    sweep.look(Math.max(least, end))
+  }
+
+  /** False while nothing is known of what the server keeps. */
+  private lookAtStored(endMs: number, again: boolean): boolean {
+    const { stored, sweep } = this
+    const { ring, extent } = stored?.past ?? {}
+    if (!stored || !ring || !extent) return false
+    const pageMs = sweep.seconds * 1000
+    const least = extent.startMs + Math.min(pageMs, extent.endMs - extent.startMs)
+    const session = Math.max(least, endMs + stored.clockMs(endMs))
+    const state = stored.past.want(session - Math.max(pageMs, BEFORE_PAGE_MS) - BEFORE_PAGE_MS, session, again)
+    const changed = this.pastState !== 'ready' || !again
+    this.pastState = state
+    this.pastMs = session - stored.clockMs(endMs)
+    sweep.lookIn(ring, Math.round(ring.indexAt(session)), { there: state === 'ready', changed })
+    return true
+  }
+
+  /** From now on one can look back over what the server keeps, too. */
+  keeps(made: () => Stored): void {
+    this.stored ??= made()
+  }
+
+  /** Something of what the server keeps came, or failed. */
+  storedCame(): void {
+    if (this.pastMs !== null) this.look(this.pastMs, false)
+  }
+
+  /** Nothing more is fetched. */
+  close(): void {
+    this.stored?.past.close()
+    this.stored = null
+    this.pastState = 'ready'
   }
 
   /** Beats that the analysis found, device time in ms. */
@@ -113,7 +172,10 @@ export class Pane {
   span(): ViewSpan | null {
     const { stream, sweep } = this
     if (!stream || sweep.head === null) return null
-    return { oldestMs: stream.ring.timeMs(stream.ring.oldest), headMs: stream.ring.timeMs(sweep.head), pastMs: this.pastMs }
+    const here = stream.ring.timeMs(stream.ring.oldest)
+    const { past, clockMs } = this.stored ?? {}
+    const kept = past?.extent && clockMs ? past.extent.startMs - clockMs(here) : here
+    return { oldestMs: Math.min(here, kept), headMs: stream.ring.timeMs(sweep.head), pastMs: this.pastMs, state: this.pastState, why: this.pastState === 'failed' ? (past?.why ?? null) : null }
   }
 
   /** One picture. `hidden`: nobody can see it, so delays of this step are not counted. */

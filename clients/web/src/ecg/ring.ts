@@ -58,7 +58,7 @@ export class SignalRing {
   private readonly pieceLength: number
   private readonly pieces = new Map<number, Piece>()
   private last: { number: number; piece: Piece | undefined } = { number: -1, piece: undefined }
-  private readonly placed = new Map<number, number>()
+  private readonly placed = new Map<number, Run>()
   private originMs: number | null = null
   private expected = { sequence: -1, index: 0 }
   /** One past the newest sample instant. */
@@ -116,7 +116,29 @@ export class SignalRing {
     return this.last.piece
   }
 
-  private place(frame: Frame): number {
+  /** Where a frame stands that was put before, as long as it is remembered. */
+  protected runOf(sequence: number): Run | undefined {
+    return this.placed.get(sequence)
+  }
+
+  /** Instant 0 is at this time. */
+  protected begin(originMs: number): void {
+    this.originMs = originMs
+  }
+
+  /** Forgets what lies in a stretch, and which frames touched it. */
+  protected clear({ start, end }: Run): void {
+    for (const [number, piece] of this.pieces) {
+      const first = number * this.pieceLength
+      const [from, to] = [Math.max(start, first), Math.min(end, first + this.pieceLength)]
+      if (to - from === this.pieceLength) this.pieces.delete(number)
+      else if (to > from) piece.there.fill(0, from - first, to - first)
+    }
+    this.last = { number: -1, piece: undefined }
+    for (const [sequence, run] of this.placed) if (run.start < end && run.end > start) this.placed.delete(sequence)
+  }
+
+  protected place(frame: Frame): number {
     const byTime = Math.round(((frame.timeMs - (this.originMs ?? 0)) * this.rateHz) / 1000)
     if (frame.sequence !== this.expected.sequence) return byTime
     const off = (byTime - this.expected.index) / this.rateHz
@@ -130,7 +152,7 @@ export class SignalRing {
 
   private remember(frame: Frame, start: number): void {
     const end = start + frame.count
-    this.placed.set(frame.sequence, start)
+    this.placed.set(frame.sequence, { start, end })
     if (this.placed.size > REMEMBERED_FRAMES) this.placed.delete(this.placed.keys().next().value ?? -1)
     if (end > this.latest) {
       // Numbers are missing: the device measured this, and the record has it or will have it.
@@ -142,7 +164,7 @@ export class SignalRing {
     this.forget()
   }
 
-  private forget(): void {
+  protected forget(): void {
     this.oldest = Math.max(0, this.latest - this.capacity)
     if (this.seamsAt.some((index) => index < this.oldest)) this.seamsAt = this.seamsAt.filter((index) => index >= this.oldest)
     if (this.skips.some((skip) => skip.end <= this.oldest)) this.skips = this.skips.filter((skip) => skip.end > this.oldest)

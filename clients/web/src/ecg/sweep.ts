@@ -48,6 +48,8 @@ export class Sweep {
   head: number | null = null
   /** A page of the past that ends at this instant is shown instead of the pen. */
   private past: number | null = null
+  /** Where that page is from when the ring no longer has it. */
+  private stored: { ring: SignalRing; display: Display | null; there: boolean } | null = null
   private openGap: number | null = null
   private beats: number[] = []
   /** of a signal that is no ECG */
@@ -63,7 +65,7 @@ export class Sweep {
   show(info: StreamInfo, ring: SignalRing): void {
     this.stream = { info, ring }
     this.head = null
-    this.past = null
+    this.past = this.stored = null
     this.beats = []
     this.axis = info.kind === 'ecg' ? null : axisFor(info.kind, info.leads[0]?.unit, null, null)
     this.display = new Display(ring, info.leads, this.axis ? UNFILTERED : this.options)
@@ -74,14 +76,33 @@ export class Sweep {
     const refilter = options.filter !== this.options.filter || options.mains !== this.options.mains
     this.options = options
     if (refilter && this.stream && !this.axis) this.display = new Display(this.stream.ring, this.stream.info.leads, options)
+    if (refilter && this.stored) this.stored.display = null
     this.arrange()
   }
 
   /** Shows the page that ends at an instant, or (null) the pen again. */
   look(end: number | null): void {
-    if (this.past === end) return
+    if (this.past === end && !this.stored) return
     this.past = end
+    this.stored = null
     this.repaint()
+  }
+
+  /** Shows a page of another ring, which ends at an instant of that; without `there` the paper is blank. */
+  lookIn(ring: SignalRing, end: number, { there, changed }: { there: boolean; changed: boolean }): void {
+    const display = this.stored?.ring === ring ? this.stored.display : null
+    this.past = end
+    this.stored = { ring, display, there }
+    if (changed) display?.forget()
+    this.repaint()
+  }
+
+  /** What the page of the past is taken from. */
+  private get shown(): Display | null {
+    const { stored, stream } = this
+    if (!stored || !stream) return this.display
+    stored.display ??= new Display(stored.ring, stream.info.leads, this.axis ? UNFILTERED : this.options)
+    return stored.display
   }
 
   /** What a page shows, seconds. */
@@ -97,7 +118,7 @@ export class Sweep {
 
   /** A piece came late; tells whether it is to be seen, so that `refresh` is worth its cost. */
   cameLate(run: Run): boolean {
-    if (run.end > this.visibleFrom) return true
+    if (!this.stored && run.end > this.visibleFrom) return true
     this.display?.forget(run.end)
     return false
   }
@@ -121,7 +142,7 @@ export class Sweep {
   /** The ten seconds before the page's end, or before the pen. Null before anything is drawn. */
   strip(): Strip | null {
     const end = this.past ?? this.head
-    return this.display && end !== null ? stripOf(this.display, end, this.options, this.options.order) : null
+    return this.shown && end !== null && this.stored?.there !== false ? stripOf(this.shown, end, this.options, this.options.order) : null
   }
 
   refresh(): void {
@@ -188,6 +209,9 @@ export class Sweep {
     if (!layout || !paper) return
     if (!display || this.head === null) {
       context.drawImage(paper as CanvasImageSource, 0, 0)
+    } else if (this.past !== null && this.stored) {
+      context.drawImage(paper as CanvasImageSource, 0, 0)
+      if (this.stored.there && this.shown) paintSheet({ context, layout, style: STYLES[this.options.style], paper: null, hatch }, this.shown, this.past)
     } else if (this.past !== null) {
       paintSheet({ context, layout, style: STYLES[this.options.style], paper, hatch, beats: this.beats, skipped: this.options.words?.skipped }, display, this.past)
     } else {

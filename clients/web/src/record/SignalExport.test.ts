@@ -4,7 +4,7 @@ import { mountPage } from '@/testing/mount'
 import { nameOf } from './download'
 import SignalExport from './SignalExport.vue'
 
-const signal = { streamId: 's-1', kind: 'ecg', label: 'ECG', samplingRateHz: 500, leads: [], startMs: -2_000, endMs: 60_000, url: '' }
+const signal = { streamId: 's-1', kind: 'ecg', label: 'ECG', samplingRateHz: 500, leads: [], startMs: -2_000, endMs: 60_000, url: '', partUrl: '', overviewUrl: '' }
 const props = { recordingId: 'rec-1', startedAt: '2026-01-01T00:00:00Z', signal, position: 55_000 }
 
 const answering = (answer: () => Promise<Response>) => {

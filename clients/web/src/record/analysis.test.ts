@@ -42,7 +42,7 @@ describe('heart rate over the recording', () => {
 describe('chapters of alarms', () => {
   const recording = (alarms: RecordedAlarm[]): Recording => ({
     id: 'r', startedAt: '', endedAt: '', durationMs: 600_000, tracks: [],
-    signals: [{ streamId: 's', kind: 'ecg', label: '', samplingRateHz: 500, leads: [], startMs: 0, endMs: 600_000, url: '', alarms }],
+    signals: [{ streamId: 's', kind: 'ecg', label: '', samplingRateHz: 500, leads: [], startMs: 0, endMs: 600_000, url: '', partUrl: '', overviewUrl: '', alarms }],
   })
 
   it('jump to a little before each', () => {
@@ -59,7 +59,7 @@ describe('chapters of alarms', () => {
 })
 
 describe('TrendLine', () => {
-  const signal = { streamId: 's', kind: 'ecg', label: 'ECG', samplingRateHz: 500, leads: [], startMs: 0, endMs: 20_000, url: '', analysisUrl: '/a', alarms: [alarm('a', 6000)] }
+  const signal = { streamId: 's', kind: 'ecg', label: 'ECG', samplingRateHz: 500, leads: [], startMs: 0, endMs: 20_000, url: '', partUrl: '', overviewUrl: '', analysisUrl: '/a', alarms: [alarm('a', 6000)] }
 
   it('shows rate and quality, tells the beats, and seeks', async () => {
     const review: Review = { beatsMs: [500, 1300], points, complete: true }

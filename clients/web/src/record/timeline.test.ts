@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { FrameCutter } from './signalFile'
 import { chaptersOf, durationOf, follow, TransportClock, type Player, type RecordedTrack, type Recording } from './timeline'
 
 const track = (peerId: string, source: string, startMs: number, endMs: number): RecordedTrack => ({
   trackId: `${peerId}-${source}`, peerId, participant: null, source, kind: source === 'microphone' ? 'audio' : 'video', url: '', startMs, endMs,
 })
 const recording = (change: Partial<Recording>): Recording => ({ id: 'r', startedAt: '', endedAt: '', durationMs: 60_000, tracks: [], signals: [], ...change })
-const ecg = { streamId: 's', kind: 'ecg', label: '', samplingRateHz: 500, leads: [], startMs: -4_000, endMs: 70_000, url: '' }
+const ecg = { streamId: 's', kind: 'ecg', label: '', samplingRateHz: 500, leads: [], startMs: -4_000, endMs: 70_000, url: '', partUrl: '', overviewUrl: '' }
 
 describe('chaptersOf', () => {
   it('tells who came and went, and when ECG and ultrasound began', () => {
@@ -79,16 +78,5 @@ describe('follow', () => {
     const one = player({ duration: 8, currentTime: 8, readyState: 2 })
     expect(follow(one, span, 19_000, true)).toBe(true)
     expect([one.currentTime, one.paused]).toEqual([8, true])
-  })
-})
-
-describe('FrameCutter', () => {
-  it('cuts frames wherever the network cut the bytes', () => {
-    const stored = Uint8Array.from([2, 0, 0, 0, 7, 8, 1, 0, 0, 0, 9, 0, 0, 0, 0])
-    for (let cut = 0; cut <= stored.length; cut += 1) {
-      const cutter = new FrameCutter()
-      const frames = [...cutter.push(stored.slice(0, cut)), ...cutter.push(stored.slice(cut))]
-      expect(frames.map((frame) => [...new Uint8Array(frame)])).toEqual([[7, 8], [9], []])
-    }
   })
 })

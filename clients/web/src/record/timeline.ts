@@ -24,6 +24,9 @@ export interface RecordedSignal {
   startMs: number
   endMs: number
   url: string
+  /** where its frames of some seconds are had, and one lead of it decimated */
+  partUrl: string
+  overviewUrl: string
   /** where beats, rate and quality are had; null for what is no ECG */
   analysisUrl?: string | null
   alarms?: RecordedAlarm[]
