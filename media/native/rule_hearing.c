@@ -117,7 +117,7 @@ static void note(struct rule_hearing *hearing, struct news *news, const struct r
 
 static bool is_calm(const struct rule_hearing *hearing, const struct news *news) {
     const struct rule_heard *heard = &news->heard;
-    return heard->at < hearing->calm_until && !heard->silent && heard->expected > 0 &&
+    return hearing->calm_until > -INFINITY && !heard->silent && heard->expected > 0 &&
            heard->expected == heard->arrived && heard->signal == RULE_NORMAL && news->timed &&
            news->last.arrived_at - news->last.sent_at <= hearing->calm_delay;
 }
@@ -170,7 +170,7 @@ static void gather(struct rule_hearing *hearing, struct rule_heard *record, cons
     add_rate(hearing, record, news->rate);
 }
 
-/* `body` was found readable; false when it was gathered. */
+/* `body` was found readable; false when there is nothing to look at yet. */
 static bool take_feedback(struct rule_peer *peer, const uint8_t *body, size_t size, size_t deltas_at, double now) {
     struct rule_hearing *hearing = peer->hearing;
     const struct rule_limits *limits = &peer->rule->limits;
@@ -213,7 +213,7 @@ static bool take_feedback(struct rule_peer *peer, const uint8_t *body, size_t si
         hearing->told_count = told_before;
         heard->told = 0;
         gather(hearing, record, &news, limits->heard_packets);
-        return false;
+        return now >= hearing->calm_until;
     }
     if (hearing->count == RULE_HEARD_RECORDS) {
         struct rule_heard *last = &hearing->records[hearing->count - 1];
@@ -271,7 +271,8 @@ void rule_heard_take(struct rule_peer *peer, struct rule_heard_all *all) {
     hearing->count = hearing->told_count = hearing->told_room = hearing->rate_count = 0;
 }
 
-/* Until then feedbacks that tell nothing new are gathered: nothing lost, nobody waited for longer than `delay`. */
+/* Feedbacks that tell nothing new are gathered: nothing lost, nobody waited for longer than `delay`. From `until` on
+ * what was gathered is told of with the next one. -INFINITY: nothing is gathered. */
 void rule_be_calm(struct rule_peer *peer, double until, double delay) {
     struct rule_hearing *hearing = hearing_of(peer);
     if (!hearing)

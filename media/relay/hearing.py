@@ -54,8 +54,9 @@ class Hearing(Protocol):
         """What was heard since the last time, the newest last."""
 
     def be_calm(self, until: float, delay: float) -> None:
-        """Until then gather what is no news.
+        """Until then gather what is no news; what comes after it is put to that, and is to be looked at.
 
+        :param until: -inf = gather nothing.
         :param delay: packets that came so much later than they left (on two clocks) have not waited.
         """
 
@@ -152,7 +153,7 @@ class PlainHearing:
         heard = self._show(packets, silent, self._expect(base + feedback.status_count), now)
         if self._is_calm(heard) and self._gathered_feedbacks < HEARD_FEEDBACKS:
             self._gather(heard)
-            return False
+            return now >= self._calm_until
         self._heard.append(heard)
         return True
 
@@ -199,7 +200,7 @@ class PlainHearing:
         return Heard(now, silent, expected, len(packets), self._gradient.signal, packets, rates)
 
     def _is_calm(self, heard: Heard) -> bool:
-        if heard.at >= self._calm_until or heard.silent or heard.signal != "normal":
+        if self._calm_until == -inf or heard.silent or heard.signal != "normal":
             return False
         if not 0 < heard.expected == heard.arrived or not heard.rates:
             return False

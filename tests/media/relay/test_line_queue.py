@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from media.relay.estimate import BandwidthEstimator
@@ -162,20 +164,47 @@ def test_what_begins_like_a_queue_holds_back_and_is_let_go_again() -> None:
     assert sender.estimator.pace_bps(sender.now) == sender.estimator.target_bps(sender.now)
 
 
-def test_the_last_packet_of_a_feedback_says_that_a_queue_begins() -> None:
-    """The first one came before it: what mixes both is news, however calm it was."""
-    log = SentLog()
-    hearing = PlainHearing(log)
+class Told:
+    """Feedbacks whose packets left 10 ms apart, and the delay of each."""
 
-    def told(first: int, delays: list[float], now: float) -> bool:
-        arrivals = []
+    def __init__(self) -> None:
+        self._log = SentLog()
+        self.hearing = PlainHearing(self._log)
+        self._next = 1
+
+    def __call__(self, delays: list[float], now: float) -> bool:
+        first, arrivals = self._next, []
+        self._next += len(delays)
         for index, delay in enumerate(delays):
-            log.note(first + index, 500, now + index * 0.01)
+            self._log.note(first + index, 500, now + index * 0.01)
             arrivals.append((index, round((index * 0.01 + delay) / TICK_S)))
         reference = round(now / REFERENCE_S)
-        return hearing.hear(TransportFeedback(1, 2, first, len(delays), reference, 0, tuple(arrivals)), now)
+        told = TransportFeedback(1, 2, first, len(delays), reference, 0, tuple(arrivals))
+        return self.hearing.hear(told, now)
 
-    told(1, [0.0, 0.0, 0.0], 100 * REFERENCE_S)
-    hearing.be_calm(100.0, 0.02)
-    assert not told(4, [0.0, 0.0, 0.0], 102 * REFERENCE_S)
-    assert told(7, [0.0, 0.0, 0.03], 104 * REFERENCE_S)
+
+def test_the_last_packet_of_a_feedback_says_that_a_queue_begins() -> None:
+    """The first one came before it: what mixes both is news, however calm it was."""
+    told = Told()
+    told([0.0, 0.0, 0.0], 100 * REFERENCE_S)
+    told.hearing.be_calm(100.0, 0.02)
+    assert not told([0.0, 0.0, 0.0], 102 * REFERENCE_S)
+    assert told([0.0, 0.0, 0.03], 104 * REFERENCE_S)
+
+
+def test_what_ends_a_calm_time_is_looked_at_with_what_it_follows() -> None:
+    """Once, and two packets of it: no list of all that came for a line that is as it was."""
+    told = Told()
+    told([0.0] * 3, 100 * REFERENCE_S)
+    told.hearing.take()
+    told.hearing.be_calm(105 * REFERENCE_S, 0.02)
+    assert [told([0.001, 0.0, 0.002], at * REFERENCE_S) for at in (102, 104, 106)] == [False, False, True]
+    (heard,) = told.hearing.take()
+    assert (heard.expected, heard.arrived, len(heard.rates)) == (9, 9, 3)
+    assert [one[0] for one in heard.packets] == [5, 12]  # the luckiest, and the last
+    assert told([0.0] * 3, 108 * REFERENCE_S)  # still: nobody has said for how long from now on
+    told.hearing.be_calm(-inf, 0.0)
+    told.hearing.take()
+    assert told([0.0] * 3, 110 * REFERENCE_S)
+    (heard,) = told.hearing.take()
+    assert len(heard.packets) == 3
