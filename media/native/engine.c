@@ -244,8 +244,10 @@ static bool sleep_until(struct engine *engine, double due)
 /* After a batch: what comes next; false when the thread is to end. */
 static bool pause_after(struct engine *engine, unsigned read, double due)
 {
-    if (read == ENGINE_BATCH) /* More is there: look at once. */
+    if (read == ENGINE_BATCH) { /* More is there: look at once. */
+        rest_full(&engine->rest, engine->batch_ns);
         return !atomic_load(&engine->stopping);
+    }
     int64_t now_ns = monotonic_ns();
     int64_t rest_ns = rest_after(&engine->rest, read, engine->batch_ns, now_ns);
     if (rest_ns == 0)

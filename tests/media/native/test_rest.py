@@ -19,23 +19,29 @@ from media import native
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
 SOURCE = Path(native.__file__).with_name("rest.c")
-REST_NS = int(re.findall(r"#define REST_NS (\d+)", SOURCE.with_suffix(".h").read_text())[0])
+REST_NS, REST_NONE_NS = map(
+    int, re.findall(r"#define REST_\w*NS (\d+)", SOURCE.with_suffix(".h").read_text())
+)
 WORK_NS = 20_000
 """Of a batch in these tests: less than a rest."""
+BATCH = 64
 
 
 class State(ctypes.Structure):
-    _fields_ = (("crowded", ctypes.c_bool),)
+    _fields_ = (("crowded", ctypes.c_bool), ("none_until_ns", ctypes.c_int64))
 
 
 class Rest:
-    """`struct rest` and its two functions."""
+    """`struct rest` and its functions."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library, self._state = library, State()
 
     def waited(self, waited_ns: int) -> None:
         self._library.rest_waited(ctypes.byref(self._state), ctypes.c_int64(waited_ns))
+
+    def full(self, looked_ns: int) -> None:
+        self._library.rest_full(ctypes.byref(self._state), ctypes.c_int64(looked_ns))
 
     def after(self, found: int, looked_ns: int, now_ns: int) -> int:
         after = self._library.rest_after
@@ -75,13 +81,24 @@ def test_one_with_much_to_do_does_not_rest(library: ctypes.CDLL) -> None:
     assert rest.after(63, 0, REST_NS - 1) == 1
 
 
+def test_after_a_full_batch_there_is_no_rest_for_a_while(library: ctypes.CDLL) -> None:
+    rest = Rest(library)
+    rest.waited(0)
+    rest.full(1_000_000)
+    assert rest.after(20, 1_200_000, 1_200_000 + WORK_NS) == 0
+    assert rest.after(20, 1_000_000 + REST_NONE_NS - 1, 1_000_000 + REST_NONE_NS) == 0
+    assert rest.after(20, 1_000_000 + REST_NONE_NS, 1_000_000 + REST_NONE_NS) == REST_NS
+
+
 def served(rest: Rest, coming: Sequence[int]) -> tuple[int, int]:
     """The thread on a counted clock, where packets come at ``coming`` (ns): its looks, the longest wait."""
     now = looks = longest = done = 0
     while done < len(coming):
-        found = sum(1 for one in coming[done : done + 64] if one <= now)
+        found = sum(1 for one in coming[done : done + BATCH] if one <= now)
         longest = max([longest, *(now - one for one in coming[done : done + found])])
         looks, done = looks + 1, done + found
+        if found == BATCH:
+            rest.full(now)
         looked, now = now, now + WORK_NS * bool(found)
         left = rest.after(found, looked, now)
         if left:
