@@ -16,8 +16,15 @@ PACED_S = 0.8
 BEGIN_S = 0.25
 """From a standing start until rates and batches are what they stay."""
 WARM_UP_S = 1.5
-SETTLE_TRIES = 8
+SETTLE_TRIES = 4
 """The product takes a line for wider by and by, and leaves out meanwhile what it holds it too narrow for."""
+GROWTH = 1.4
+"""Of the load from step to step while it settles: what a line is held to carry beyond what comes."""
+GROWTH_S = 0.5
+GROWN_PERCENT = 90.0
+"""Of the server's core: the step that would take more is not made."""
+GROWTH_STEPS = 15
+"""At most: 160 times what it began with."""
 DRAIN_S = 0.15
 """For everything under way to arrive."""
 WINDOW_LEAST = 512
@@ -49,8 +56,7 @@ async def paced(
     """Each track one frame in ``frame_s``, spread evenly over the tracks."""
     engine.check_every(1)
     engine.closed_loop(0)
-    for track in tracks:
-        engine.set_pace(track, frame_s)
+    _pace(engine, tracks, frame_s)
     return await _measure(forwarder, engine, tracks, (size, load, run), PACED_S, frame_s)
 
 
@@ -58,22 +64,47 @@ async def warm_up(engine: TrafficEngine, tracks: Sequence[int], frame_s: float) 
     """Let every sink hear every track, slowly: what a forwarder measures of its lines begins well."""
     engine.check_every(CHECK_EVERY)
     engine.closed_loop(0)
-    for track in tracks:
-        engine.set_pace(track, frame_s)
+    _pace(engine, tracks, frame_s)
     _start(engine, tracks, frame_s)
     await asyncio.sleep(WARM_UP_S)
     await _stop(engine, tracks)
 
 
 async def settled(
-    forwarder: Forwarder, engine: TrafficEngine, tracks: Sequence[int], frame: int, size: int
+    forwarder: Forwarder,
+    engine: TrafficEngine,
+    tracks: Sequence[int],
+    frame: int,
+    size: int,
+    frame_s: float,
 ) -> Sample:
-    """Saturate until nothing is left out any more, or `SETTLE_TRIES` times; the last measurement."""
+    """Saturate until nothing is left out any more, or `SETTLE_TRIES` times; the last measurement.
+
+    Between the tries the load grows as a camera's does. A window under way does not: what a server leaves out
+    never comes back, so the window stands still, and a track that hardly sends asks for no more room.
+    """
     for _ in range(SETTLE_TRIES):
         sample = await saturated(forwarder, engine, tracks, frame, size, -1)
         if not sample.lost and not sample.left_out:
             break
+        await _grow(forwarder, engine, tracks, frame_s)
     return sample
+
+
+async def _grow(forwarder: Forwarder, engine: TrafficEngine, tracks: Sequence[int], frame_s: float) -> None:
+    """By the clock, from a frame in ``frame_s`` on, until the server's core is nearly full."""
+    engine.closed_loop(0)
+    _pace(engine, tracks, frame_s)
+    _start(engine, tracks, frame_s)
+    for _ in range(GROWTH_STEPS):
+        began, used = time.perf_counter(), usage(forwarder.pids())
+        await asyncio.sleep(GROWTH_S)
+        used, elapsed = usage(forwarder.pids()) - used, time.perf_counter() - began
+        if GROWTH * used.cpu_ns / 1e7 / elapsed > GROWN_PERCENT:
+            break
+        frame_s /= GROWTH
+        _pace(engine, tracks, frame_s)
+    await _stop(engine, tracks)
 
 
 async def _measure(
@@ -118,6 +149,11 @@ async def _measure(
 
 def _late(first: Totals, last: Totals) -> int:
     return last.frames_late - first.frames_late
+
+
+def _pace(engine: TrafficEngine, tracks: Sequence[int], frame_s: float) -> None:
+    for track in tracks:
+        engine.set_pace(track, frame_s)
 
 
 def _start(engine: TrafficEngine, tracks: Sequence[int], frame_s: float) -> None:

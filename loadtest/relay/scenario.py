@@ -166,11 +166,10 @@ async def _warm_up(
 ) -> None:
     tracks = _tracks(rooms, size)
     rate = case.packets_per_second or WARM_UP_RATE / (len(tracks) * case.fan_out)
-    await measure.warm_up(engine, tracks, _frame_packets(case, size) / rate)
+    frame = _frame_packets(case, size)
+    await measure.warm_up(engine, tracks, frame / rate)
     if not case.packets_per_second:
-        sample = await measure.settled(
-            forwarder, engine, tracks, _frame_packets(case, size) * case.fan_out, size
-        )
+        sample = await measure.settled(forwarder, engine, tracks, frame * case.fan_out, size, frame / rate)
         progress(f"{case.name}: {forwarder.name} settled at {sample.rate:.0f}/s, left out {sample.left_out}")
 
 
