@@ -7,7 +7,7 @@ is found is ``empty``: the desk is alarmed, and requester, chair or desk may ask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,8 +24,9 @@ from server.consults.states import Duration
 from server.consults.store import RINGING, seats_of
 from server.consults.views import room_of
 from server.consults.vocabulary import Action, Data, Effect
+from server.oncall.book import Book
 from server.oncall.dispatch import decide
-from server.oncall.line import line_for
+from server.oncall.line import Reachable, line_for
 from server.oncall.policy import Policy
 from signaling.personal import Personal
 
@@ -51,11 +52,12 @@ class Seats:
     """Carries out what a step means for seats. Holds no state of any consult."""
 
     def __init__(
-        self, durations: Mapping[str, Duration], policy: Policy | None, online: Callable[[str], bool]
+        self, durations: Mapping[str, Duration], policy: Policy | None, reachable: Reachable, book: Book
     ) -> None:
         self._durations = durations
         self._policy = policy
-        self._online = online
+        self._reachable = reachable
+        self._book = book
 
     async def run(
         self,
@@ -98,7 +100,7 @@ class Seats:
         if seat.state != OPEN:
             return True
         gone = await _taken_or_tried(session, step, seat)
-        line = await line_for(session, row, now, self._online, specialty=seat.specialty)
+        line = await line_for(session, row, now, self._reachable, self._book, seat.specialty)
         ring_s = self._durations[RING_TIME].of(step.after.kind)
         policy = line.policy or self._policy
         decision = decide(line.candidates, gone, step.after.kind, 0.0, ring_s, policy)

@@ -7,7 +7,7 @@ session that starts when both are in).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.ids import new_id
 from server.auth.actor import Actor, ActorKind, system_actor
-from server.consults.access import desks_of
 from server.consults.effects import Effects
 from server.consults.errors import NOBODY_ON_CALL, ActionRefused
 from server.consults.limits import FOLLOW_UPS
@@ -23,13 +22,13 @@ from server.consults.machine import Transition, apply, follow_up, presence, time
 from server.consults.messages import CONSULTATION, consultation_push
 from server.consults.models import Consultation, ConsultEvent, Offer
 from server.consults.outbox import Outbox
-from server.consults.ports import Pushes
 from server.consults.seats import Seats
 from server.consults.states import PANEL, Duration
 from server.consults.states import RING as RING_TIME
 from server.consults.store import RINGING, facts, offers_of, save
 from server.consults.vocabulary import SEAT_EFFECTS, Action, Consult, Data, Effect, Role, State, Timer
-from server.oncall.dispatch import Decision, decide
+from server.oncall.book import Book
+from server.oncall.dispatch import GREEN, Decision, Way, decide, decide_green
 from server.oncall.line import Line, line_for, tried, why_nobody
 from server.oncall.policy import Policy
 from server.services import Services
@@ -57,11 +56,8 @@ class Steps:
         self._durations = durations
         self._policy = policy
         self._effects = Effects(services)
-        self._seats = Seats(durations, policy, lambda one: services.gateway.online(one))
-
-    @property
-    def _gateway(self) -> Pushes:
-        return self._services.gateway
+        self._book = Book()
+        self._seats = Seats(durations, policy, self._reachable, self._book)
 
     async def take(
         self, tx: Tx, row: Consultation, action: Action, actor: Actor, roles: frozenset[Role], data: Data
@@ -134,33 +130,52 @@ class Steps:
         """An offer needs people to ring: without any it becomes UNFILLED."""
         if action is not Action.OFFER:
             return action, Data()
-        gone = tried(await offers_of(tx.session, row.id), row.tried_from_ring)
-        line = await self._line(tx, row)
-        decision = self._decide(tx, row, consult, line, gone)
+        # Who sits for another specialty is in the room already, or is being asked for that.
+        gone = (
+            tried(await offers_of(tx.session, row.id), row.tried_from_ring)
+            | consult.members
+            | consult.invited
+        )
+        lines = await self._lines(tx, row)
+        decision = self._decide(tx, row, consult, lines, gone)
         if not decision.ring:
-            return Action.UNFILLED, Data(reason=why_nobody(line))
+            return Action.UNFILLED, Data(reason=why_nobody(lines.values()))
         if decision.alarm_desk:
             await self._alarm_desks(tx, row, Action.OFFER)
         return Action.OFFER, Data(rung=decision.ring, ring_s=decision.seconds)
 
     async def _begin_anew(self, tx: Tx, row: Consultation, consult: Consult, data: Data) -> Data:
         row.tried_from_ring = consult.ring + 1
-        line = await self._line(tx, row)
-        decision = self._decide(tx, row, consult, line, set())
+        lines = await self._lines(tx, row)
+        decision = self._decide(tx, row, consult, lines, consult.members | consult.invited)
         if not decision.ring and consult.state is State.UNFILLED:
             raise ActionRefused(NOBODY_ON_CALL)
         return replace(data, rung=decision.ring, ring_s=decision.seconds)
 
-    async def _line(self, tx: Tx, row: Consultation) -> Line:
+    async def _lines(self, tx: Tx, row: Consultation) -> dict[str, Line]:
+        """By specialty: the one that was asked for first, then those of its green channel."""
+        wanted = dict.fromkeys((row.specialty, *GREEN.get(row.channel or "", ())))
         with tx.session.no_autoflush:  # it looks at others' work alone: ours is written once, at the end
-            return await line_for(tx.session, row, tx.now, self._gateway.online)
+            return {
+                one: await line_for(tx.session, row, tx.now, self._reachable, self._book, one)
+                for one in wanted
+            }
 
-    def _decide(self, tx: Tx, row: Consultation, consult: Consult, line: Line, gone: set[str]) -> Decision:
+    async def _reachable(self, session: AsyncSession, people: Collection[str]) -> Mapping[str, Way]:
+        return await self._services.reach.reachable(session, people)
+
+    def _decide(
+        self, tx: Tx, row: Consultation, consult: Consult, lines: Mapping[str, Line], gone: Collection[str]
+    ) -> Decision:
         elapsed = tx.now - (consult.submitted_at or tx.now)
         ring_s = self._durations[RING_TIME].of(consult.kind)
         rings = consult.ring + 1 - row.tried_from_ring
-        policy = line.policy or self._policy
-        return decide(line.candidates, gone, consult.kind, elapsed, ring_s, policy, rings)
+        own = lines[row.specialty]
+        policy = own.policy or self._policy
+        if row.channel is not None:
+            each = {one: line.candidates for one, line in lines.items()}
+            return decide_green(each, gone, elapsed, ring_s, policy, rings)
+        return decide(own.candidates, gone, consult.kind, elapsed, ring_s, policy, rings)
 
     # -- one step's rows -----------------------------------------------------------------------------------
 
@@ -208,16 +223,18 @@ class Steps:
     async def _announce(self, tx: Tx, row: Consultation, consult: Consult, audience: set[str | None]) -> None:
         audience |= {consult.requester_id, consult.expert_id, *consult.ringing}
         audience |= consult.members | consult.invited
-        with tx.session.no_autoflush:
-            audience |= set(await desks_of(tx.session, row.organization_id))
+        audience |= set(await self._desks(tx, row))
         for one in sorted(one for one in audience if one):
             tx.outbox.push(one, CONSULTATION, consultation_push(row))
 
     async def _alarm_desks(self, tx: Tx, row: Consultation, action: Action) -> None:
-        with tx.session.no_autoflush:
-            desks = await desks_of(tx.session, row.organization_id)
-        for desk in desks:
+        for desk in await self._desks(tx, row):
             tx.outbox.push(desk, CONSULTATION, consultation_push(row, alarm=action.value))
+
+    async def _desks(self, tx: Tx, row: Consultation) -> tuple[str, ...]:
+        with tx.session.no_autoflush:
+            page = await self._book.open(tx.session, tx.now)
+        return page.desks_of(row.organization_id)
 
 
 def _answer_offers(former: Sequence[Offer], step: Transition, actor: Actor, data: Data, now: float) -> None:

@@ -241,6 +241,7 @@ def open_host(directory: Path, database_url: str, now: float) -> Host:
     )
     screens, floor = Screens(), Floor()
     services.gateway, services.rooms = cast(Any, screens), cast(Any, floor)
+    services.reach = cast(Any, screens)
     services.consults = ConsultService(services)
     services.dispatcher = Dispatcher(services)
     return Host(services, clock, screens, floor)

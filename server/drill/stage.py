@@ -6,12 +6,15 @@ Stands where the gateway and the rooms stand in a server (`consults.ports`): nob
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.oncall.dispatch import Way
 from signaling.rooms import RoomSettings
 
 
@@ -46,13 +49,17 @@ def telling() -> Iterator[Told]:
 
 
 class Screens:
-    """Implements `ports.Pushes`."""
+    """Implements `ports.Pushes`, and what the dispatcher asks of `Reach`."""
 
     def __init__(self) -> None:
         self.signed_in: set[str] = set()
 
     def online(self, user_id: str) -> bool:
         return user_id in self.signed_in
+
+    async def reachable(self, _session: AsyncSession, people: Collection[str]) -> dict[str, Way]:
+        """As `Reach.reachable`: nobody here has a telephone."""
+        return {one: Way.SCREEN if one in self.signed_in else Way.NONE for one in people}
 
     async def notify(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
         told = _told.get()

@@ -8,9 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
+from types import MappingProxyType
 
 from server.consults.vocabulary import Kind
 from server.oncall.policy import Policy, default_policy
+
+
+class Way(IntEnum):
+    """How a ring would reach somebody now, the best first."""
+
+    SCREEN = 0
+    ELSEWHERE = 1  # a push to a browser or a telephone
+    NONE = 2
+
+
+GREEN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"stroke": ("neurology", "emergency"), "infarction": ("cardiology", "emergency")}
+)
+"""Channel -> the specialties that it rings at once, besides the one that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +37,7 @@ class Standing:
     :param line: line of defence of the rota; 1 is rung first.
     :param skilled: is of the wanted specialty. Whoever is not, though a rota names them, comes last.
     :param speaks: shares a language with the requester.
-    :param online: a ring would reach a screen now.
+    :param way: how a ring would reach them now.
     :param engaged: is in a session now, and could not answer.
     :param load: consults that they have accepted and not yet finished, and other rings that run.
     :param last_rung: Unix seconds of their latest ring; 0 = never.
@@ -32,14 +48,14 @@ class Standing:
     line: int = 1
     skilled: bool = True
     speaks: bool = True
-    online: bool = True
+    way: Way = Way.SCREEN
     engaged: bool = False
     load: int = 0
     last_rung: float = 0.0
 
     @property
     def reachable(self) -> bool:
-        return self.online and not self.engaged
+        return self.way is not Way.NONE and not self.engaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +81,9 @@ class Decision:
 def in_order(people: Iterable[Standing], requester_id: str) -> list[Candidate]:
     """The line for one request: nobody twice, never the requester.
 
-    The nearest level first, then up the levels; within a level line by line, across its rotas. Equals of one
-    line: who could answer now, who shares a language, who has less to do, who was rung least recently.
+    The nearest level first, then up the levels; within a level line by line, across its rotas. Equals of
+    one line: who could answer now, at a screen before a push or a telephone, who shares a language, who has
+    less to do, who was rung least recently.
     """
     best: dict[str, tuple[tuple[object, ...], Standing]] = {}
     for one in people:
@@ -80,7 +97,8 @@ def in_order(people: Iterable[Standing], requester_id: str) -> list[Candidate]:
 
 def _key(one: Standing) -> tuple[object, ...]:
     place = (not one.skilled, one.tier, one.line)
-    return (*place, not one.reachable, not one.speaks, one.load, one.last_rung, one.practitioner_id)
+    likely = (not one.reachable, one.way)
+    return (*place, *likely, not one.speaks, one.load, one.last_rung, one.practitioner_id)
 
 
 def decide(

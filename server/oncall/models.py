@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.archive.columns import PersonalText
@@ -157,6 +157,15 @@ class CalendarDay(Base):
     day: Mapped[str] = mapped_column(String(10), primary_key=True)
     kind: Mapped[str] = mapped_column(String(8))
     name: Mapped[str] = mapped_column(Text)
+
+
+class RotaChanges(Base):
+    """One row: how often anything changed that a request's line is drawn from. Triggers count (`book`)."""
+
+    __tablename__ = "rota_changes"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    count: Mapped[int] = mapped_column(BigInteger)
 
 
 class TimerRow(Base):

@@ -16,6 +16,9 @@ from zoneinfo import ZoneInfo
 from server.oncall.rota import Change, OnCall, Override, Schedule, Shift
 from server.oncall.rota_shifts import layer_shifts, look_ahead
 
+HOLDS_S = 3600.0
+"""So far ahead is looked for the next change of a line; longer costs more shifts to reckon."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
@@ -121,6 +124,13 @@ def lines_at(schedule: Schedule, at: float) -> list[tuple[int, tuple[str, ...]]]
     """(line, who is on call on it) at ``at``, the first line in front; a gap is an empty line."""
     rows = Rows(schedule, at, at + 1.0)
     return [(level, rows.line(level, at)[0]) for level in schedule.levels]
+
+
+def lines_until(schedule: Schedule, at: float) -> tuple[list[tuple[int, tuple[str, ...]]], float]:
+    """`lines_at`, and until when that holds: at most `HOLDS_S`."""
+    rows = Rows(schedule, at, at + HOLDS_S)
+    later = min((each for each in rows.boundaries() if each > at), default=at + HOLDS_S)
+    return [(level, rows.line(level, at)[0]) for level in schedule.levels], min(later, at + HOLDS_S)
 
 
 def timeline(schedule: Schedule, start: float, end: float) -> list[Stretch]:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import BindParameter, bindparam, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,6 +27,7 @@ from server.auth.actor import Actor
 from server.consults import messages as consult_messages
 from server.consults.models import Offer
 from server.consults.store import RINGING, load
+from server.oncall.dispatch import Way
 from server.reach import outbox
 from server.reach.errors import TOO_MANY_TESTS
 from server.reach.limits import AT_ONCE, CLAIM_S, TEST_S, TESTS_EACH_HOUR
@@ -55,6 +56,10 @@ LONGEST_SLEEP_S = 5.0
 """The wall clock may jump while we sleep; a jump delays no delivery by more than this."""
 
 _FORGET_EVERY_S = 3600.0
+
+_SOME: BindParameter[str] = bindparam("people", expanding=True)
+_PUSHED = select(PushSubscription.practitioner_id).where(PushSubscription.practitioner_id.in_(_SOME))
+_PHONED = select(Practitioner.id).where(Practitioner.id.in_(_SOME), Practitioner.phone.is_not(None))
 
 logger = logging.getLogger(__name__)
 
@@ -172,6 +177,17 @@ class Reach:
             one: Presence(self.online(one), pushes.get(one, 0), one in phones, checked.get(one))
             for one in people
         }
+
+    async def reachable(self, session: AsyncSession, people: Collection[str]) -> dict[str, Way]:
+        """How a ring would reach each of ``people`` now; only of those at no screen the rest is asked."""
+        ways = {one: Way.SCREEN if self.online(one) else Way.NONE for one in people}
+        away = [one for one, way in ways.items() if way is Way.NONE]
+        if away:
+            found = set(await session.scalars(_PUSHED, {"people": away}))
+            if self._config.webhooks:
+                found.update(await session.scalars(_PHONED, {"people": away}))
+            ways |= dict.fromkeys(found, Way.ELSEWHERE)
+        return ways
 
     # -- browsers --------------------------------------------------------------------------------------------
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from server.archive.models import Practitioner
 from server.consults.contributions import contributions_of
 from server.consults.models import Opinion, Seat
 from server.consults.schema import ConsultationOut, ConsultationPatch
 from server.consults.states import DURATIONS
 from server.consults.vocabulary import Action, Kind, State
-from server.oncall.models import TimerRow
+from server.oncall.models import LayerRow, TimerRow
 from tests.server.consults.flow import accepted, refused, ringing, signed
 from tests.server.consults.world import World
 
@@ -182,7 +183,7 @@ async def test_a_teaching_round_waits_for_the_desk(world: World) -> None:
 
 
 async def test_the_green_channel_clocks_its_stages(world: World) -> None:
-    consult = await world.request(channel="stroke")
+    consult = await world.request(channel="stroke", specialty="neurology")
     onset = world.now - 1800
     await world.act("village", consult, Action.NOTE_STAGE, stage="onset", at=onset)
     [expert] = await ringing(world, consult)
@@ -195,6 +196,52 @@ async def test_the_green_channel_clocks_its_stages(world: World) -> None:
     assert (clocks["accepted"], clocks["imaging"], clocks["door"]) == (world.now, world.now, None)
     for given in ({"stage": "lunch"}, {"stage": "accepted"}, {"stage": "door", "at": world.now + 60}):
         assert await refused(world.act("village", consult, Action.NOTE_STAGE, **given)) == "no_such_stage"
+
+
+async def test_the_green_channel_rings_all_its_specialties_at_once(world: World) -> None:
+    consult = await world.request(channel="stroke", specialty="cardiology")
+    [cardiologist, neurologist] = await ringing(world, consult)
+    assert cardiologist in ("cardio1", "cardio2")
+    assert neurologist == "neuro1"
+    assert any(push.get("alarm") == "offer" for push in world.gateway.to("prc-desk", "consultation"))
+    await world.act(neurologist, consult, Action.ACCEPT)
+    assert await ringing(world, consult) == []
+    [ended] = world.gateway.to(f"prc-{cardiologist}", "ringEnded")
+    assert ended["reason"] == "taken"
+    seen = await world.see("desk", consult)
+    assert [one.at for one in seen.stages if one.stage == "accepted"] == [world.now]
+
+
+async def test_a_green_channel_falls_back_on_everyone_of_its_lines(world: World) -> None:
+    consult = await world.request(channel="infarction", specialty="neurology")
+    rung = set(await ringing(world, consult))
+    assert "neuro1" in rung
+    for _ in range(2):
+        for one in await ringing(world, consult):
+            await world.act(one, consult, Action.DECLINE, reason="手术中")
+    assert await world.state(consult) is State.UNFILLED
+
+
+async def test_the_chair_is_nobody_who_sits_for_another_specialty(world: World) -> None:
+    """A cardiologist who reads ultrasound has the seat; the chair is another cardiologist."""
+    async with world.services.database.write() as session:
+        both = {"specialties": ["cardiology", "ultrasound"]}
+        await session.execute(update(Practitioner).where(Practitioner.id == "prc-cardio1").values(both))
+        layer = LayerRow.schedule_id == "sch-ultrasound"
+        await session.execute(update(LayerRow).where(layer).values(members=["prc-cardio1"]))
+    consult = await world.request(kind=Kind.MULTIDISCIPLINARY, members=("ultrasound",))
+    await world.act("desk", consult, Action.TRIAGE)
+    page = await world.see("desk", consult)
+    rung = [one.practitioner.id for one in page.offers if one.state == "ringing"]
+    assert sorted(rung) == ["prc-cardio1", "prc-cardio2"]
+    await world.act("cardio1", consult, Action.ACCEPT)
+    page = await world.see("desk", consult)
+    [seat] = page.seats
+    assert (seat.state, page.expert) == ("taken", None)
+    await world.act("cardio2", consult, Action.DECLINE, reason="手术中")
+    assert await world.state(consult) is State.UNFILLED
+    await world.act("desk", consult, Action.OFFER_AGAIN)
+    assert await ringing(world, consult) == ["cardio2"]
 
 
 async def test_an_ordinary_request_has_no_clocks(world: World) -> None:

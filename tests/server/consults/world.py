@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -25,6 +26,7 @@ from server.consults.service import ConsultService
 from server.consults.vocabulary import Action, Data, Kind, State
 from server.keys import Keys
 from server.oncall.demo import seed_schedules
+from server.oncall.dispatch import Way
 from server.oncall.dispatcher import Dispatcher
 from server.services import Services
 from signaling.access import RoomClaims, verify_room_token
@@ -52,6 +54,7 @@ class FakeGateway:
 
     notes: list[Note] = field(default_factory=list)
     offline: set[str] = field(default_factory=set)
+    pushed: set[str] = field(default_factory=set)  # those who would be reached elsewhere
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def notify(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
@@ -60,6 +63,11 @@ class FakeGateway:
 
     def online(self, user_id: str) -> bool:
         return user_id not in self.offline
+
+    async def reachable(self, _session: Any, people: Collection[str]) -> dict[str, Way]:
+        """As `Reach.reachable`."""
+        away = {one: Way.ELSEWHERE if one in self.pushed else Way.NONE for one in people}
+        return {one: Way.SCREEN if self.online(one) else way for one, way in away.items()}
 
     def to(self, user_id: str, event: str) -> list[dict[str, Any]]:
         return [note.payload for note in self.notes if (note.to, note.event) == (user_id, event)]
@@ -163,6 +171,7 @@ class World:
         )
         gateway, rooms = FakeGateway(), FakeRooms()
         services.gateway, services.rooms = cast(Any, gateway), cast(Any, rooms)
+        services.reach = cast(Any, gateway)
         services.consults = ConsultService(services)
         services.dispatcher = Dispatcher(services)
         return cls(services, clock, gateway, rooms)

@@ -14,13 +14,13 @@ from server.consults.vocabulary import Action
 from tests.server.consults.flow import ringing
 from tests.server.consults.world import World
 
-REQUEST = 25
+REQUEST = 16
 """A request that is triaged and rung: three steps in one transaction."""
 
-RING_ENDS = 30
+RING_ENDS = 20
 """A ring that ended and the next one, with the dispatcher's looks for what is due before and after."""
 
-ACCEPTS = 20
+ACCEPTS = 15
 
 
 @pytest_asyncio.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from media.errors import RemoteProtocolError
 from server.consults.vocabulary import Kind
-from server.oncall.dispatch import Candidate, Decision, Standing, decide, decide_green, in_order
+from server.oncall.dispatch import Candidate, Decision, Standing, Way, decide, decide_green, in_order
 from server.oncall.nearness import Place, tiers
 from server.oncall.policy import Policy, Step, as_json, policies_of
 
@@ -98,7 +98,7 @@ def test_the_nearest_level_first_then_line_by_line_then_who_has_least_to_do() ->
     line = [
         Standing("city", tier=3),
         Standing("backup", tier=2, line=2),
-        Standing("away", tier=2, online=False),
+        Standing("away", tier=2, way=Way.NONE),
         Standing("in session", tier=2, engaged=True),
         Standing("other tongue", tier=2, speaks=False),
         Standing("loaded", tier=2, load=2),
@@ -112,8 +112,8 @@ def test_the_nearest_level_first_then_line_by_line_then_who_has_least_to_do() ->
         "rung at nine",
         "loaded",
         "other tongue",
-        "away",
         "in session",
+        "away",
         "backup",
         "city",
         "no skill",
@@ -136,7 +136,7 @@ STANDINGS = st.builds(
     st.integers(1, 3),
     st.booleans(),
     st.booleans(),
-    st.booleans(),
+    st.sampled_from(Way),
     st.booleans(),
     st.integers(0, 3),
     st.floats(0, 1e9),
@@ -199,6 +199,30 @@ def test_rotas_of_the_own_group_first_and_no_other_countys() -> None:
     found = [schedule for _, schedule in tiers(places, list(levels), levels, 9)]
     assert found == ["s-township", "s-county", "s-second", "s-city", "s-province"]
     assert len(tiers(places, list(levels), levels, 2)) == 2
+
+
+def test_allied_houses_come_after_their_own_level_and_before_the_next() -> None:
+    levels = {"village": "village", "county": "county", "city": "city"}
+    places = [
+        Place("s-county", "county", ["county", "city"]),
+        Place("s-city", "city", ["city"]),
+        Place("s-ally", "county", ["ally", "far"], {"county"}),
+        Place("s-neighbour", "county", ["neighbour", "city"], {"county"}),
+        Place("s-allies-of-others", "county", ["other", "far"], {"ally"}),
+        Place("s-clinic", "village", ["clinic", "far"], {"county"}),
+    ]
+    found = [schedule for _, schedule in tiers(places, list(levels), levels, 9)]
+    assert found == ["s-clinic", "s-county", "s-ally", "s-neighbour", "s-city"]
+    assert [schedule for _, schedule in tiers(places, ["county", "city"], levels, 9)] == found[1:]
+
+
+def test_a_push_is_waited_for_and_comes_after_a_screen() -> None:
+    line = [Standing("a", way=Way.NONE), Standing("b", way=Way.ELSEWHERE), Standing("c")]
+    assert in_order(line, "") == [Candidate("c"), Candidate("b"), Candidate("a", online=False)]
+    pushed = in_order(line[:2], "")
+    assert decide(pushed, (), Kind.URGENT, 0, 60, POLICY).ring == ("b",)
+    backup = in_order([line[0], Standing("d", line=2, way=Way.ELSEWHERE)], "")
+    assert decide(backup, (), Kind.URGENT, 0, 60, POLICY).ring == ("a", "d")
 
 
 @pytest.mark.parametrize(

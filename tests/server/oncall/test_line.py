@@ -13,6 +13,7 @@ from server.archive.models import Organization, Practitioner
 from server.consults.models import ConsultEvent
 from server.consults.store import load
 from server.consults.vocabulary import Action, Kind, State
+from server.oncall.book import Book
 from server.oncall.demo import seed_schedules
 from server.oncall.line import line_for
 from server.oncall.models import LayerRow, ScheduleRow
@@ -72,7 +73,7 @@ async def hospital(world: World, place: str, level: str, parent: str | None, *do
 async def line(world: World, consult: str) -> list[str]:
     async with world.services.database.read() as session:
         row = await load(session, consult)
-        found = await line_for(session, row, world.now, world.gateway.online)
+        found = await line_for(session, row, world.now, world.gateway.reachable, Book())
     return [one.practitioner_id.removeprefix("prc-") for one in found.candidates]
 
 

@@ -23,7 +23,7 @@ from server.archive.models import AuditEntry
 from server.consults.errors import ActionRefused
 from server.consults.models import Consultation, ConsultEvent
 from server.consults.vocabulary import Action, State
-from server.oncall.models import LayerRow, NoticeRow, ScheduleRow, TimerRow
+from server.oncall.models import LayerRow, NoticeRow, RotaChanges, ScheduleRow, TimerRow
 from server.oncall.watch import RotaWatch
 from tests.server.consults.flow import accepted, ringing, signed
 from tests.server.consults.world import World
@@ -136,6 +136,38 @@ async def test_an_accept_and_the_end_of_the_ring_at_once(nodes: Nodes) -> None:
         assert state in (State.ACCEPTED, State.OFFERED, State.UNFILLED)
         if state is State.ACCEPTED:
             await nodes.one.act("village", consult, Action.CANCEL, reason="误报")
+
+
+async def test_a_change_on_one_node_is_rung_by_the_other_at_once(nodes: Nodes) -> None:
+    consult = await nodes.two.request()
+    [first] = await ringing(nodes.two, consult)
+    async with nodes.one.services.database.write() as session:
+        for layer in await session.scalars(select(LayerRow).where(LayerRow.schedule_id == "sch-cardiology")):
+            layer.members = [one for one in layer.members if one != f"prc-{first}"]
+    consult = await nodes.two.request()
+    assert await ringing(nodes.two, consult) not in ([], [first])
+
+
+async def test_changes_that_cross_do_not_wait_for_each_other(nodes: Nodes) -> None:
+    """Each counts its change when it commits: neither holds the count while it waits for a row."""
+
+    async def change(world: World, first: str, second: str) -> None:
+        async with world.services.database.write() as session:
+            for one in (first, second):
+                rota = update(ScheduleRow).where(ScheduleRow.id == one).values(name=f"{first} {second}")
+                await session.execute(rota)
+                await asyncio.sleep(0)
+
+    before = await changes(nodes.one)
+    await asyncio.gather(
+        *(change(one, "sch-cardiology", "sch-neurology") for one in (nodes.one, nodes.two) for _ in range(4))
+    )
+    assert await changes(nodes.one) == before + 8
+
+
+async def changes(world: World) -> int:
+    async with world.services.database.read() as session:
+        return (await session.scalars(select(RotaChanges.count))).one()
 
 
 async def test_a_timer_is_taken_once(nodes: Nodes) -> None:
