@@ -22,7 +22,7 @@ from loadtest.dispatch.province import Province
 MIDNIGHT = 1_767_196_800.0
 """2026-01-01 00:00 in China, Unix seconds."""
 
-LATEST_KILL_S = 0.012
+LATEST_KILL_S = 0.006
 """A node is killed at most so long after a command was sent: most are done by then."""
 
 SURE_EVENTS = 5
@@ -157,6 +157,7 @@ class Day:
         await node.ask(self.now, "presence", on=sorted(self._people.online))
         rings = await node.ask(self.now, "rings")
         self._people.hear([tuple(one) for one in rings["ringing"]])
+        self._people.come_back()
         self._due = self.now
         check = await node.ask(self.now, "check")
         self.found.silent |= set(check["silentAll"])

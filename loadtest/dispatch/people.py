@@ -11,6 +11,12 @@ from loadtest.dispatch.answering import DAY_S, Habits, answer, kind, online
 from loadtest.dispatch.found import Found
 from loadtest.dispatch.province import SPECIALTIES, WEIGHTS, Province
 
+ROOMED = ("ACCEPTED", "READY", "IN_SESSION", "SUSPENDED")
+"""States in which somebody may be in the room."""
+
+REJOIN_S = 5.0
+"""A page tries again every second (clients/web, `signaling.ts`): by then it is back in its room."""
+
 DESK_S = 90.0
 """How long the desk takes to begin anew when nobody answered."""
 
@@ -57,6 +63,7 @@ class People:
         self._random = random
         self._found = found
         self._rung: set[tuple[str, str, int]] = set()
+        self._inside: dict[tuple[str, str], str] = {}  # (consult, who) -> role in its room
         self._in_session: set[str] = set()
 
     def shift(self, at_s: float) -> tuple[list[str], list[str]]:
@@ -80,6 +87,8 @@ class People:
         else:
             self.asked(mine["mine"], asker, what["kind"])
             await self._world.ask("tick", consult=mine["mine"])
+            rings = await self._world.ask("rings")  # they began before anybody here knew of the request
+            self.hear([tuple(one) for one in rings["ringing"]] if rings is not None else [])
 
     def asked(self, consult: str, asker: str, kind_: str) -> None:
         self.cases[consult] = Case(asker, kind_, self._world.now, self._random.randrange(1 << 16))
@@ -87,12 +96,18 @@ class People:
     def hear(self, rings: list[tuple[Any, ...]]) -> None:
         """Pages ring: who sits there answers, or does not; who is in a session does not."""
         for consult, who, ring in rings:
-            if (consult, who, ring) in self._rung or who not in self.online:
+            if (consult, who, ring) in self._rung or who not in self.online or consult not in self.cases:
                 continue
             self._rung.add((consult, who, ring))
             heard = answer(self._random, self._habits)
             if heard.action is not None and who not in self._in_session:
                 self._act(heard.after_s, consult, who, heard.action, "OFFERED", reason="忙于抢救")
+
+    def come_back(self) -> None:
+        """The node went away under those in its rooms: their pages join again when it replies."""
+        inside, self._inside = self._inside, {}
+        for (consult, who), role in inside.items():
+            self._enter(REJOIN_S * self._random.random(), consult, who, role)
 
     def saw(self, consult: str, state: str, expert: str | None) -> None:
         """A consult stands so now: what follows from it, when that is new."""
@@ -102,6 +117,11 @@ class People:
         if case.state == "IN_SESSION" and case.expert is not None:
             self._in_session.discard(case.expert)
         assigned = expert is not None and expert != case.expert
+        if expert != case.expert:
+            self._inside.pop((consult, case.expert or ""), None)  # sent out
+        if state not in ROOMED:
+            self._inside.pop((consult, case.asker), None)
+            self._inside.pop((consult, expert or ""), None)
         case.state, case.expert = state, expert
         if assigned and state in ("ACCEPTED", "READY"):  # READY: the requester waits in the room already
             self._accepted(consult, case)
@@ -188,7 +208,8 @@ class People:
 
         async def enter() -> None:
             case = self.cases[consult]
-            if case.expert == expert and case.state in ("ACCEPTED", "READY", "SUSPENDED"):
+            if (case.expert == expert or role == "requester") and case.state in ROOMED:
+                self._inside[consult, who] = role
                 given = {"by": who, "consult": consult, "role": role, "inside": True}
                 await self._twice("room", node=case.home, **given)
 
