@@ -91,6 +91,7 @@ class ConsultService:
                 if room_of(row.id) not in elsewhere:
                     await self._sync_presence(tx, row)
                 await self._work.steps.renew_timer(tx, row)
+        await self.clock_put_back(now)
 
     async def stop(self) -> None:
         """Finish what is in line. Twice is harmless."""
@@ -178,6 +179,19 @@ class ConsultService:
                 return True
             await self._work.steps.on_timer(tx, row, Action(timer.action))
         return True
+
+    async def clock_put_back(self, now: float) -> None:
+        """The wall clock reads less than it did: what began in its future begins now.
+
+        Else a ring of a minute would last as long as the jump. What is planned keeps its time.
+        """
+        rung = select(Offer.consultation_id).where(Offer.state == RINGING, Offer.offered_at > now)
+        ahead = or_(Consultation.since > now, Consultation.id.in_(rung))
+        running = Consultation.state.not_in([one.value for one in FINAL])
+        async with self._work.transaction(now) as tx:
+            query = select(Consultation).where(running, ahead).with_for_update()
+            for row in (await tx.session.scalars(query)).all():
+                await self._work.steps.begin_now(tx, row)
 
     async def room_event(self, event: RoomEvent) -> None:
         """What a room tells (`RoomListener`)."""

@@ -104,6 +104,23 @@ class Steps:
         """Store the timer that the table wants, whatever stood there."""
         self._put_timer(tx, await facts(tx.session, row))
 
+    async def begin_now(self, tx: Tx, row: Consultation) -> None:
+        """Date what is dated later than now to now, and reckon the timer anew; no step of the consult."""
+        for offer in await offers_of(tx.session, row.id):
+            if offer.state == RINGING and offer.offered_at > tx.now:
+                offer.offered_at, offer.expires_at = tx.now, tx.now + offer.expires_at - offer.offered_at
+        before = await facts(tx.session, row)
+        after = replace(
+            before,
+            submitted_at=_not_after(before.submitted_at, tx.now),
+            absent_since=_not_after(before.absent_since, tx.now),
+        )
+        if before.since > tx.now:
+            after = replace(after, since=tx.now, reminders=0)
+        save(row, before, after, {})
+        self._put_timer(tx, after)
+        await self._announce(tx, row, after, set())
+
     # -- the system's own steps ----------------------------------------------------------------------------
 
     async def _follow(self, tx: Tx, row: Consultation, consult: Consult, audience: set[str | None]) -> None:
@@ -245,6 +262,10 @@ def _answer_offers(former: Sequence[Offer], step: Transition, actor: Actor, data
             offer.state = answers[step.action]
             offer.answered_at = now
             offer.reason = Personal(data.reason) if data.reason else None
+
+
+def _not_after(at: float | None, now: float) -> float | None:
+    return None if at is None else min(at, now)
 
 
 def _stamps(step: Transition, now: float) -> dict[str, Any]:

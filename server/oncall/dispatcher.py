@@ -31,6 +31,7 @@ class Dispatcher:
         self._services = services
         self._changed = asyncio.Event()
         self._ending = False
+        self._seen = 0.0  # the latest reading of the wall clock
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -82,10 +83,22 @@ class Dispatcher:
         while not self._ending:
             self._changed.clear()
             now = self._services.clock.wall()
+            await self._mind_the_clock(now)
             await self.run_due(now)
             async with self._services.database.read() as session:
                 due = await next_due(session)
             await self._sleep(due, now)
+
+    async def _mind_the_clock(self, now: float) -> None:
+        """A wall clock that was put back would hold every ring for as long as it jumped."""
+        seen, self._seen = self._seen, now
+        if now < seen:
+            logger.warning("the wall clock was put back by %.0f s", seen - now)
+            try:
+                await self._services.consults.clock_put_back(now)
+            except (Fault, SQLAlchemyError) as error:
+                self._seen = seen  # look again
+                logger.error("timers were not set back: %s", type(error).__name__)
 
     async def _sleep(self, due: float | None, began: float) -> None:
         wait = LONGEST_SLEEP_S if due is None else min(due - self._services.clock.wall(), LONGEST_SLEEP_S)

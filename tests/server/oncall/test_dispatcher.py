@@ -16,7 +16,7 @@ from server.consults.errors import ActionRefused
 from server.consults.models import Consultation
 from server.consults.states import DURATIONS
 from server.consults.store import facts, load, save
-from server.consults.vocabulary import Action, State
+from server.consults.vocabulary import Action, Kind, State
 from server.consults.work import Work
 from server.oncall.models import TimerRow
 from tests.server.consults.flow import accepted, in_session, refused, ringing
@@ -160,6 +160,41 @@ async def test_the_loop_sleeps_until_the_next_timer_and_is_woken_by_a_new_one(wo
     assert await ringing(world, consult) != [first]
     await dispatcher.stop()
     await dispatcher.stop()
+
+
+async def test_a_clock_that_is_put_back_holds_no_ring(world: World) -> None:
+    dispatcher = world.services.dispatcher
+    world.clock.advance(7200)
+    await dispatcher.start()
+    consult = await world.request()
+    [first] = await ringing(world, consult)
+    world.gateway.notes.clear()
+    world.gateway.arrived.clear()
+    world.clock.step_wall(-3600)
+    dispatcher.wake()
+    await asyncio.wait_for(world.gateway.arrived.wait(), 5)
+    stored = await timer(world, consult)
+    await dispatcher.stop()
+    assert stored is not None
+    assert stored.due == world.now + 60
+    assert await ringing(world, consult) == [first]
+    await world.advance(60)
+    assert await ringing(world, consult) not in ([], [first])
+
+
+async def test_a_clock_that_was_put_back_while_the_server_was_down(world: World) -> None:
+    consult = await world.request(kind=Kind.MULTIDISCIPLINARY, members=("ultrasound",))
+    await world.act("desk", consult, Action.TRIAGE)
+    before = await timer(world, consult)
+    world.clock.step_wall(-86_400)
+    fresh = await world.restart()
+    after = await timer(fresh, consult)
+    assert before is not None
+    assert after is not None
+    assert after.due == before.due - 86_400
+    page = await fresh.see("desk", consult)
+    assert {one.offered_at for one in page.offers} == {fresh.now}
+    await fresh.end()
 
 
 async def test_nothing_is_ever_silent(world: World) -> None:
