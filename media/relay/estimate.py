@@ -256,9 +256,9 @@ class BandwidthEstimator:
         if self._queue.drains and self._queue_counts and not self._brakes(now):
             self.state = "hold"  # what was done about it works
             self._at = now
-        elif self._signal == "overuse" or self._is_full(now):
+        elif (self.overusing and not self._is_over) or self._is_full(now):
             self._congested(now)
-        elif self._signal == "underuse" or (self._queue.stands and self._queue_counts):
+        elif self._signal != "normal" or (self._queue.stands and self._queue_counts):
             self.state = "hold"  # the queue drains; let it
             self._at = now
         else:
@@ -304,6 +304,11 @@ class BandwidthEstimator:
         if self._brakes(now) and self._target > (queue.full_bps(self.beside_bps) or inf):
             return True
         return queue.grows or (queue.is_long and not queue.stepped and now - self._congested_at < _EPISODE_S)
+
+    @property
+    def _is_over(self) -> bool:
+        """Overuse was seen, and is past: the queue has gone, and nothing was lost."""
+        return self._queue.is_gone and not self._loss.fraction
 
     @property
     def _queue_counts(self) -> bool:

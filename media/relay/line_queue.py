@@ -115,6 +115,13 @@ class LineQueue:
         return self.waiting_s >= _FULL_S
 
     @property
+    def is_gone(self) -> bool:
+        """Nothing waits any more, or what there is becomes less. A trend that says otherwise is past:
+        at ten packets a second for half a second.
+        """
+        return self.waiting_s < _FULL_S / 2 or not (self.stands or self.growth_s > 0)
+
+    @property
     def begins(self) -> bool:
         """The newest packet has waited, and much longer than the one a feedback ago: it may be a queue."""
         if self._was is None:

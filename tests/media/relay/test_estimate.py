@@ -11,8 +11,8 @@ import pytest
 
 from media import limits
 from media.relay.estimate import BandwidthEstimator
-from media.relay.gradient import DelayGradient, TrendLine
-from media.relay.hearing import PlainHearing, SentLog
+from media.relay.gradient import DelayGradient, Signal, TrendLine
+from media.relay.hearing import Heard, PlainHearing, SentLog
 from media.relay.loss import LossControl
 from media.rtp.twcc import TransportFeedback
 from tests.media.relay.bottleneck import Line, Receiver, bursts, random_loss, tell
@@ -223,3 +223,21 @@ def test_loss_is_said_over_a_second_and_forgets_what_came_late() -> None:
     assert control.fraction == pytest.approx(0.05)
     control.count(50, 0, 3.0)
     assert control.fraction == 0.0
+
+
+def test_overuse_that_is_past_lowers_nothing() -> None:
+    """Ten packets a second: the trend speaks of a key frame's queue for half a second after it has gone."""
+
+    def heard(number: int, waited_s: float, signal: Signal) -> Heard:
+        at = 10 + number / 10
+        arrived = at - 0.02 + waited_s
+        return Heard(at, False, 1, 1, signal, [(number, at - 0.05, arrived, 1200)], [(arrived, 1200)])
+
+    def run(waited_s: Callable[[int], float]) -> int:
+        estimator = BandwidthEstimator(start_bps=200_000)
+        for number in range(40):
+            estimator.heard(heard(number, waited_s(number), "normal" if number < 30 else "overuse"))
+        return estimator.target_bps(14)
+
+    assert run(lambda number: 0.1 if number in (28, 29) else 0.0) >= 200_000
+    assert run(lambda number: max(0.0, 0.02 * (number - 28))) < 150_000
