@@ -169,7 +169,7 @@ ESTIMATE_MIN_BPS = 60_000  # a voice and its overhead: below it there is no cons
 ESTIMATE_MAX_BPS = 20_000_000  # of one receiver: ten cameras; more is never probed for
 ESTIMATE_SENT_PACKETS = 4096  # sent and not yet told of: 2 s at 20 Mbit/s; a power of two
 ESTIMATE_SETTLE_S = 1.0  # of feedback before the first estimate counts, unless the line is seen to be full
-HEARD_CALM_S = 0.5  # feedback is looked at so often where there is room to spare and nothing is lost or late
+HEARD_CALM_S = 0.9  # feedback is looked at so often where there is room to spare and nothing is lost or late
 HEARD_FEEDBACKS = 16  # gathered meanwhile: of a receiver that tells more often than ten times a second
 HEARD_PACKETS = 4096  # told of one by one, if whoever looks is late: all that was sent and not told of
 ESTIMATE_SILENCE_S = 1.0  # without feedback for so long the line was cut, not congested
@@ -204,6 +204,7 @@ MAX_DATA_PRODUCERS_PER_TRANSPORT = 64  # pointer, drawing, chat, files are a han
 MAX_DATA_CONSUMERS_PER_TRANSPORT = 256  # as many streams as a transport opens
 MAX_RTX_STEP = 1000  # a sequence number further away than this is a new stream, not loss
 TIMER_SLOT_S = 0.01  # what is due within one slot wakes the loop once
+TIMER_TURN = 16  # of those so many, 2 ms, in one turn of the loop: between turns it reads its sockets
 
 # --- relay: allocation -----------------------------------------------------------------------------
 ALLOCATION_INTERVAL_S = 0.2  # a line that shrinks is answered within a fifth of a second

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
+from zlib import crc32
 
 from media.clock import Clock
 from media.recording import Recorder
@@ -71,9 +72,9 @@ class RealPlane:
         return EchoTransport(self._socket, protocol, self._clock)
 
     def create_router(self, room_id: str, events: RouterEvents) -> RouterPort:
-        return RoomRouter(
-            Router(room_id, self._clock, events, self._timer, tables=self._tables), self._socket
-        )
+        phase = crc32(room_id.encode()) / 2**32
+        router = Router(room_id, self._clock, events, self._timer, tables=self._tables, phase=phase)
+        return RoomRouter(router, self._socket)
 
     def create_recorder(
         self, router: RouterPort, directory: Path, room_id: str, recording_id: str

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Protocol
 
-from media.limits import ALLOCATION_EASE, ALLOCATION_EASE_S, KEY_FRAME_GAP_MAX_S
+from media.limits import (
+    ALLOCATION_EASE,
+    ALLOCATION_EASE_S,
+    ALLOCATION_INTERVAL_S,
+    KEY_FRAME_GAP_MAX_S,
+)
 from media.relay.allocation import Allocation, Decision, Demand, Rank, Step, allocate
 from media.relay.consumer import Consumer
 from media.relay.ladder import LayerRate, ladder
@@ -44,14 +49,11 @@ class Allocator:
         self._prices = prices
         self._consumers = consumers
         self._room = room
+        self.due = -inf
+        """After when `tick` is wanted, at the next moment, if there is no news before; inf for never."""
         self._allocation = Allocation()
-        self._priced_at = -inf
         self._changed_at = -inf  # when there was another roster
-
-    @property
-    def needed(self) -> bool:
-        """There is something that could be reduced."""
-        return any(consumer.kind == "video" for consumer in self._consumers.values())
+        self._least_bps = inf  # a line that carries less is news
 
     @property
     def wanted_bps(self) -> int:
@@ -63,17 +65,24 @@ class Allocator:
         """Something is reduced or paused for want of bandwidth."""
         return any(consumer.allotted != "full" for consumer in self._consumers.values())
 
+    def line_told(self, now: float) -> bool:
+        """What its line carries may be another rate now; True when that is news, and `tick` is wanted."""
+        available = self.available(now)
+        if available is None or available >= self._least_bps:
+            return False
+        self.due = now
+        return True
+
     def tick(self, now: float) -> None:
-        """Decide again; called every `ALLOCATION_INTERVAL_S`."""
+        """Decide again: when `due`, or when anything else is another than the last time."""
+        if not any(consumer.kind == "video" for consumer in self._consumers.values()):
+            self._rest(inf, 0.0)  # nothing could be reduced
+            return
         available = self.available(now)
         if available is None and not self.is_reducing:
             self._allocation = Allocation()
+            self._rest(inf, inf)
             return
-        if available is not None and self._is_at_ease(available, now):
-            for one in self._consumers.values():
-                self._prices.read(one.producer, now)
-            return
-        self._priced_at = now
         demands = list(self._demands(now))
         roster = self._allocation.roster
         self._allocation = allocate(available, demands, self._allocation, now)
@@ -83,18 +92,25 @@ class Allocator:
             consumer = self._consumers.get(decision.key)
             if consumer is not None and consumer.allot(decision):
                 self._room.consumer_reduced(consumer, decision)
+        if not any(one.kind == "video" and one.wanted for one in self._consumers.values()):
+            self._rest(inf, 0.0)
+        elif available is not None and self._is_at_ease(available, now):
+            least_bps = ALLOCATION_EASE * self._allocation.wanted_bps
+            self._rest(now + ALLOCATION_EASE_S - ALLOCATION_INTERVAL_S, least_bps)
+        else:
+            self._rest(now, inf)
+
+    def _rest(self, due: float, least_bps: float) -> None:
+        self.due, self._least_bps = due, least_bps
 
     def _is_at_ease(self, available: int, now: float) -> bool:
-        """Everybody is served in full, as was decided, and there is room to spare.
+        """Everybody is served in full, and there is room to spare.
 
         Prices of a track that is new are guesses: with it nobody is at ease.
         """
-        before = self._allocation
-        if now - self._priced_at >= ALLOCATION_EASE_S or now - self._changed_at < 2 * ALLOCATION_EASE_S:
+        if now - self._changed_at < 2 * ALLOCATION_EASE_S or self.is_reducing:
             return False
-        if available < ALLOCATION_EASE * before.wanted_bps or self.is_reducing:
-            return False
-        return before.roster == {(one.id, self._rank(one)) for one in self._consumers.values() if one.wanted}
+        return available >= ALLOCATION_EASE * self._allocation.wanted_bps
 
     def _demands(self, now: float) -> Iterable[Demand]:
         for consumer in self._consumers.values():
@@ -118,19 +134,14 @@ class Prices:
     def __init__(self) -> None:
         self._at = -1.0
         self._ladders: dict[tuple[str, int, int], tuple[Step, ...]] = {}
-        self._read_at = -1.0
-        self._read: set[str] = set()
 
-    def read(self, producer: Producer, now: float) -> None:
-        """Keep the rates of a camera's layers going, where nobody asks for a price."""
-        if now != self._read_at:
-            self._read_at = now
-            self._read.clear()
-        if producer.kind == "video" and producer.id not in self._read:
-            self._read.add(producer.id)
-            for layer in producer.layers:
-                if layer.alive:
-                    layer.meter.read(layer.reception.counts.octets, now)
+    def read(self, producers: Iterable[Producer], now: float) -> None:
+        """Keep the rates of cameras' layers going where nobody asks: a line that narrows asks at once."""
+        for producer in producers:
+            if producer.kind == "video" and producer.consumers:
+                for layer in producer.layers:
+                    if layer.alive:
+                        layer.meter.read(layer.octets, now)
 
     def steps(self, consumer: Consumer, now: float) -> tuple[Step, ...]:
         """The ways to send this consumer its track within its own wishes; empty while nothing comes."""
@@ -153,7 +164,7 @@ def _steps(producer: Producer, spatial: int, temporal: int, now: float) -> tuple
 
 
 def _rate(producer: Producer, layer: Layer, temporal: int, now: float) -> LayerRate:
-    layer.meter.read(layer.reception.counts.octets, now)
+    layer.meter.read(layer.octets, now)
     whole = layer.meter.bps
     if whole is None:
         whole = producer.parameters.encodings[layer.index].max_bitrate

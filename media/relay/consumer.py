@@ -14,7 +14,7 @@ from media.relay.feedback import Rate
 from media.relay.layers import ALL_TEMPORAL, KEY_FRAMES, choose_layer
 from media.relay.pacer import CAMERA, SCREEN, ULTRASOUND
 from media.relay.producer import STILL_SOURCES, Producer
-from media.relay.subscription import Outlet, SubscriptionEvents, SubscriptionValues
+from media.relay.subscription import Outlet, Progress, SubscriptionEvents, SubscriptionValues
 from media.rtp import rtcp
 from media.rtp.clocks import ntp_add, ntp_from_unix, ntp_middle, short_seconds
 
@@ -40,6 +40,9 @@ class ConsumerOwner(Protocol):
     @property
     def outlet(self) -> Outlet: ...
     def consumer_closed(self, consumer: Consumer) -> None: ...
+    def consumer_aimed(self, consumer: Consumer) -> None:
+        """It is wanted or not, or there are other layers, or other wishes."""
+
     def consumer_paused(self, consumer: Consumer, paused_by_producer: bool) -> None: ...
     def consumer_layers(self, consumer: Consumer, spatial: int, temporal: int) -> None: ...
 
@@ -86,7 +89,7 @@ class Consumer:
             voice=producer.kind == "audio" and any(f.type == "nack" for f in parameters.media_codec.feedback),
         )
         self.subscription = owner.outlet.subscribe(
-            producer.layers, values, SubscriptionEvents(self._tell_layers, self.request_key_frame)
+            producer.layers, values, SubscriptionEvents(self._switched, self.request_key_frame)
         )
         self._owner = owner
         self._preferred = len(producer.layers) - 1
@@ -216,8 +219,9 @@ class Consumer:
     def choose_layer(self, now: float) -> None:
         """Something changed: whether to send, and which layer."""
         subscription = self.subscription
+        self._owner.consumer_aimed(self)
         if not self.wanted or self.allotted == "paused":
-            self.subscription.leave()
+            subscription.leave()
             return
         layers = self.producer.layers
         preferred = min(self._preferred, self._most)
@@ -239,13 +243,21 @@ class Consumer:
     @property
     def current_layers(self) -> tuple[int, int] | None:
         """(spatial, temporal) sent at present; None when nothing is."""
-        layer = self.subscription.current
-        temporal = max(0, min(self.subscription.temporal, self.producer.temporal_layers - 1))
-        return None if layer is None else (layer.index, temporal)
+        return self._layers_of(self.subscription.progress)
 
-    def _tell_layers(self) -> None:
+    def _layers_of(self, progress: Progress) -> tuple[int, int] | None:
+        if progress.current is None:
+            return None
+        return progress.current.index, max(0, min(progress.temporal, self.producer.temporal_layers - 1))
+
+    def _switched(self) -> None:
+        self._tell_layers(self.subscription.progress)
+
+    def _tell_layers(self, progress: Progress) -> None:
         """Tell of another layer, once; a temporal one moves inside the plane and is noticed later."""
-        layers = self.current_layers
+        if self.kind == "audio":
+            return
+        layers = self._layers_of(progress)
         has_choice = len(self.producer.layers) > 1 or self.producer.temporal_layers > 1
         if has_choice and layers is not None and layers != self._told_layers:
             self._told_layers = layers
@@ -290,15 +302,14 @@ class Consumer:
 
     def tick(self, now: float) -> rtcp.SenderReport | None:
         """Called once in a report interval; returns the report to send, if there is anything to say."""
-        self._rate.read(self.subscription.octets, now)
-        self._tell_layers()
-        return self._sender_report(now)
+        progress = self.subscription.progress
+        self._rate.read(progress.octets, now)
+        self._tell_layers(progress)
+        return self._sender_report(progress, now)
 
-    def _sender_report(self, now: float) -> rtcp.SenderReport | None:
+    def _sender_report(self, progress: Progress, now: float) -> rtcp.SenderReport | None:
         """The publisher's clock carried over to our timestamps, so that lips match voices."""
-        subscription = self.subscription
-        layer = subscription.current
-        last, started_at = subscription.last_timestamp, subscription.started_at
+        layer, last, started_at = progress.current, progress.last_timestamp, progress.started_at
         if layer is None or last is None or started_at is None:
             return None
         rate = layer.clock_rate
@@ -306,14 +317,14 @@ class Consumer:
         if clock.received_at is not None:
             elapsed = now - clock.received_at
             ntp = ntp_add(clock.ntp, elapsed)
-            timestamp = clock.rtp_timestamp + round(elapsed * rate) + subscription.timestamp_delta
+            timestamp = clock.rtp_timestamp + round(elapsed * rate) + progress.timestamp_delta
         elif now - started_at > _WITHOUT_REPORTS_S:
             ntp = ntp_from_unix(self._owner.wall())
-            timestamp = last + round((now - subscription.last_sent_at) * rate)
+            timestamp = last + round((now - progress.last_sent_at) * rate)
         else:
             return None
         self._reports.append((ntp_middle(ntp), now))
-        counts = subscription.packets & 0xFFFFFFFF, subscription.octets & 0xFFFFFFFF
+        counts = progress.packets & 0xFFFFFFFF, progress.octets & 0xFFFFFFFF
         return rtcp.SenderReport(self.ssrc, ntp, timestamp & 0xFFFFFFFF, *counts)
 
     def stats(self) -> dict[str, Any]:

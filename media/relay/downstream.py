@@ -91,7 +91,9 @@ class Downstream:
 
     def _learn(self, heard: Heard, wanted_bps: float, beside_bps: float) -> None:
         estimator, now = self.estimator, heard.at
-        self._silent_due = now + DOWNSTREAM_SILENT_S
+        is_first, self._silent_due = self._silent_due == inf, now + DOWNSTREAM_SILENT_S
+        if is_first:
+            self._wake(self._silent_due)
         estimator.heard(heard)
         if estimator.cut_ended_at == now:
             self._cut_over()

@@ -46,9 +46,12 @@ class Reception(ABC):
         self.last_sr = ntp_middle
         self.last_sr_at = now
 
-    def report(self, ssrc: int, now: float) -> ReportBlock:
-        """The report block for the time since the last one (RFC 3550 appendix A.3)."""
-        counts = self.counts
+    def report(self, ssrc: int, now: float, counts: ReceptionCounts | None = None) -> ReportBlock:
+        """The report block for the time since the last one (RFC 3550 appendix A.3).
+
+        :param counts: as just read.
+        """
+        counts = self.counts if counts is None else counts
         expected = counts.expected - self._expected_before
         received = counts.packets - self._received_before
         self._expected_before, self._received_before = counts.expected, counts.packets

@@ -2,7 +2,7 @@
 
 Ten feedbacks a second come from every receiver, and on nearly every line none of them changes anything. While
 the estimate is at ease (`Hearing.be_calm`), feedback by which nothing is lost and nobody has waited is put
-together, and looked at a few times a second; anything else is told of at once. No I/O.
+together, and looked at once a second; anything else is told of at once. No I/O.
 """
 
 from __future__ import annotations

@@ -139,10 +139,13 @@ class PlainLane:
         upstream = self.upstream
         if upstream.extension_id and upstream.received(packet, header, now):
             self._wake(upstream.due)
-        route = self._demux.get(header.ssrc) or self._demux.learn(packet, header, now)
+        route = self._demux.get(header.ssrc)
         if route is None:
-            self.unrouted += 1
-            return
+            route = self._demux.learn(packet, header, now)
+            if route is None:
+                self.unrouted += 1
+                return
+            route.producer.wake()
         route.producer.receive(route.layer, route.is_rtx, packet, header, now)
 
     def rtcp_received(self, packet: bytes, now: float) -> bool:

@@ -92,6 +92,11 @@ class Layer(ABC):
     @abstractmethod
     def meter(self) -> Meter: ...
     @property
+    def octets(self) -> int:
+        """That came since it began, counted as `reception` does."""
+        return self.reception.counts.octets
+
+    @property
     @abstractmethod
     def reception(self) -> Reception:
         """Another object when another stream took the layer's place."""

@@ -69,10 +69,11 @@ class Meter:
     """Prices one layer. Its total is known always; the spread only while somebody is sent the layer, as
     payloads are not looked at otherwise. Then the last one known holds, before any the encoder's own."""
 
-    __slots__ = ("_frames", "_readings", "_shares")
+    __slots__ = ("_frames", "_parts", "_readings", "_shares")
 
     def __init__(self, frames: Frames) -> None:
         self._readings: deque[Reading] = deque(maxlen=RATE_READINGS)
+        self._parts: list[Reading] | None = None  # as cut from the readings, once they are asked for
         self._shares: tuple[float, ...] = ()  # cumulative, as last measured
         self._frames = frames
 
@@ -85,11 +86,12 @@ class Meter:
             readings.append((now, octets, tuple(self._frames.spread)))
         while len(readings) > 2 and now - readings[1][0] >= RATE_WINDOW_S:
             readings.popleft()
+        self._parts = None
 
     @property
     def bps(self) -> int | None:
         """Bits per second over the window; None while one reading is all there is."""
-        parts = self._parts()
+        parts = self._cut()
         if not parts:
             return None
         return round(8 * sum([part[1] for part in parts]) / sum([part[0] for part in parts]))
@@ -99,7 +101,7 @@ class Meter:
 
         :param declared: number of temporal layers that the publisher named.
         """
-        parts = self._parts()
+        parts = self._cut()
         measured = [sum([part[2][layer] for part in parts]) for layer in range(TEMPORAL_LAYERS)]
         total = sum(measured)
         if total and total >= _LOOKED_AT * sum([part[1] for part in parts]):
@@ -109,12 +111,17 @@ class Meter:
             self._shares = tuple(map(_smoothed, self._shares, shares)) if steady else shares
         return self._shares or _ENCODERS_OWN[min(declared, TEMPORAL_LAYERS)]
 
-    def _parts(self) -> list[Reading]:
+    def _cut(self) -> list[Reading]:
         """What was counted from one reading to the next: seconds, octets, octets by temporal layer.
 
         A key frame that was asked for is no price, as it is paid once: what it fills is left out. Where key
         frames come by themselves they are.
         """
+        if self._parts is None:
+            self._parts = self._cut_anew()
+        return self._parts
+
+    def _cut_anew(self) -> list[Reading]:
         readings = list(self._readings)
         parts = [
             (until - since, after - before, tuple(b - a for a, b in zip(one, other, strict=True)))

@@ -60,8 +60,9 @@ class _Track:
 
     def hear_levels(self) -> None:
         """What the microphone said since the last time."""
-        for level, at in self.table.levels():
-            self._producer.level_heard(level, at)
+        levels = self.table.levels()
+        if levels:
+            self._producer.levels_heard(levels)
 
     def close(self) -> None:
         self.hear_levels()
@@ -196,7 +197,10 @@ class NativeLane:
             route = self._demux.learn(data, parse_header(data), at)
         except RemoteProtocolError:
             return False
-        if route is not None and not route.is_rtx and not route.layer.alive:
+        if route is None:
+            return True
+        route.producer.wake()
+        if not route.is_rtx and not route.layer.alive:
             assert isinstance(route.layer, NativeLayer)
             self._tables.woke(route.layer, at)
         return True

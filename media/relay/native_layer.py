@@ -172,6 +172,10 @@ class NativeLayer(Layer):
         return clock
 
     @property
+    def octets(self) -> int:
+        return self.table.reception(self.index)[3]
+
+    @property
     def reception(self) -> Reception:
         restarts = self.table.state(self.index)[6]
         if restarts != self._restarts:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from media.relay.layer import Layer
-from media.relay.subscription import Subscription
+from media.relay.subscription import Progress, Subscription
 
 if TYPE_CHECKING:
     from media._native import RuleSubscription
@@ -101,6 +101,11 @@ class NativeSubscription(Subscription):
     @property
     def begun(self) -> bool:
         return self._state[12]
+
+    @property
+    def progress(self) -> Progress:
+        index, _, temporal, delta, last, sent_at, packets, octets, started_at, *_ = self._state
+        return Progress(self._layer(index), temporal, delta, last, sent_at, packets, octets, started_at)
 
     @property
     def waiting(self) -> bool:

@@ -37,7 +37,7 @@ class ProducerOwner(Protocol):
     def now(self) -> float: ...
     def send_feedback(self, packet: rtcp.RtcpPacket) -> bool: ...
     def wake(self, due: float) -> None: ...
-    def level_heard(self, producer: Producer, level: int, now: float) -> None: ...
+    def levels_heard(self, producer: Producer, levels: Sequence[tuple[int, float]]) -> None: ...
     def producer_paused(self, producer: Producer) -> None: ...
     def producer_closed(self, producer: Producer) -> None: ...
 
@@ -151,6 +151,8 @@ class Producer:
             wished = planned != layer.keyframes.due <= now
             if wished or layer.missing.due <= now or layer.missing.lost_for_good:
                 self.serve(layer, now)
+            elif layer.missing.due < self.due or layer.keyframes.due < self.due:
+                self.wake()
 
     def serve(self, layer: Layer, now: float) -> None:
         """Ask for missing packets and key frames of a layer, where it is time."""
@@ -161,16 +163,18 @@ class Producer:
         """Ask for a key frame if one was wished for since ``planned`` was due; repeating is the timer's."""
         if planned != layer.keyframes.due <= now:
             self.serve(layer, now)
+        elif layer.keyframes.due < self.due:
+            self.wake()
 
     def _read_level(self, data: bytearray, header: RtpHeader, now: float) -> None:
         """RFC 6464: the low seven bits are -dBov, so 127 is silence."""
         at = find_extension(data, header, self.ingress.level_id, 1)
         if at >= 0:
-            self.level_heard(LOUDEST - (data[at] & 0x7F), now)
+            self.levels_heard([(LOUDEST - (data[at] & 0x7F), now)])
 
-    def level_heard(self, level: int, now: float) -> None:
-        """A microphone's level, 0 for silence to `LOUDEST`."""
-        self._owner.level_heard(self, level, now)
+    def levels_heard(self, levels: Sequence[tuple[int, float]]) -> None:
+        """A microphone's levels, 0 for silence to `LOUDEST`, and when they came, the newest last."""
+        self._owner.levels_heard(self, levels)
 
     def layer_woke(self, layer: Layer, now: float) -> None:
         """Consumers may want this layer now; the packet that woke it is often the key frame they need."""
@@ -203,23 +207,30 @@ class Producer:
         """Something is due earlier than thought."""
         self._owner.wake(self._next_due())
 
-    def tick(self, now: float) -> float:
-        """Do what is due; returns when to call again (monotonic seconds)."""
+    def tick(self, now: float) -> None:
+        """Do what is due, and plan the next time (`due`, monotonic seconds)."""
         if now >= self.due:
             for layer in self.layers:
                 self._serve(layer, now)
             self._bury_silent_layers(now)
-        return self._next_due()
+        self._next_due()
 
     def _bury_silent_layers(self, now: float) -> None:
         self._bury([la for la in self.layers if la.alive and now - la.last_at >= self._silence], now)
 
+    @property
+    def may_leave_layers(self) -> bool:
+        """Several layers of a camera live: its publisher may leave one out."""
+        if len(self.layers) == 1 or self.source in STILL_SOURCES:
+            return False
+        return sum(layer.alive for layer in self.layers) > 1
+
     def bury_layers_behind(self, now: float) -> None:
         """A camera's layer that its publisher leaves out, while it goes on with a lower one, is dead at once.
 
-        Called as often as bandwidth is shared out.
+        Called each `ALLOCATION_INTERVAL_S` while it `may_leave_layers`.
         """
-        if len(self.layers) == 1 or self.source in STILL_SOURCES:
+        if not self.may_leave_layers:
             return
         behind, newest = [], -inf
         for layer in self.layers:

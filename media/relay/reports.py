@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from media.limits import REPORTS_PER_PACKET, RTCP_PACKET_BYTES
+from media.relay.feedback import ReceptionCounts
 from media.relay.layer import Layer
 from media.rtp import rtcp
 
 
-def pack_receiver_reports(local_ssrc: int, layers: Iterable[Layer], now: float) -> Iterator[bytes]:
-    """One report block for each layer that has ever sent; nothing when there is none."""
+def read_receptions(layers: Iterable[Layer], now: float) -> list[tuple[Layer, ReceptionCounts]]:
+    """What came of each layer; their rates are taken with it."""
+    read = [(layer, layer.reception.counts) for layer in layers]
+    for layer, counts in read:
+        layer.rate.read(counts.octets, now)
+    return read
+
+
+def pack_receiver_reports(
+    local_ssrc: int, read: Iterable[tuple[Layer, ReceptionCounts]], now: float
+) -> Iterator[bytes]:
+    """One report block for each layer that has ever sent; nothing when there is none.
+
+    :param read: as `read_receptions` has just done it.
+    """
     blocks = [
-        layer.reception.report(layer.ssrc, now)
-        for layer in layers
-        if layer.ssrc is not None and layer.reception.counts.packets
+        layer.reception.report(layer.ssrc, now, counts)
+        for layer, counts in read
+        if layer.ssrc is not None and counts.packets
     ]
     for at in range(0, len(blocks), REPORTS_PER_PACKET):
         yield rtcp.pack(rtcp.ReceiverReport(local_ssrc, tuple(blocks[at : at + REPORTS_PER_PACKET])))

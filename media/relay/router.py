@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
-from math import floor, inf
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any, Protocol
 
 from media.clock import Clock
@@ -24,11 +24,14 @@ from media.relay.producer import Producer
 from media.relay.samples import LineSample
 from media.relay.speaker import SpeakerWatch
 from media.relay.tap import PacketSink, Tap
-from media.relay.timer import RelayTimer
+from media.relay.timer import RelayTimer, following
 from media.relay.transport import WebRtcTransport
 from media.relay.wire import WireSocket
 
 logger = logging.getLogger(__name__)
+
+_TOGETHER_S = 0.3
+"""A producer's plan is made anew so long before it is due: while it sends, it is then never due by itself."""
 
 
 class RouterListener(Protocol):
@@ -63,6 +66,7 @@ class Router:
     :param timer: the process's timer; without one the owner calls `tick` when `due` says.
     :param tables: the plane that its packets go through; the plain one by default.
     :param randbits: source of SSRCs, first sequence numbers and ids; tests give a counted one.
+    :param phase: where in an interval that is done lies which all rooms do, 0..1: not all at once.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Router:
         timer: RelayTimer | None = None,
         randbits: Callable[[int], int] = secrets.randbits,
         tables: Tables | None = None,
+        phase: float = 0.0,
     ) -> None:
         self.id = identifier
         self.clock = clock
@@ -84,12 +89,14 @@ class Router:
         self.transports: dict[str, WebRtcTransport] = {}
         self.due = inf
         self.signals_bps = 0  # kept free on every receiver's line for what goes by TCP: the signals
+        self._phase = phase
         self._allocators: dict[str, Allocator] = {}
         self._prices = Prices()
         self._lines: dict[str, LineWatch] = {}
         self._allocation_due = self._lines_due = inf
+        self._has_news = False  # since bandwidth was shared out last
         self._lateness = 0.0  # the most, since the lines were sampled
-        self._speakers = SpeakerWatch()
+        self._speakers = SpeakerWatch(self._phase)
         self._taps: dict[str, Tap] = {}
         self._timer = timer
         self._randbits = randbits
@@ -187,26 +194,45 @@ class Router:
 
     def consumer_made(self) -> None:
         """Allocation and sampling begin with the first consumer; all transports are looked at together."""
-        now = self.clock.monotonic()
-        if self._allocation_due == inf:
-            self._plan_allocation(now)
-            self.wake(self._allocation_due)
+        self.allocation_news()
         if self._lines_due == inf:
-            self._lines_due = now + QUALITY_INTERVAL_S
+            self._lines_due = self.clock.monotonic() + QUALITY_INTERVAL_S
             self.wake(self._lines_due)
 
-    def _plan_allocation(self, now: float) -> None:
-        self._allocation_due = (floor(now / ALLOCATION_INTERVAL_S) + 1) * ALLOCATION_INTERVAL_S
+    def allocation_news(self) -> None:
+        """A track, who wants it or who speaks is another: share out all lines again, at their next moment."""
+        self._has_news = True
+        self._plan_allocation(self.clock.monotonic())
+
+    def line_told(self, transport: WebRtcTransport) -> None:
+        """A receiver said what its line carries."""
+        now = self.clock.monotonic()
+        if self._allocators[transport.id].line_told(now):
+            self._plan_allocation(now)
+
+    def _plan_allocation(self, soonest: float) -> None:
+        """At the next of those moments, the same for everybody, that lie an interval apart."""
+        if soonest < inf:
+            due = following(soonest, ALLOCATION_INTERVAL_S, self._phase)
+            if due < self._allocation_due:
+                self._allocation_due = due
+                self.wake(due)
 
     def _allocate(self, now: float) -> None:
-        busy = [one for one in self._allocators.values() if one.needed]
+        has_news, self._has_news = self._has_news, False
+        self._allocation_due = soonest = inf
         for producer in self.producers.values():
-            producer.bury_layers_behind(now)
-        for allocator in busy:
-            allocator.tick(now)
-        self._allocation_due = inf
-        if busy:
-            self._plan_allocation(now)
+            if producer.may_leave_layers:
+                producer.bury_layers_behind(now)
+                soonest = now
+        for allocator in self._allocators.values():
+            if has_news or allocator.due <= now:
+                allocator.tick(now)
+            if allocator.due < inf:
+                soonest = now
+        if soonest == now:
+            self._prices.read(self.producers.values(), now)
+        self._plan_allocation(soonest)
 
     def _sample_lines(self, now: float) -> None:
         samples = {
@@ -231,20 +257,22 @@ class Router:
 
     # -- who speaks ----------------------------------------------------------------------------------------
 
-    def level_heard(self, producer: Producer, level: int, now: float) -> None:
-        """Called with each level of a microphone."""
-        if self._speakers.heard(producer.id, level, now):
+    def levels_heard(self, producer: Producer, levels: Sequence[tuple[int, float]]) -> None:
+        """Called with the levels of a microphone, each with its time."""
+        if self._speakers.heard(producer.id, levels):
             self.wake(self._speakers.due)
 
     def _judge_speakers(self, now: float) -> None:
         for transport in self.transports.values():
             transport.lane.hear_levels()
         if self._speakers.tick(now):
+            self.allocation_news()
             self.listener.active_speaker(self.producers.get(self._speakers.dominant or ""))
 
     def voice_gone(self, producer: Producer) -> None:
         """Called when a microphone is muted or closed."""
         if self._speakers.gone(producer.id):
+            self.allocation_news()
             self.listener.active_speaker(None)
 
     # -- time ----------------------------------------------------------------------------------------------
@@ -261,9 +289,13 @@ class Router:
         self._lateness = max(self._lateness, now - self.due)
         due = self.due = inf
         for transport in list(self.transports.values()):
-            due = min(due, transport.tick(now))
+            if transport.due <= now:
+                transport.tick(now)
+            due = min(due, transport.due)
         for producer in list(self.producers.values()):
-            due = min(due, producer.tick(now))
+            if producer.due <= now + _TOGETHER_S:
+                producer.tick(now)
+            due = min(due, producer.due)
         if now >= self._allocation_due:
             self._allocate(now)
         if now >= self._speakers.due:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from math import comb, floor, inf, log, sqrt
+from functools import cache
+from math import comb, inf, log, sqrt
 
 from media.limits import SPEAKER_INTERVAL_S, SPEAKER_LEVEL_S, SPEAKER_LEVELS
+from media.relay.timer import following
 
 LOUDEST = 127
 _BAND = 10  # levels in one of the 13 bands of the shortest span
@@ -22,6 +24,7 @@ _SHORT_PER_MIDDLE = 5
 _MIDDLE_PER_LONG = 10
 _ACTIVE_SHORT = 7  # bands above which 20 ms count as speech
 _ACTIVE_MIDDLE = 4  # active shorts above which 100 ms count as speech
+_MIDDLES = range(0, _SHORT_PER_MIDDLE * _MIDDLE_PER_LONG, _SHORT_PER_MIDDLE)
 # of each span: most that can be active, weight of silence (lambda in the paper)
 _SPANS = ((13, 0.78), (_SHORT_PER_MIDDLE, 24.0), (_MIDDLE_PER_LONG, 47.0))
 _TAKES_OVER = (3.0, 2.0, 0.0)  # log ratios of the three scores above which one takes over
@@ -30,6 +33,7 @@ _NOISE_LEVELS = 750  # 15 s: after them the noise floor may rise
 _IDLE_S = 2 * SPEAKER_LEVEL_S  # no packet for so long is silence (DTX)
 
 
+@cache  # of 31 cases in all
 def activity(active: int, most: int, weight: float) -> float:
     """The score of ``active`` of ``most`` short spans with speech; at least a tiny positive number."""
     odds = log(comb(most, active)) + most * log(0.5)
@@ -48,21 +52,20 @@ class Voice:
         self._window_least = LOUDEST
         self._heard_at = now
 
-    def heard(self, level: int, now: float) -> None:
-        """One packet's level."""
-        self._levels.appendleft(level)
-        self._heard_at = now
-        if level:
-            self._follow_noise(level)
-
-    def _follow_noise(self, level: int) -> None:
-        """The floor falls at once and rises slowly, so that long speech is not taken for noise."""
-        self._noise = min(self._noise or LOUDEST, level)
-        self._window_least = min(self._window_least, level)
-        self._window += 1
-        if self._window >= _NOISE_LEVELS:
-            self._noise = round(sqrt(self._noise * self._window_least))
-            self._window, self._window_least = 0, LOUDEST
+    def heard(self, levels: Sequence[tuple[int, float]]) -> None:
+        """Levels and when they came, the newest last."""
+        self._levels.extendleft([level for level, _ in levels])
+        self._heard_at = levels[-1][1]
+        noise, least, window = self._noise, self._window_least, self._window
+        for level, _ in levels:
+            if level:
+                # The floor falls at once and rises slowly, so that long speech is not taken for noise.
+                noise = level if level < noise or not noise else noise
+                least = level if level < least else least
+                window += 1
+                if window >= _NOISE_LEVELS:
+                    noise, least, window = round(sqrt(noise * least)), LOUDEST, 0
+        self._noise, self._window_least, self._window = noise, least, window
 
     def active(self, now: float) -> tuple[int, int, int]:
         """How active the newest short, middle and long span were."""
@@ -71,43 +74,45 @@ class Voice:
             missed = min(SPEAKER_LEVELS, int(silent / SPEAKER_LEVEL_S))
             self._levels.extendleft([0] * missed)
             self._heard_at = now
-        least = self._noise + _BAND
-        short = [level // _BAND if level >= least else 0 for level in self._levels]
-        middle = _count(short, _SHORT_PER_MIDDLE, _ACTIVE_SHORT)
-        long = _count(middle, _MIDDLE_PER_LONG, _ACTIVE_MIDDLE)
-        return short[0], middle[0], long[0]
-
-
-def _count(values: Sequence[int], size: int, threshold: int) -> list[int]:
-    """Of each group of ``size`` how many are above the threshold."""
-    return [
-        sum(value > threshold for value in values[at : at + size])
-        for at in range(0, len(values) - size + 1, size)
-    ]
+        least, newest = self._noise + _BAND, self._levels[0]
+        loud = max(least, _BAND * (_ACTIVE_SHORT + 1))
+        if max(self._levels) < loud:
+            return (newest // _BAND if newest >= least else 0), 0, 0
+        short = [level >= loud for level in self._levels]
+        middle = [sum(short[at : at + _SHORT_PER_MIDDLE]) for at in _MIDDLES]
+        return (
+            newest // _BAND if newest >= least else 0,
+            middle[0],
+            sum(one > _ACTIVE_MIDDLE for one in middle),
+        )
 
 
 class SpeakerWatch:
-    """Who is the dominant speaker among the voices of a room. `heard` per packet, `tick` when `due`.
+    """Who is the dominant speaker among the voices of a room. `heard` for levels, `tick` when `due`.
 
     Nobody is until somebody has spoken; the last one stays it while nobody speaks.
+
+    :param phase: where in the interval the first judgement lies, 0..1.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, phase: float = 0.0) -> None:
         self.dominant: str | None = None
         self.due = inf
+        self._phase = phase
         self._voices: dict[str, Voice] = {}
         self._is_fresh = False
 
-    def heard(self, key: str, level: int, now: float) -> bool:
-        """One packet's level; True when `due` was set: somebody is to be asked for a tick."""
+    def heard(self, key: str, levels: Sequence[tuple[int, float]]) -> bool:
+        """Levels, and when they came; True when `due` was set: somebody is to be asked for a tick."""
+        now = levels[0][1]
         voice = self._voices.get(key)
         if voice is None:
             voice = self._voices[key] = Voice(now)
-        voice.heard(level, now)
+        voice.heard(levels)
         self._is_fresh = True
         if self.due < inf:
             return False
-        self.due = (floor(now / SPEAKER_INTERVAL_S) + 1) * SPEAKER_INTERVAL_S
+        self.due = following(now, SPEAKER_INTERVAL_S, self._phase)
         return True
 
     def gone(self, key: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from media.limits import VOICE_SENT_PACKETS
 from media.relay import again
@@ -50,6 +50,19 @@ class SubscriptionEvents:
 
     switched: Callable[[], None]
     starved: Callable[[], None]
+
+
+class Progress(NamedTuple):
+    """How far a subscription is: its properties, all of one moment."""
+
+    current: Layer | None
+    temporal: int
+    timestamp_delta: int
+    last_timestamp: int | None
+    last_sent_at: float
+    packets: int
+    octets: int
+    started_at: float | None
 
 
 class Subscription(ABC):
@@ -111,6 +124,19 @@ class Subscription(ABC):
     @abstractmethod
     def begun(self) -> bool:
         """The key frame of the target has come, and waits for the pace."""
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(
+            self.current,
+            self.temporal,
+            self.timestamp_delta,
+            self.last_timestamp,
+            self.last_sent_at,
+            self.packets,
+            self.octets,
+            self.started_at,
+        )
 
     @property
     def waiting(self) -> bool:

@@ -77,6 +77,9 @@ class Tap:
         self._router.tap_closed(consumer)
         self._sink.closed()
 
+    def consumer_aimed(self, consumer: Consumer) -> None:
+        """No line is shared out for it."""
+
     def consumer_paused(self, consumer: Consumer, paused_by_producer: bool) -> None:
         """The sink sees a pause as packets that do not come."""
 

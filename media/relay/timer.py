@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from heapq import heappop, heappush
-from math import ceil, inf
+from math import ceil, floor, inf
 from typing import Protocol
 
 from media.clock import Clock
-from media.limits import TIMER_SLOT_S
+from media.limits import TIMER_SLOT_S, TIMER_TURN
 
 _AGAIN_S = 1.0
 """Plan for a member until its call has returned: were it to raise, it is called again then."""
+
+
+def following(now: float, interval_s: float, phase: float) -> float:
+    """The first of the moments after ``now`` that lie an interval apart.
+
+    :param phase: where they lie, 0..1 of the interval.
+    """
+    return (floor(now / interval_s - phase) + 1 + phase) * interval_s
 
 
 class Ticking(Protocol):
@@ -60,11 +68,15 @@ class Wheel:
         return self._slots[0] * TIMER_SLOT_S if self._slots else inf
 
     def run(self, now: float) -> None:
-        """Call everyone who is due, each once; one that raises is tried again, and harms no other."""
+        """Call who is due, each once, `TIMER_TURN` of them at most: the rest stays due.
+
+        One that raises is tried again, and harms no other.
+        """
         due: list[Ticking] = []
-        while self.due <= now:
-            slot = heappop(self._slots)
-            due.extend(self._members.pop(slot))
+        while len(due) < TIMER_TURN and self.due <= now:
+            members = self._members[self._slots[0]]
+            while members and len(due) < TIMER_TURN:
+                due.append(members.pop())
         for member in due:
             del self._slot_of[member]
             self.schedule(member, now + _AGAIN_S)
@@ -106,6 +118,10 @@ class RelayTimer:
             self._handle.cancel()
         self._planned = due
         delay = max(0.0, due - self._clock.monotonic())
+        if delay:
+            # uvloop counts in whole milliseconds from one that has begun: without these two it fires too
+            # early, finds nothing due, and does so several times more.
+            delay = (ceil(delay * 1000) + 1) / 1000
         self._handle = asyncio.get_running_loop().call_later(delay, self._fire)
 
     def _fire(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from media.relay.data_streams import DataStreams
 from media.relay.downstream import Downstream
 from media.relay.errors import WRONG_KIND
 from media.relay.producer import Producer
-from media.relay.reports import pack_receiver_reports, pack_sender_reports
+from media.relay.reports import pack_receiver_reports, pack_sender_reports, read_receptions
 from media.relay.subscription import Subscription
 from media.relay.wire import WireSocket
 from media.rtp import rtcp
@@ -46,6 +46,8 @@ class WebRtcTransport:
         self.receiver_estimate: int | None = None  # REMB, bits per second: read, not obeyed
         self.wanted_bps: Callable[[], float] = lambda: 0
         """Aim of probing, bits per second: what would be sent were there room. Told by the owner."""
+        self.due = inf
+        """When `tick` is wanted, what its tracks plan for themselves left out."""
         self._reports_due = inf
         self._router = router
         self._by_ssrc: dict[int, Consumer] = {}
@@ -53,8 +55,8 @@ class WebRtcTransport:
         self._wire = socket.create_transport(self)
         self.id = self._wire.id
         self._data = DataStreams(router, self._wire)
-        self.lane = router.tables.lane(self._wire, router.wake, self._receiver_told, self.local_ssrc)
-        self.outlet = Downstream(self.lane.path, router.wake, self._probe_sources, self._cut_over)
+        self.lane = router.tables.lane(self._wire, self._wake, self._receiver_told, self.local_ssrc)
+        self.outlet = Downstream(self.lane.path, self._wake, self._probe_sources, self._cut_over)
 
     # -- setting up ----------------------------------------------------------------------------------------
 
@@ -103,6 +105,7 @@ class WebRtcTransport:
         self.producers[producer.id] = producer
         self._router.producers[producer.id] = producer
         self.lane.upstream.learn(parameters)
+        self._wake(self.lane.upstream.due)
         self._start_reports()
         logger.info("producer %s opened: %s %s %s", producer.id, source, producer.codec.name, producer.type)
         return producer
@@ -248,6 +251,7 @@ class WebRtcTransport:
     def _receiver_told(self) -> None:
         """The receiver of what we send says something that is to be looked at."""
         self.outlet.heard(self.wanted_bps(), self._router.signals_bps)
+        self._router.line_told(self)
 
     def _take_blocks(self, blocks: tuple[rtcp.ReportBlock, ...], now: float) -> None:
         for block in blocks:
@@ -281,13 +285,20 @@ class WebRtcTransport:
         return self._router.clock.wall()
 
     def wake(self, due: float) -> None:
+        """A track of it is due."""
         self._router.wake(due)
+
+    def _wake(self, due: float) -> None:
+        """It is due itself."""
+        if due < self.due:
+            self.due = due
+            self._router.wake(due)
 
     def send_feedback(self, packet: rtcp.RtcpPacket) -> bool:
         return self._wire.send_rtcp(rtcp.pack(packet))
 
-    def level_heard(self, producer: Producer, level: int, now: float) -> None:
-        self._router.level_heard(producer, level, now)
+    def levels_heard(self, producer: Producer, levels: Sequence[tuple[int, float]]) -> None:
+        self._router.levels_heard(producer, levels)
 
     def producer_paused(self, producer: Producer) -> None:
         self._router.voice_gone(producer)
@@ -303,7 +314,11 @@ class WebRtcTransport:
         self.consumers.pop(consumer.id, None)
         self._by_ssrc.pop(consumer.ssrc, None)
         self._router.release_ssrcs(consumer)
+        self._router.allocation_news()
         self._router.listener.consumer_closed(consumer)
+
+    def consumer_aimed(self, consumer: Consumer) -> None:
+        self._router.allocation_news()
 
     def consumer_paused(self, consumer: Consumer, paused_by_producer: bool) -> None:
         self._router.listener.consumer_paused(consumer, paused_by_producer)
@@ -316,10 +331,10 @@ class WebRtcTransport:
     def _start_reports(self) -> None:
         if self._reports_due == inf:
             self._reports_due = self.now() + limits.REPORT_INTERVAL_S
-        self._router.wake(self._reports_due)
+        self._wake(self._reports_due)
 
-    def tick(self, now: float) -> float:
-        """Send what is due; returns when to call again."""
+    def tick(self, now: float) -> None:
+        """Send what is due, and plan the next time."""
         for packet in self.lane.upstream.take(now):
             self._wire.send_rtcp(packet)
         due = self.outlet.due
@@ -327,15 +342,14 @@ class WebRtcTransport:
             due = self.outlet.tick(now)
         if now >= self._reports_due:
             self._send_reports(now)
-        return min(self._reports_due, self.lane.upstream.due, due)
+        self.due = min(self._reports_due, self.lane.upstream.due, due)
 
     def _send_reports(self, now: float) -> None:
-        layers = [layer for producer in self.producers.values() for layer in producer.layers]
-        for layer in layers:
-            layer.rate.read(layer.reception.counts.octets, now)
+        layers = (layer for producer in self.producers.values() for layer in producer.layers)
+        receptions = read_receptions(layers, now)
         reports = [report for one in self.consumers.values() if (report := one.tick(now)) is not None]
         if self.connected:
-            for packet in pack_receiver_reports(self.local_ssrc, layers, now):
+            for packet in pack_receiver_reports(self.local_ssrc, receptions, now):
                 self._wire.send_rtcp(packet)
             cnames = {one.ssrc: one.parameters.cname for one in self.consumers.values()}
             for packet in pack_sender_reports(reports, cnames):

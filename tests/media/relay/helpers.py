@@ -107,6 +107,11 @@ class House:
     def now(self) -> float:
         return self.clock.monotonic()
 
+    def line_carries(self, receiver: WebRtcTransport, bps: int | None) -> None:
+        """As if the receiver had said so; None when nothing is known."""
+        self.router.allocator(receiver.id).available = lambda _: bps
+        self.router.line_told(receiver)
+
     def run(self, seconds: float) -> None:
         """Let time pass, ticking when the router wants to be."""
         end = self.now + seconds

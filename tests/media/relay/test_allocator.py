@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from media import limits
-from media.relay import Consumer, Producer
+from media.relay import Consumer, Producer, allocator
+from media.relay.allocation import Allocation, Demand, allocate
 from media.relay.testing import FakeWire
 from media.rtp.packet import RtpPacket
 from media.rtp.packetize import H264Packetizer
@@ -69,9 +69,10 @@ class Consult:
             layer.temporal = True
         self.voice_sequence = 0
         self.asked: Counter[tuple[int, int]] = Counter()
-        self.rate: int | None = None
-        # the estimate is of what the ECG leaves of the line
-        self.house.router.allocator(expert.id).available = lambda _: self.rate and self.rate - ECG_BPS
+
+    def carry(self, rate: int | None) -> None:
+        """So much goes through the expert's line; the estimate is of what the ECG leaves of it."""
+        self.house.line_carries(self.expert, rate and rate - ECG_BPS)
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds * 30)):
@@ -126,7 +127,7 @@ def test_bandwidth_shrinks_step_by_step_while_camera_ultrasound_ecg_and_audio_ru
     room.run(2.0)
     assert set(room.states.values()) == {"full"}
     for rate, other, camera, ultrasound in STEPS:
-        room.rate = rate
+        room.carry(rate)
         voice = room.consumers["voice"].subscription.packets
         room.run(0.4)
         assert room.sent_bps(1.0) + ECG_BPS <= rate
@@ -134,7 +135,7 @@ def test_bandwidth_shrinks_step_by_step_while_camera_ultrasound_ecg_and_audio_ru
         assert room.states == {"voice": "full", "ultrasound": ultrasound, "camera": camera, "other": other}
     assert {name for name, _ in room.told()} == {"ultrasound", "camera", "other"}
 
-    room.rate = 4_000_000
+    room.carry(4_000_000)
     room.run(limits.ALLOCATION_HOLD_S + 1.0)
     assert set(room.states.values()) == {"full"}
     assert set(room.told()[-3:]) == {(n, "full") for n in ("ultrasound", "camera", "other")}
@@ -142,10 +143,37 @@ def test_bandwidth_shrinks_step_by_step_while_camera_ultrasound_ecg_and_audio_ru
     assert room.consumers["ultrasound"].current_layers == (0, 2)
 
 
+def test_where_there_is_room_prices_are_asked_seldom_and_a_thin_line_is_answered_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decided: list[float] = []
+
+    def counting(available: int | None, demands: list[Demand], before: Allocation, now: float) -> Allocation:
+        decided.append(now)
+        return allocate(available, demands, before, now)
+
+    monkeypatch.setattr(allocator, "allocate", counting)
+    room = Consult()
+    room.carry(20_000_000)
+    room.run(5.0)
+    decided.clear()
+    room.run(5.0)
+    assert 4 <= len(decided) <= 6
+    room.carry(600_000)
+    room.run(limits.ALLOCATION_INTERVAL_S + 2 * FRAME_S)
+    assert room.states["camera"] == "reduced"
+    room.carry(20_000_000)
+    room.run(5.0)
+    decided.clear()
+    room.producers["other"].pause()
+    room.run(limits.ALLOCATION_INTERVAL_S + 2 * FRAME_S)
+    assert decided
+
+
 def test_ultrasound_loses_frames_and_the_receiver_misses_none() -> None:
     room = Consult()
     room.run(1.5)
-    room.rate = 600_000
+    room.carry(600_000)
     room.run(1.0)
     ssrc = room.consumers["ultrasound"].ssrc
     room.down.rtp.clear()
@@ -153,7 +181,7 @@ def test_ultrasound_loses_frames_and_the_receiver_misses_none() -> None:
     packets = received(room.down, ssrc)
     assert {parse_descriptor(packet.payload).temporal_layer for packet in packets} == {0}
     _no_holes(packets)
-    room.rate = 4_000_000
+    room.carry(4_000_000)
     room.down.rtp.clear()
     room.run(3.0)
     packets = received(room.down, ssrc)
@@ -171,12 +199,12 @@ def _no_holes(packets: list[RtpPacket]) -> None:
 def test_a_paused_ultrasound_comes_back_with_a_key_frame() -> None:
     room = Consult()
     room.run(1.5)
-    room.rate = 200_000
+    room.carry(200_000)
     room.run(1.0)
     assert room.states["ultrasound"] == "paused"
     before = plis(room.up).count(500)
     room.down.rtp.clear()
-    room.rate = 4_000_000
+    room.carry(4_000_000)
     room.run(3.0)
     assert plis(room.up).count(500) > before
     first = received(room.down, room.consumers["ultrasound"].ssrc)[0]
@@ -188,7 +216,7 @@ def test_one_bad_line_lowers_nobody_else() -> None:
     nurse, down = room.house.peer()
     there = [nurse.consume(producer.id, CHROMIUM, paused=False) for producer in room.producers.values()]
     room.run(1.5)
-    room.rate = 160_000
+    room.carry(160_000)
     room.run(2.0)
     assert {consumer.allotted for consumer in there} == {"full"}
     assert [consumer.current_layers for consumer in there] == [(0, 0), (0, 2), (2, 2), (2, 2)]
@@ -200,7 +228,7 @@ def test_what_the_receiver_did_not_want_costs_and_tells_nothing() -> None:
     room.run(1.5)
     for name in ("camera", "other"):
         room.consumers[name].pause()
-    room.rate = 1_300_000
+    room.carry(1_300_000)
     room.run(2.0)
     assert room.states["ultrasound"] == "full"
     assert room.told() == []
@@ -215,7 +243,7 @@ def test_what_the_receiver_did_not_want_costs_and_tells_nothing() -> None:
 def test_a_layer_that_falls_silent_is_left_and_its_price_goes() -> None:
     room = Consult()
     room.run(1.5)
-    room.rate = 3_000_000
+    room.carry(3_000_000)
     room.run(1.0)
     assert room.states["other"] == "reduced"
     top = [layer for layer in room.layers if layer.rid == "r2"]
@@ -231,10 +259,10 @@ def test_a_layer_that_falls_silent_is_left_and_its_price_goes() -> None:
 def test_a_line_that_is_no_longer_told_of_is_free_again() -> None:
     room = Consult()
     room.run(1.0)
-    room.rate = 900_000
+    room.carry(900_000)
     room.run(1.0)
     room.consumers["camera"].pause()
-    room.rate = None
+    room.carry(None)
     room.run(1.0)
     assert (room.states["ultrasound"], room.states["other"]) == ("full", "full")
     room.consumers["camera"].resume()
@@ -245,7 +273,7 @@ def test_a_line_that_is_no_longer_told_of_is_free_again() -> None:
 def test_it_ends_with_the_last_consumer_and_begins_again() -> None:
     room = Consult()
     room.run(1.0)
-    room.rate = 160_000
+    room.carry(160_000)
     for consumer in room.consumers.values():
         consumer.close()
     room.run(1.0)
@@ -295,7 +323,7 @@ def test_an_ultrasound_of_one_layer_in_h264_gives_up_frames(droppable: bool, rat
     consumer = expert.consume(clinic.produce("video", H264, "ultrasound").id, CHROMIUM, paused=False)
     source = H264Source(house, up, droppable)
     source.run(3.0)
-    house.router.allocator(expert.id).available = lambda _: rate
+    house.line_carries(expert, rate)
     source.run(2.0)
     assert consumer.allotted == "reduced"
     down.rtp.clear()
@@ -304,7 +332,7 @@ def test_an_ultrasound_of_one_layer_in_h264_gives_up_frames(droppable: bool, rat
     assert len({packet.timestamp for packet in packets}) == 2 * kept
     assert {(b.sequence - a.sequence) & 0xFFFF for a, b in pairwise(packets)} == {1}
     assert sum(8 * len(data) for data in down.rtp) / 2 <= rate
-    house.router.allocator(expert.id).available = lambda _: None
+    house.line_carries(expert, None)
     source.run(2.0)
     down.rtp.clear()
     source.run(1.0)
@@ -314,7 +342,7 @@ def test_an_ultrasound_of_one_layer_in_h264_gives_up_frames(droppable: bool, rat
 def test_the_speakers_camera_is_the_last_to_be_reduced() -> None:
     room = Consult()
     room.run(1.5)
-    room.rate = 3_000_000
+    room.carry(3_000_000)
     room.run(1.0)
     assert (room.states["camera"], room.states["other"]) == ("full", "reduced")
     speaker = room.house.router.transports[room.guest_up.id]
@@ -378,7 +406,7 @@ def test_h264_simulcast_changes_layers_at_its_key_frames() -> None:
     source.run(2.0)
     assert consumer.current_layers == (2, 0)
     for rate, spatial in ((600_000, 1), (150_000, 0), (3_000_000, 2)):
-        house.router.allocator(expert.id).available = _constant(rate)
+        house.line_carries(expert, rate)
         source.run(3.0)
         assert consumer.current_layers == (spatial, 0)
     packets = received(down, consumer.ssrc)
@@ -388,10 +416,6 @@ def test_h264_simulcast_changes_layers_at_its_key_frames() -> None:
     assert len(changes) >= 3  # each new layer begins with its parameter sets
     stamps = [(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in pairwise(packets)]
     assert all(step < 90_000 for step in stamps)
-
-
-def _constant(rate: int) -> Callable[[float], int]:
-    return lambda _: rate
 
 
 @pytest.mark.parametrize("rate", [700_000, 160_000])
@@ -417,10 +441,10 @@ def test_an_ultrasound_that_names_no_layers_has_those_that_its_packets_show(rate
 
     run(2.0)
     assert producer.temporal_layers == 3
-    house.router.allocator(expert.id).available = lambda _: rate
+    house.line_carries(expert, rate)
     run(3.0)
     assert consumer.allotted == ("reduced" if rate > 300_000 else "paused")
-    house.router.allocator(expert.id).available = lambda _: 700_000
+    house.line_carries(expert, 700_000)
     run(3.0)
     assert consumer.allotted == "reduced"
     assert consumer.current_layers == (0, 1)
@@ -440,7 +464,7 @@ def test_key_frames_that_come_because_they_were_asked_for_are_no_step() -> None:
         if number in (20, 50):
             consumer.request_key_frame()
         if number == 75:
-            house.router.allocator(expert.id).available = lambda _: 100_000
+            house.line_carries(expert, 100_000)
         before, asked = asked, plis(up).count(500)
         heart.frame(key=heart.frames == 0 or asked > before)
         house.run(FRAME_S)

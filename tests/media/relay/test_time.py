@@ -6,6 +6,7 @@ import asyncio
 from math import inf
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,11 +16,11 @@ from media.relay import RelayTimer
 from media.relay.feedback import CountedReception, Missing, Rate
 from media.relay.history import History, RetransmissionBudget
 from media.relay.keyframes import KeyFrameRequests
-from media.relay.reports import pack_receiver_reports, pack_sender_reports
+from media.relay.reports import pack_receiver_reports, pack_sender_reports, read_receptions
 from media.relay.rewrite import MediaPacket
-from media.relay.timer import Wheel
+from media.relay.timer import Wheel, following
 from media.rtp import rtcp
-from tests.media.relay.helpers import CHROMIUM, House, Layer, plis, vp8_single
+from tests.media.relay.helpers import CHROMIUM, OPUS, House, Layer, plis, vp8_single
 
 
 class Member:
@@ -77,11 +78,60 @@ def test_the_wheel_calls_everyone_due_exactly_once(dues: list[float], now: float
     members = [Member() for _ in dues]
     for member, due in zip(members, dues, strict=True):
         wheel.schedule(member, due)
-    wheel.run(now + limits.TIMER_SLOT_S)
+    while wheel.due <= now + limits.TIMER_SLOT_S:
+        wheel.run(now + limits.TIMER_SLOT_S)
     for member, due in zip(members, dues, strict=True):
         assert len(member.calls) <= 1
         if due <= now - limits.TIMER_SLOT_S:
             assert member.calls
+
+
+def test_many_are_called_in_several_turns() -> None:
+    wheel = Wheel()
+    members = [Member() for _ in range(2 * limits.TIMER_TURN + 1)]
+    for member in members:
+        wheel.schedule(member, 1.0)
+    for called in (limits.TIMER_TURN, 2 * limits.TIMER_TURN, len(members)):
+        assert wheel.due <= 1.0
+        wheel.run(1.0)
+        assert sum(len(member.calls) for member in members) == called
+    assert wheel.due == inf
+
+
+def test_the_products_loop_is_not_woken_before_anything_is_due() -> None:
+    """uvloop counts milliseconds, and from one that has begun."""
+    clock = SystemClock()
+    fired: list[float] = []
+    reached = asyncio.Event()
+
+    class Late(Member):
+        def tick(self, now: float) -> float:
+            super().tick(now)
+            if len(self.calls) == 8:
+                reached.set()
+            return now + 0.0137 if len(self.calls) < 8 else inf
+
+    class Counting(RelayTimer):
+        def _fire(self) -> None:
+            fired.append(clock.monotonic())
+            super()._fire()
+
+    async def main() -> None:
+        timer, member = Counting(clock), Late()
+        timer.schedule(member, clock.monotonic() + 0.0137)
+        await asyncio.wait_for(reached.wait(), 5)
+        timer.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+    assert len(fired) == 8
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1, exclude_max=True))
+def test_the_next_moment_lies_within_an_interval(now: float, phase: float) -> None:
+    due = following(now, 0.2, phase)
+    assert now < due + 1e-6
+    assert due <= now + 0.2 + 1e-6
 
 
 async def test_one_timer_drives_all() -> None:
@@ -209,7 +259,9 @@ def test_reports_fit_their_packets() -> None:
         producer = sender.produce("video", vp8_single(10 * number), "camera")
         Layer(up, house, 10 * number, "", 1, 1).frame(key=True)
         layers += producer.layers
-    packets = list(pack_receiver_reports(1, [*layers, *layers, *layers], house.now))
+    packets = list(
+        pack_receiver_reports(1, read_receptions([*layers, *layers, *layers], house.now), house.now)
+    )
     assert [len(rtcp.parse_compound(packet)[0].reports) for packet in packets] == [31, 17]  # type: ignore[union-attr]
     reports = [rtcp.SenderReport(number, 0, 0, 0, 0) for number in range(100)]
     compounds = list(pack_sender_reports(reports, dict.fromkeys(range(100), "cname")))
@@ -266,7 +318,30 @@ def test_waking_is_earlier_when_something_is_missing() -> None:
     receiver.consume(producer.id, CHROMIUM, paused=False)
     layer = Layer(up, house, 500, "", 1, 1)
     layer.frame(key=True)
+    house.run(0.21)
     quiet = house.router.due
     layer.frame(lose=frozenset({0}))
     assert house.router.due < quiet
     assert plis(up)
+
+
+def test_a_room_of_silent_people_is_looked_at_only_for_its_reports() -> None:
+    house = House()
+    people = [house.peer()[0] for _ in range(3)]
+    for person in people:
+        for kind in ("camera", "microphone"):
+            made = OPUS if kind == "microphone" else vp8_single(10 * len(house.router.producers) + 10)
+            ssrc = {"encodings": [{**made["encodings"][0], "ssrc": 7000 + len(house.router.producers)}]}
+            person.produce("audio" if made is OPUS else "video", {**made, **ssrc}, kind, paused=True)
+    for person in people:
+        for producer in list(house.router.producers.values()):
+            if producer.owner is not person:
+                person.consume(producer.id, CHROMIUM, paused=False)
+    house.run(5.0)
+    ticks = 0
+    end = house.now + 10
+    while house.router.due < end:
+        house.clock.advance(max(0.0, house.router.due - house.now))
+        house.router.tick(house.now)
+        ticks += 1
+    assert ticks <= 10 + 4  # reports of all three each second, lines each 3 s
