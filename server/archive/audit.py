@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Text, event, func, insert, literal_column, select
+from sqlalchemy import Row, Text, event, func, insert, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -26,11 +26,16 @@ from server.auth.actor import Actor
 
 _MICROSECONDS = 1_000_000
 
+PAGE = 5000
+"""Entries that a walk along the chain holds at once: a year of a county has millions."""
+
 _NOTED = "audit_noted"
 """In ``session.info``: what the running transaction will append, in its order."""
 
 _TABLE = AuditEntry.__table__
 _NEWEST = select(_TABLE.c.sequence, _TABLE.c.hash).order_by(_TABLE.c.sequence.desc()).limit(1)
+_WRITTEN = literal_column("CAST(audit_entries.detail AS TEXT)", Text).label("written")
+_WALK = select(*_TABLE.c, _WRITTEN).order_by(_TABLE.c.sequence)
 _INSERT = insert(AuditEntry.__table__)  # type: ignore[arg-type]
 
 logger = logging.getLogger(__name__)
@@ -126,17 +131,24 @@ class AuditLog:
         if self._anchor is not None and isinstance(head, Head):
             self._anchor.write(head)
 
-    async def verify(self, session: AsyncSession) -> tuple[int, Break | None]:
-        """Walk the whole chain: ``(entries, first break or None)``. Every stored byte counts."""
+    async def verify(self, session: AsyncSession, page: int = PAGE) -> tuple[int, Break | None]:
+        """Walk the whole chain: ``(entries, first break or None)``. Every stored byte counts.
+
+        :param page: entries held at once.
+        """
         count = await session.scalar(select(func.count()).select_from(AuditEntry)) or 0
-        written = literal_column("CAST(audit_entries.detail AS TEXT)", Text).label("written")
-        query = select(AuditEntry, written).order_by(AuditEntry.sequence)
-        rows = (await session.execute(query)).all()
-        spelled = next((row.sequence for row, detail in rows if not _as_written(row, detail)), None)
-        found = find_break(((link_of(row), row.hash) for row, _ in rows), count)
-        if spelled is not None and (found is None or spelled <= found.sequence):
-            return count, Break(spelled, "was changed after it was written")
-        return count, found
+        head, query = Head(0, GENESIS), _WALK.limit(page)
+        while rows := (await session.execute(query)).all():
+            spelled = next((row.sequence for row in rows if not _as_written(row)), None)
+            links = ((link_of(row), row.hash) for row in rows)
+            found = find_break(links, after=head.sequence, previous=head.hash)
+            if spelled is not None and (found is None or spelled <= found.sequence):
+                return count, Break(spelled, "was changed after it was written")
+            if found is not None:
+                return count, found
+            head = Head(rows[-1].sequence, rows[-1].hash)
+            query = _WALK.limit(page).where(_TABLE.c.sequence > head.sequence)
+        return count, None
 
     async def _last(self, session: AsyncSession) -> tuple[int, str] | None:
         row = (await session.execute(_NEWEST)).first()
@@ -161,12 +173,12 @@ async def check_anchor(session: AsyncSession, anchor: Anchor) -> str | None:
     return None if entry.hash == head.hash else f"entry {head.sequence} is not the one that was anchored"
 
 
-def _as_written(row: AuditEntry, detail: str) -> bool:
+def _as_written(row: Row[Any]) -> bool:
     """The hash is over values; two spellings of one value (a space, a last bit) are still a changed byte."""
-    return row.at == round(row.at * _MICROSECONDS) / _MICROSECONDS and detail == json.dumps(row.detail)
+    return row.at == round(row.at * _MICROSECONDS) / _MICROSECONDS and row.written == json.dumps(row.detail)
 
 
-def link_of(row: AuditEntry) -> Link:
+def link_of(row: AuditEntry | Row[Any]) -> Link:
     """A stored row as the link whose hash it carries."""
     return Link(
         sequence=row.sequence,

@@ -53,13 +53,20 @@ def link_hash(link: Link) -> str:
     return hashlib.sha256(canonical_json(fields)).hexdigest()
 
 
-def find_break(entries: Iterable[tuple[Link, str]], expected: int | None = None) -> Break | None:
+def find_break(
+    entries: Iterable[tuple[Link, str]],
+    expected: int | None = None,
+    *,
+    after: int = 0,
+    previous: str = GENESIS,
+) -> Break | None:
     """The first place where ``(link, stored hash)`` pairs are no chain; None when all is whole.
 
     :param expected: how many entries there ought to be, when that is known from elsewhere: a cut tail cannot
         be seen from the chain alone.
+    :param after: how many entries stand before these, which are whole; ``previous``: the hash of the last.
     """
-    previous, count = GENESIS, 0
+    count = after
     for link, stored in entries:
         count += 1
         if link.sequence != count:

@@ -181,7 +181,14 @@ async def test_a_change_behind_the_back_of_the_triggers_is_found(database: Datab
         raw.execute("UPDATE audit_entries SET actor_id = 'prc-else' WHERE sequence = 3")
     raw.close()
     async with database.read() as session:
-        assert await audit.verify(session) == (4, Break(3, "was changed after it was written"))
+        for page in (1, 2, 3, 4, 100):
+            assert await audit.verify(session, page) == (4, Break(3, "was changed after it was written"))
+
+
+async def test_a_trail_is_whole_page_by_page(database: Database) -> None:
+    audit = await entries(database, 4)
+    async with database.read() as session:
+        assert [await audit.verify(session, page) for page in (1, 3, 4, 5)] == [(4, None)] * 4
 
 
 async def test_the_entry_falls_with_its_step(database: Database) -> None:
