@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Text, event, func, insert, literal_column, select
+from sqlalchemy import Text, event, func, insert, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -109,7 +109,6 @@ class AuditLog:
             previous_hash="",
         )
         session.info.setdefault(_NOTED, []).append(link)
-        logger.info("audit %s %s %s by %s", action, subject_type, subject_id, actor.id)
 
     async def _append(self, session: AsyncSession) -> None:
         """Chain what was noted, all rows of the transaction written before: the turn is short."""
@@ -121,6 +120,9 @@ class AuditLog:
             link = replace(noted, sequence=head.sequence + 1, previous_hash=head.hash)
             head = Head(link.sequence, link_hash(link))
             rows.append(_row(link, head.hash))
+            logger.info(
+                "audit %s %s %s by %s", link.action, link.subject_type, link.subject_id, link.actor_id
+            )
         await session.execute(_INSERT, rows)
         if self._anchor is not None:
             session.info["audit_head"] = head
@@ -173,13 +175,14 @@ async def check_anchor(session: AsyncSession, anchor: Anchor) -> str | None:
     return None if entry.hash == head.hash else f"entry {head.sequence} is not the one that was anchored"
 
 
-def _as_written(row: Row[Any]) -> bool:
+def _as_written(row: Any) -> bool:
     """The hash is over values; two spellings of one value (a space, a last bit) are still a changed byte."""
-    return row.at == round(row.at * _MICROSECONDS) / _MICROSECONDS and row.written == json.dumps(row.detail)
+    spelled = row.at == round(row.at * _MICROSECONDS) / _MICROSECONDS, row.written == json.dumps(row.detail)
+    return all(spelled)
 
 
-def link_of(row: AuditEntry | Row[Any]) -> Link:
-    """A stored row as the link whose hash it carries."""
+def link_of(row: Any) -> Link:
+    """A stored row of ``audit_entries`` as the link whose hash it carries."""
     return Link(
         sequence=row.sequence,
         at_us=round(row.at * _MICROSECONDS),

@@ -33,6 +33,7 @@ from server.consults.opinions import Opinions
 from server.consults.outbox import Command, Push
 from server.consults.ports import Pushes, Rooms
 from server.consults.reading import Reading
+from server.consults.rehearsal import rehearse
 from server.consults.requests import Requests
 from server.consults.states import BEFORE_ROOM, DURATIONS, WITH_ROOM, Duration
 from server.consults.steps import Tx
@@ -92,6 +93,7 @@ class ConsultService:
                     await self._sync_presence(tx, row)
                 await self._work.steps.renew_timer(tx, row)
         await self.clock_put_back(now)
+        await rehearse(self._work, now)
 
     async def stop(self) -> None:
         """Finish what is in line. Twice is harmless."""

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.ids import new_id
+from server.archive.specialties import SPECIALTIES
 from server.auth.actor import Actor, ActorKind, system_actor
 from server.consults.effects import Effects
 from server.consults.errors import NOBODY_ON_CALL, ActionRefused
@@ -103,6 +104,11 @@ class Steps:
     async def renew_timer(self, tx: Tx, row: Consultation) -> None:
         """Store the timer that the table wants, whatever stood there."""
         self._put_timer(tx, await facts(tx.session, row))
+
+    async def read_book(self, tx: Tx) -> None:
+        """Have every specialty's rotas at hand."""
+        for one in SPECIALTIES:
+            await self._book.rotas(tx.session, one.code, tx.now)
 
     async def begin_now(self, tx: Tx, row: Consultation) -> None:
         """Date what is dated later than now to now, and reckon the timer anew; no step of the consult."""

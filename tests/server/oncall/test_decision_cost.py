@@ -7,9 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 
+from media.errors import CLOSED, LocalProtocolError
+from server.archive.database import Base
+from server.consults.models import ConsultNumber
+from server.consults.steps import Steps
 from server.consults.vocabulary import Action
 from tests.server.consults.flow import ringing
 from tests.server.consults.world import World
@@ -70,6 +75,46 @@ async def test_a_ring_that_ended_is_followed_in_few_statements(world: World) -> 
     assert len(ran) <= RING_ENDS, "\n".join(ran)
     assert len(writes(ran, "consultations")) == 1  # two steps
     assert len(writes(ran, "audit_entries")) == 1
+
+
+async def test_a_start_rehearses_a_ring_and_leaves_nothing_of_it(world: World) -> None:
+    consult = await world.request()
+    before = await kept(world)
+    fresh = await world.restart()
+    assert await kept(fresh) == before
+    assert fresh.gateway.notes == []
+    assert fresh.rooms.log == []
+    with counted(fresh) as ran:
+        await fresh.request()
+    assert not [one for one in ran if "FROM schedules" in one]  # the book is read already
+    assert await ringing(fresh, consult)
+    await fresh.end()
+
+
+async def test_a_rehearsal_that_fails_stops_no_start(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.request()
+
+    async def broken(*_given: object) -> None:
+        raise LocalProtocolError(CLOSED, "database")
+
+    monkeypatch.setattr(Steps, "read_book", broken)
+    fresh = await world.restart()
+    assert "rehearsal of a ring failed" in caplog.text
+    assert await ringing(fresh, await fresh.request())
+    await fresh.end()
+
+
+async def kept(world: World) -> dict[str, int]:
+    """How many rows each table has, and the numbers given."""
+    async with world.services.database.read() as session:
+        counts = {
+            table.name: await session.scalar(select(func.count()).select_from(table)) or 0
+            for table in Base.metadata.sorted_tables
+        }
+        numbers = await session.scalars(select(ConsultNumber.last))
+        return counts | {"last number": sum(numbers)}
 
 
 async def test_an_accept_takes_few_statements(world: World) -> None:
