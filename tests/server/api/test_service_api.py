@@ -27,6 +27,7 @@ async def test_alive_and_ready(caller: CallerFactory, server: Server) -> None:
         "mediaPort": server.services.media_socket.port,
         "mediaPlane": server.services.media_socket.plane,
         "signalStore": "ok",
+        "nodes": "alone",
     }
 
 
