@@ -28,6 +28,7 @@ import server.api.devices
 import server.api.emergencies
 import server.api.escalation
 import server.api.guest
+import server.api.material_signals
 import server.api.materials
 import server.api.observations
 import server.api.organizations
@@ -95,6 +96,7 @@ API_MODULES: tuple[ModuleType, ...] = (
     server.api.consultations,
     server.api.reports,
     server.api.emergencies,
+    server.api.material_signals,
     server.api.materials,
     server.api.oversight,
     server.api.guest,

@@ -23,7 +23,9 @@ from media.signals.analysis.findings import Alarm
 from media.signals.commit import AppendFile, CommitThread, Sync, Write, store_fault
 from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_LEAD_SET_CHANGED
+from media.signals.formats.waveform import Waveform
 from media.signals.frames import Frame, decode, encode, read_header
+from media.signals.imported import write_stream
 from media.signals.ledger import Fingerprints, StreamLedger
 from media.signals.past import Past
 from media.signals.replay import Spans, StoredStream, StreamIndex, frames_of, replay, scan
@@ -276,6 +278,21 @@ class SignalStore:
         :raises LocalProtocolError: ``not_found``, ``store_damaged``.
         """
         return self._path(owner, stream_id), self._index(owner, stream_id)
+
+    def keep(self, owner: str, descriptor: StreamDescriptor, waveform: Waveform, start_ns: int) -> None:
+        """Store a whole stream from a file, all or nothing. Blocks.
+
+        :param start_ns: when its first sample was measured, ns Unix.
+        :raises LocalProtocolError: ``store_full``, ``store_failed``.
+        """
+        try:
+            write_stream(self._path(owner, descriptor.stream_id), waveform, descriptor, start_ns)
+        except OSError as problem:
+            raise store_fault(problem) from problem
+
+    def discard(self, owner: str) -> None:
+        """Take back what `keep` stored for ``owner``. Idempotent. Blocks."""
+        shutil.rmtree(self._owner_directory(owner), ignore_errors=True)
 
     def streams(self, owner: str) -> list[StoredStream]:
         """What is stored of each stream of ``owner``, by time of the first sample. Blocks on the disk."""

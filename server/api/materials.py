@@ -13,9 +13,12 @@ from server.api.models import ApiModel, Timestamp
 from server.api.routing import endpoint
 from server.archive.models import Practitioner
 from server.consults.limits import LINE_LETTERS, MATERIAL_BYTES, TEXT_LETTERS
-from server.consults.materials import DICOM, JPEG, PDF, PNG
+from server.consults.material_signals import DICOM, SIGNAL_TYPES, suffix_of
+from server.consults.materials import JPEG, PDF, PNG
 from server.consults.models import Material, ThreadMessage
 from server.consults.schema import PersonRef
+
+_SUFFIX = {JPEG: "jpg", PNG: "png", PDF: "pdf"}
 
 
 class MaterialQuery(ApiModel):
@@ -57,8 +60,10 @@ class MessageOut(ApiModel):
     status=201,
 )
 async def add_material(ctx: RequestContext, consultation_id: str, query: MaterialQuery) -> MaterialOut:
-    """The body is the file: JPEG, PNG, PDF or DICOM, known by its bytes, 20 MB at most."""
-    data = await _body(ctx.request)
+    """The body is the file: JPEG, PNG, PDF, DICOM or an ECG file (EDF+, BDF+, WFDB as ZIP, CSV, FHIR), known
+    by its bytes, 20 MB at most.
+    """
+    data = await body_of(ctx.request)
     material = await ctx.services.consults.materials.add(
         ctx.actor, consultation_id, query.name, data, ctx.now
     )
@@ -79,12 +84,12 @@ async def list_materials(ctx: RequestContext, consultation_id: str) -> list[Mate
     summary="One material's bytes",
     roles=CLINICAL,
     writes=False,
-    media_type=f"{JPEG}, {PNG}, {PDF}, {DICOM}",
+    media_type=", ".join((JPEG, PNG, PDF, DICOM, *SIGNAL_TYPES)),
 )
 async def read_material(ctx: RequestContext, consultation_id: str, material_id: str) -> web.StreamResponse:
     """Stands in the audit trail. Handed out as a file: nothing in it runs in our pages."""
     material, path = await ctx.services.consults.materials.read(ctx.actor, consultation_id, material_id)
-    suffix = {JPEG: "jpg", PNG: "png", PDF: "pdf", DICOM: "dcm"}[material.media_type]
+    suffix = _SUFFIX.get(material.media_type) or suffix_of(material.media_type)
     headers = {
         "Content-Type": material.media_type,
         "Content-Disposition": f'attachment; filename="{material.id}.{suffix}"',
@@ -132,7 +137,7 @@ async def _messages(ctx: RequestContext, consultation_id: str) -> list[MessageOu
     return [_message(row, people) for row in rows]
 
 
-async def _body(request: web.Request) -> bytes:
+async def body_of(request: web.Request) -> bytes:
     """The raw body, read no further than the bound."""
     if (request.content_length or 0) > MATERIAL_BYTES:
         raise RemoteProtocolError(TOO_LARGE)

@@ -1,7 +1,8 @@
-"""Materials of a consult: pictures, PDFs and DICOM objects (an ultrasound clip, an ECG) laid beside it.
+"""Materials of a consult: pictures, PDFs, DICOM objects and ECG files laid beside it.
 
 What a file is stands in its bytes, not in its name: each kind is opened as far as it takes to know that it is
-one. The bytes lie in the data directory under the material's id, the name in the database.
+one. The bytes lie in the data directory under the material's id, the name in the database; what a signal file
+holds is stored as streams as well (`material_signals`), and is looked at as any recorded one.
 """
 
 from __future__ import annotations
@@ -22,16 +23,18 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import NOT_FOUND, Fault, RemoteProtocolError
+from media.signals import StoredStream
 from server.archive.ids import new_id
 from server.auth.actor import Actor
-from server.consults.errors import NO_KNOWN_MATERIAL, TOO_MANY_MATERIALS, ActionRefused
+from server.consults.errors import TOO_MANY_MATERIALS, ActionRefused
 from server.consults.limits import MATERIAL_PIXELS, MATERIALS_PER_CONSULT
+from server.consults.material_signals import DICOM, Look, MaterialSignals
 from server.consults.models import Material
 from server.consults.vocabulary import Action, Data
 from server.consults.work import Work
 from signaling.personal import Personal
 
-JPEG, PNG, PDF, DICOM = "image/jpeg", "image/png", "application/pdf", "application/dicom"
+JPEG, PNG, PDF = "image/jpeg", "image/png", "application/pdf"
 _PICTURES = {"JPEG": JPEG, "PNG": PNG}
 _PDF_TAIL = 2048
 """A PDF's end mark stands in its last bytes (ISO 32000-1 annex H: readers look at the last 1024)."""
@@ -101,20 +104,36 @@ class Materials:
     def __init__(self, work: Work, directory: Path) -> None:
         self._work = work
         self._directory = directory
+        self.signals = MaterialSignals(work.services.signals, directory)
+
+    async def check(self, actor: Actor, consultation_id: str, data: bytes) -> Look:
+        """What `add` would keep, without keeping it.
+
+        :raises ActionRefused: no_known_material, forbidden, not_found.
+        :raises RemoteProtocolError: a signal file that cannot be read, as `read_file`.
+        """
+        async with self._work.services.database.read() as session:
+            await self._work.admit(session, actor, consultation_id)
+        return await self._look(data)
+
+    async def _look(self, data: bytes) -> Look:
+        media_type = await asyncio.to_thread(media_type_of, data)
+        if media_type is None or media_type == DICOM:
+            return await self.signals.look(media_type, data)
+        return Look(media_type)
 
     async def add(self, actor: Actor, consultation_id: str, name: str, data: bytes, now: float) -> Material:
         """Keep one file beside the consult; everyone concerned is told.
 
         :raises ActionRefused: no_known_material, too_many_materials, forbidden, wrong_state, not_found.
+        :raises RemoteProtocolError: a signal file that cannot be read, as `read_file`.
         """
-        media_type = await asyncio.to_thread(media_type_of, data)
-        if media_type is None:
-            raise ActionRefused(NO_KNOWN_MATERIAL)
+        look = await self._look(data)
         material = Material(
             id=new_id("mat"),
             consultation_id=consultation_id,
             name=Personal(name),
-            media_type=media_type,
+            media_type=look.media_type,
             size=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
             added_by=actor.id,
@@ -133,10 +152,21 @@ class Materials:
                 tx.session.add(material)
                 await tx.session.flush()
                 await asyncio.to_thread(_write, path, data)
+                await self.signals.keep(material.id, look, now)
         except Fault:
             path.unlink(missing_ok=True)
+            if look.waveforms:
+                await self.signals.discard(material.id)
             raise
         return material
+
+    async def streams(self, actor: Actor, consultation_id: str, material_id: str) -> list[StoredStream]:
+        """The signals of a material, none for what holds none; the look stands in the audit trail.
+
+        :raises ActionRefused: not_found, forbidden.
+        """
+        await self.read(actor, consultation_id, material_id)
+        return await self.signals.streams(material_id)
 
     async def listed(self, session: AsyncSession, actor: Actor, consultation_id: str) -> list[Material]:
         """In the order in which they came. Raises ActionRefused: not_found, forbidden."""

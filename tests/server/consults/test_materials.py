@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydicom.data import get_testdata_file
 
+from media.signals import StreamDescriptor, decode
+from media.signals.formats import FORMATS, About, Gap, Source, read_file, sample_record
+from server.app import Server
 from server.consults.limits import MATERIAL_BYTES, MATERIALS_PER_CONSULT
-from server.consults.materials import DICOM, JPEG, PDF, PNG, media_type_of
+from server.consults.material_signals import CSV, DICOM, EDF, FHIR, WFDB
+from server.consults.materials import JPEG, PDF, PNG, media_type_of
 from server.consults.models import ThreadMessage
 from server.consults.vocabulary import Action, Kind
 from tests.server.consults.flow import accepted, refused
@@ -144,3 +151,98 @@ async def test_only_a_picture_and_text_consult_has_a_thread_and_strangers_none(w
 
 def test_the_test_object_is_a_real_ecg() -> None:
     assert pydicom.dcmread(io.BytesIO(dicom())).Modality == "ECG"
+
+
+async def checked(who: Caller, consult: str, data: bytes) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {who.token}"}
+    url = f"{who.url}/api/v1/consultations/{consult}/materials/check"
+    async with who.http.post(url, data=io.BytesIO(data), headers=headers) as reply:
+        return reply.status, await reply.json(content_type=None)
+
+
+def ecg_file(name: str) -> bytes:
+    """The real record in another format, with a gap of a second in it."""
+    (waveform,) = read_file(sample_record())
+    gap = Gap(4000, 1000)
+    source = Source.of(replace(waveform, gaps=(gap,), notes=()))
+    made = io.BytesIO()
+    FORMATS[name].write(source, About("test"), made)
+    return made.getvalue()
+
+
+ECG_FILES = {"edf": EDF, "wfdb": WFDB, "csv": CSV, "fhir": FHIR, "dicom": DICOM}
+
+
+async def test_ecg_files_open_sample_for_sample(caller: CallerFactory) -> None:
+    village, _ = await people(caller)
+    _, page = await village.call("POST", "/consultations", REQUEST)
+    for name, media_type in ECG_FILES.items():
+        await opened(village, page["id"], ecg_file(name), media_type)
+
+
+async def opened(village: Caller, consult: str, data: bytes, media_type: str) -> None:
+    before = await village.get(f"/consultations/{consult}/materials")
+    status, look = await checked(village, consult, data)
+    assert (status, look["mediaType"], look["size"]) == (200, media_type, len(data))
+    [signal] = look["signals"]
+    assert (signal["kind"], len(signal["leads"]), signal["samplingRateHz"]) == ("ecg", 12, 1000)
+    assert (signal["seconds"], signal["missingS"]) == (11, 1)
+    assert await village.get(f"/consultations/{consult}/materials") == before
+    status, made = await upload(village, consult, data, "心电图")
+    assert (status, made["mediaType"]) == (201, media_type)
+    [stored] = await village.get(f"/consultations/{consult}/materials/{made['id']}/signals")
+    assert stored["endMs"] == 11_000
+    begin = datetime.fromisoformat(stored["startedAt"]).timestamp()
+    got = bytearray()
+    async with village.http.get(
+        f"{village.url}{stored['partUrl']}&from={begin - 1}&to={begin + 12}"
+    ) as reply:
+        assert reply.status == 200
+        body = await reply.read()
+    descriptor = StreamDescriptor.from_json(stored)
+    while body:
+        (length,) = struct.unpack_from("<I", body)
+        got += decode(body[12 : 12 + length], descriptor).samples.tobytes()
+        body = body[12 + length :]
+    (waveform,) = read_file(sample_record())
+    assert bytes(got) == waveform.samples.tobytes()
+    async with village.http.get(
+        f"{village.url}{stored['overviewUrl']}&from={begin}&to={begin + 11}&lead=1"
+    ) as reply:
+        assert len(await reply.read()) == 220 * 4
+    async with village.http.get(
+        f"{village.url}{stored['partUrl'].replace('ticket=', 'ticket=1')}&from=0&to=1"
+    ) as reply:
+        assert reply.status == 403
+
+
+async def test_a_broken_ecg_file_says_what_is_wrong_and_keeps_nothing(
+    caller: CallerFactory, server: Server
+) -> None:
+    village, _ = await people(caller)
+    _, page = await village.call("POST", "/consultations", REQUEST)
+    edf = ecg_file("edf")
+    for data, code in (
+        (edf[:5000], "signal_file_broken"),
+        (b"PK\x03\x04" + b"\0" * 80, "signal_file_broken"),
+    ):
+        for send in (checked, upload):
+            status, problem = await send(village, page["id"], data)
+            assert (status, problem["code"]) == (422, code)
+            assert problem["message"]["zh"]
+    assert await village.get(f"/consultations/{page['id']}/materials") == []
+    stranger = await caller("village2")
+    assert (await checked(stranger, page["id"], edf))[0] == 403
+    kept = server.services.config.data_directory
+    assert list((kept / "materials").iterdir()) == []
+    assert list((kept / "signals").glob("m-*")) == []
+
+
+async def test_a_picture_in_dicom_has_no_signals(caller: CallerFactory) -> None:
+    path = get_testdata_file("CT_small.dcm")
+    assert isinstance(path, str)
+    village, _ = await people(caller)
+    _, page = await village.call("POST", "/consultations", REQUEST)
+    _, made = await upload(village, page["id"], Path(path).read_bytes())
+    assert made["mediaType"] == DICOM
+    assert await village.get(f"/consultations/{page['id']}/materials/{made['id']}/signals") == []

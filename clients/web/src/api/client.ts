@@ -42,6 +42,9 @@ export interface Credentials {
 
 let credentials: Credentials = { token: () => null, renew: () => Promise.resolve(false) }
 
+/** Whoever is signed in, for requests that are not sent here. */
+export const session: Credentials = { token: () => credentials.token(), renew: () => credentials.renew() }
+
 export function useCredentials(source: Credentials): void {
   credentials = source
 }
@@ -89,9 +92,6 @@ async function file(path: string, abort: AbortSignal): Promise<Response> {
   return response
 }
 
-/** Sends a file as it is; it may take as long as it takes, until `abort`. */
-const upload = async <T>(path: string, data: Blob, abort: AbortSignal): Promise<T> => await read<T>(await answered('POST', path, data, abort))
-
 async function read<T>(response: Response): Promise<T> {
   if (!response.ok) throw await refusal(response)
   if (response.status === 204) return undefined as T
@@ -108,7 +108,6 @@ export function readAnswer<T>({ response, sentAt, receivedAt }: Answer): Promise
 export const api = {
   get: <T>(path: string): Promise<T> => request<T>('GET', path),
   file,
-  upload,
   post: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('POST', path, body),
   put: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('PUT', path, body),
   patch: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('PATCH', path, body),

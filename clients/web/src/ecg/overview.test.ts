@@ -29,9 +29,13 @@ describe('rows of an overview', () => {
   it('draw a stroke for what is there and a bar for what is not', () => {
     const rects: number[][] = []
     const context = { canvas: { width: 4, height: 44 }, clearRect: () => undefined, fillRect: (...args: number[]) => rects.push(args), fillStyle: '' }
-    paintRow(context as unknown as CanvasRenderingContext2D, Int16Array.from([0, 1000, 32767, -32768]), { perMillivolt: 1000, baseline: 0, trace: 'a', gap: 'b' })
+    paintRow(context as unknown as CanvasRenderingContext2D, Int16Array.from([0, 1000, 32767, -32768]), { perMillivolt: 1000, baseline: 0, trace: 'a', gap: 'b', from: 0, to: 2 })
     expect(rects).toHaveLength(2)
     expect(rects[0]?.[3]).toBeCloseTo(20, 0)
     expect(rects[1]).toEqual([2, 40, 2, 4])
+    rects.length = 0
+    // What lies before the stream or behind it is not missing.
+    paintRow(context as unknown as CanvasRenderingContext2D, Int16Array.from([0, 1000, 32767, -32768]), { perMillivolt: 1000, baseline: 0, trace: 'a', gap: 'b', from: 0, to: 0.5 })
+    expect(rects).toHaveLength(1)
   })
 })

@@ -32,6 +32,9 @@ export interface RowStyle {
   baseline: number
   trace: string
   gap: string
+  /** Part of the row that the stream covers, 0 to 1: only there something can be missing. */
+  from: number
+  to: number
 }
 
 /** The middle of what a row holds: an electrode's offset is not what is looked for. */
@@ -46,7 +49,7 @@ function middleOf(row: OverviewRow, baseline: number): number {
 }
 
 /** Fills the canvas: each bin a stroke from lowest to highest; what is missing is a bar at the bottom. */
-export function paintRow(context: Pick<CanvasRenderingContext2D, 'canvas' | 'clearRect' | 'fillRect' | 'fillStyle'>, row: OverviewRow, { perMillivolt, baseline, trace, gap }: RowStyle): void {
+export function paintRow(context: Pick<CanvasRenderingContext2D, 'canvas' | 'clearRect' | 'fillRect' | 'fillStyle'>, row: OverviewRow, { perMillivolt, baseline, trace, gap, from, to }: RowStyle): void {
   const { width, height } = context.canvas
   context.clearRect(0, 0, width, height)
   const middle = middleOf(row, baseline)
@@ -59,10 +62,10 @@ export function paintRow(context: Pick<CanvasRenderingContext2D, 'canvas' | 'cle
     const wide = Math.max(1, width / bins)
     if (low > high) {
       context.fillStyle = gap
-      context.fillRect(left, height - 4, wide, 4)
+      if (bin >= from * bins && bin < to * bins - 1) context.fillRect(left, height - height / 11, Math.ceil(wide), height / 11)
       continue
     }
     context.fillStyle = trace
-    context.fillRect(left, y(high), Math.min(wide, 1.5), Math.max(1.2, y(low) - y(high)))
+    context.fillRect(left, y(high), Math.min(wide, height / 30), Math.max(height / 36, y(low) - y(high)))
   }
 }
