@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from loadtest import canvas
 from loadtest.browser import PHONE, Rest, person
 from loadtest.join import start_consult
 from loadtest.server_process import ServerProcess
+from media.signals.formats import FORMATS, About, Source, read_file, sample_record
 from tests.browser.pdf_lines import lines, sheets
 from tests.browser.people import PATIENCE_MS, Person
 from tests.browser.test_accessibility import violations
@@ -144,6 +146,12 @@ def test_ten_seconds_are_250_mm_on_paper(browser: Browser, consult: Consult) -> 
 
 INKED = """(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
     .data.filter((value, at) => at % 4 === 3 && value > 0).length"""
+DARK_INK = """(canvas) => {
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    let dark = 0;
+    for (let at = 0; at < data.length; at += 4) if (data[at] < 80 && data[at + 1] < 80) dark += 1;
+    return dark;
+}"""
 DRAWN = "() => window.__huizhen.ecg().samplesDrawn"
 
 
@@ -192,5 +200,40 @@ def test_what_was_before_one_came_is_fetched(
     expect(who.get("overview-rows")).to_have_count(0)
     expect(who.get("ecg-past")).to_be_visible()
     expect(who.get("ecg-past-state")).to_have_count(0)
+    assert who.complaints == []
+    who.context.close()
+
+
+@pytest.mark.parametrize(
+    ("locale", "device"), [("zh-CN", DESK), ("en-GB", DARK_PHONE)], ids=["zh-desk", "en-phone"]
+)
+def test_an_ecg_file_is_laid_beside_a_consult(
+    browser: Browser, consult: Consult, tmp_path: Path, locale: str, device: dict[str, Any]
+) -> None:
+    """Looked into, then kept, then opened on paper; a broken one says what is wrong."""
+    made = tmp_path / f"{locale}.edf"
+    (waveform,) = read_file(sample_record())
+    with made.open("wb") as file:
+        FORMATS["edf"].write(Source.of(waveform), About("test"), file)
+    broken = tmp_path / "broken.edf"
+    broken.write_bytes(made.read_bytes()[:3000])
+
+    who = Person.at(browser, consult.url, reduced_motion="reduce", locale=locale, **device)
+    who.log_in("village")
+    who.page.goto(f"/c/{consult.id}")
+    who.get("material-add").set_input_files(broken)
+    expect(who.get("error")).to_be_visible()
+    who.get("material-add").set_input_files(made)
+    expect(who.get("material-found")).to_contain_text("1000 Hz")
+    assert violations(who.page) == []
+    who.get("material-keep").click()
+    item = who.get("material").filter(has_text=made.name)
+    item.get_by_role("button").first.click()
+    expect(who.get("record-ecg")).to_have_attribute("data-state", "ready")
+    assert who.page.get_by_test_id("record-ecg").locator("canvas").first.evaluate(DARK_INK) > 1000
+    before = who.get("material-signal-position").input_value()
+    who.get("material-signal-position").press("PageDown")
+    assert who.get("material-signal-position").input_value() != before
+    assert violations(who.page) == []
     assert who.complaints == []
     who.context.close()
