@@ -122,12 +122,15 @@ class Meter:
         return self._parts
 
     def _cut_anew(self) -> list[Reading]:
-        readings = list(self._readings)
+        readings, frames = list(self._readings), self._frames
+        alone = len(readings) > _BURST_PARTS and frames.key_gap > KEY_FRAMES_OF_ITS_OWN_S
         parts = [
             (until - since, after - before, tuple(b - a for a, b in zip(one, other, strict=True)))
             for (since, before, one), (until, after, other) in pairwise(readings)
+            if not (alone and since < frames.key_at <= until)
         ]
-        if len(parts) >= _BURST_PARTS and self._frames.key_gap > KEY_FRAMES_OF_ITS_OWN_S:
+        # by its size, where no packet is looked at, and what came late of it
+        if alone and len(parts) >= _BURST_PARTS:
             fullest = max(range(len(parts)), key=lambda index: parts[index][1])
             rest = parts[:fullest] + parts[fullest + 1 :]
             if parts[fullest][1] > _BURST * sum([part[1] for part in rest]) / len(rest):

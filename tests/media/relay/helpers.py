@@ -83,12 +83,17 @@ class House:
     make_tables: Callable[[], Tables] = PlainTables
     """The plane of the tests that run (``conftest.py``)."""
 
-    def __init__(self) -> None:
+    def __init__(self, phase: float = 0.0) -> None:
         self.clock = CountedClock(monotonic=100.0)
         self.listener = Listener()
         self._chance = 0x1234
         self.router = Router(
-            "r", self.clock, self.listener, randbits=self._randbits, tables=type(self).make_tables()
+            "r",
+            self.clock,
+            self.listener,
+            randbits=self._randbits,
+            tables=type(self).make_tables(),
+            phase=phase,
         )
         self.socket = FakeSocket()
 

@@ -25,8 +25,8 @@ NUMBER_ID = 5
 class Village:
     """One publisher on a good line, one receiver behind `line`."""
 
-    def __init__(self, line: Line) -> None:
-        self.house = House()
+    def __init__(self, line: Line, room_phase: float = 0.0) -> None:
+        self.house = House(room_phase)
         self.sender, self.up = self.house.peer()
         self.receiver, self.down = self.house.peer()
         self.far = Receiver(line)
