@@ -39,6 +39,7 @@ def told() -> list[str]:
 def test_relay_measures_a_plane_beside_the_floor(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
     for name, seconds in (("SATURATED_S", 0.2), ("PACED_S", 0.3), ("WARM_UP_S", 0.5), ("SETTLE_TRIES", 2)):
         monkeypatch.setattr(measure, name, seconds)
+    monkeypatch.setattr(measure, "GROWTH_STEPS", 1)  # a floor that others starve would be flooded
     report = Report("relay")
     small = cases.Case("gcm-2", cases.GCM, 2, 2, (1200, 160), 0, 5)
     relay.run(report, [small], [cases.FLOOR], 1, {}, told.append)
