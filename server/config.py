@@ -151,7 +151,9 @@ class ReachConfig:
         (), "Gateways for text messages and telephone calls: each ring is posted to them, signed."
     )
     webhook_secret: str = option(
-        "", "Signs what is posted to webhooks (Standard Webhooks, HMAC-SHA256); 24 letters or more."
+        "",
+        "Signs what is posted to webhooks (Standard Webhooks, HMAC-SHA256): whsec_ and the base64 of 24 to 64"
+        " random bytes, or 24 letters or more.",
     )
 
 

@@ -16,7 +16,8 @@ from server.errors import CONFIG_INVALID
 from server.reach.errors import PUSH_SERVICE
 from server.reach.limits import ENDPOINT_LETTERS, FIRST_RETRY_S, LONGEST_RETRY_S
 
-_SECRET_BYTES = 24  # Standard Webhooks: between 24 and 64
+_SECRET_BYTES = (24, 64)  # Standard Webhooks: between 24 and 64
+_ENCODED = "whsec_"  # before the base64 of random bytes, as its libraries write it
 
 
 class State(StrEnum):
@@ -108,8 +109,28 @@ def check_webhooks(addresses: Iterable[str], secret: str) -> None:
         parts = urlsplit(one)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise LocalProtocolError(CONFIG_INVALID, f"[reach] webhooks: {one} is no http address")
-    if wanted and len(secret) < _SECRET_BYTES:
-        raise LocalProtocolError(CONFIG_INVALID, f"[reach] webhook_secret needs {_SECRET_BYTES} letters")
+    if wanted:
+        webhook_key(secret)
+
+
+def webhook_key(secret: str) -> bytes:
+    """The bytes that sign: those of ``whsec_`` and base64 (Standard Webhooks), else the letters themselves.
+
+    :raises LocalProtocolError: config_invalid; the secret is not in it.
+    """
+    least, most = _SECRET_BYTES
+    if not secret.startswith(_ENCODED):
+        if len(secret) < least:
+            raise LocalProtocolError(CONFIG_INVALID, f"[reach] webhook_secret needs {least} letters")
+        return secret.encode()
+    try:
+        key = base64.b64decode(secret.removeprefix(_ENCODED), validate=True)
+    except ValueError:
+        raise LocalProtocolError(CONFIG_INVALID, "[reach] webhook_secret: whsec_ and base64") from None
+    if not least <= len(key) <= most:
+        wanted = f"[reach] webhook_secret: {least} to {most} bytes after whsec_, not {len(key)}"
+        raise LocalProtocolError(CONFIG_INVALID, wanted)
+    return key
 
 
 def webhook_headers(secret: str, delivery_id: str, now: float, body: bytes) -> dict[str, str]:
@@ -119,7 +140,7 @@ def webhook_headers(secret: str, delivery_id: str, now: float, body: bytes) -> d
     """
     timestamp = str(int(now))
     signed = f"{delivery_id}.{timestamp}.".encode() + body
-    digest = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
+    digest = hmac.new(webhook_key(secret), signed, hashlib.sha256).digest()
     return {
         "webhook-id": delivery_id,
         "webhook-timestamp": timestamp,

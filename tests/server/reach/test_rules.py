@@ -19,6 +19,7 @@ from server.reach.rules import (
     may_connect,
     outcome_of,
     vouched_hosts,
+    webhook_headers,
 )
 from server.reach.webpush import Receiver, Vapid, encrypt, unb64
 from tests.server.reach.fake_push import Browser
@@ -150,9 +151,26 @@ def test_what_a_status_means() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "secret"), [("ftp://x", "s" * 24), ("http://x", "short"), ("nonsense", "s" * 24)]
+    ("address", "secret"),
+    [
+        ("ftp://x", "s" * 24),
+        ("http://x", "short"),
+        ("nonsense", "s" * 24),
+        ("http://x", "whsec_not base64 at all, whatever"),
+        ("http://x", "whsec_c2hvcnQ="),  # five bytes
+    ],
 )
 def test_a_gateway_that_cannot_be_is_a_mistake_of_the_configuration(address: str, secret: str) -> None:
     with pytest.raises(LocalProtocolError):
         check_webhooks((address,), secret)
     check_webhooks((), "")
+
+
+def test_a_secret_of_the_standard_signs_as_its_published_vector() -> None:
+    """Secret, message and signature of the reference libraries of Standard Webhooks."""
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    headers = webhook_headers(
+        secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330.9, b'{"test": 2432232314}'
+    )
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    check_webhooks(("http://x",), secret)
