@@ -119,6 +119,47 @@ def test_a_file_is_checked_before_it_is_written(
     desk.context.close()
 
 
+def test_a_file_that_was_changed_since_is_asked_for_again(
+    server: ServerProcess, browser: Browser, tmp_path: Path
+) -> None:
+    desk = signed_in(browser, server, "desk")
+    desk.page.goto("/people?tab=import")
+    desk.get("import-kind").select_option("organizations")
+    file = tmp_path / "机构.csv"
+    file.write_text("机构代码,机构名称,级别,上级机构代码\nTT-9,错镇卫生院,乡镇,NOWHERE\n", "utf-8-sig")
+    desk.get("import-file").set_input_files(file)
+    expect(desk.get("bad-line")).to_have_count(1)
+    file.write_text("机构代码,机构名称,级别,上级机构代码\n", "utf-8-sig")
+    desk.get("import-again").click()
+    expect(desk.get("import-stale")).to_contain_text("机构.csv")
+    expect(desk.get("import-report")).to_have_count(0)
+    with desk.page.expect_file_chooser() as chooser:
+        desk.get("import-rechoose").click()
+    chooser.value.set_files(file)
+    expect(desk.get("import-report")).to_have_attribute("data-written", "false")
+    expect(desk.get("import-stale")).to_have_count(0)
+    assert desk.complaints == []
+    desk.context.close()
+
+
+def test_an_alliance_is_made_and_changed(server: ServerProcess, browser: Browser) -> None:
+    admin = signed_in(browser, server, "admin")
+    admin.page.goto("/people?tab=places")
+    admin.get("alliance-new").click()
+    admin.get("alliance-name").fill("云岭医联体")
+    for count, place in enumerate(("org-qingshi", "org-liuwan"), 1):
+        expect(admin.get("alliance-save")).to_be_disabled()
+        admin.get("alliance-add").select_option(place)
+        expect(admin.get("alliance-member")).to_have_count(count)
+    assert violations(admin.page) == []
+    admin.get("alliance-save").click()
+    expect(admin.get("alliance-row")).to_contain_text("柳湾村卫生室")
+    admin.get("alliance-close").click()
+    expect(admin.get("alliance-row")).to_contain_text("停用")
+    assert admin.complaints == []
+    admin.context.close()
+
+
 def test_a_test_ring_says_that_the_page_can_be_rung(server: ServerProcess, browser: Browser) -> None:
     expert = signed_in(browser, server, "neuro1")
     expert.get("reach-open").click()

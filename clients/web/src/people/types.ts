@@ -10,6 +10,8 @@ export interface Place {
   active: boolean; closedOn: string | null; version: number; editable: boolean
 }
 
+export interface Alliance { id: string; name: string; nameEn: string; active: boolean; closedOn: string | null; version: number; organizations: OrganizationRef[] }
+
 export interface Account { username: string; disabled: boolean; temporaryUntil: string | null }
 
 export interface Person {

@@ -5,8 +5,19 @@ import type { Page } from '@/api/types'
 /** A pause in typing that ends a search word. */
 const REST_MS = 250
 
+export interface RegisterList<T> {
+  filters: Ref<Record<string, string>>
+  /** Null until the first answer. */
+  items: Ref<T[] | null>
+  cursor: Ref<string | null>
+  busy: Ref<boolean>
+  error: Ref<unknown>
+  load(more?: boolean): Promise<void>
+  put(item: T): void
+}
+
 /** A list of the register with its filters: read anew when they change, further pages on demand. */
-export function useList<T extends { id: string }>(path: string, filters: Ref<Record<string, string>>) {
+export function useList<T extends { id: string }>(path: string, filters: Ref<Record<string, string>>): RegisterList<T> {
   const items = shallowRef<T[] | null>(null)
   const cursor = ref<string | null>(null)
   const busy = ref(false)
@@ -43,5 +54,5 @@ export function useList<T extends { id: string }>(path: string, filters: Ref<Rec
     timer = setTimeout(() => void load(), REST_MS)
   }, { deep: true })
   void load()
-  return { items, cursor, busy, error, load, put }
+  return { filters, items, cursor, busy, error, load, put }
 }
