@@ -9,6 +9,7 @@ from server.api.models import ApiModel
 from server.api.rota_shapes import Reason
 from server.api.routing import endpoint
 from server.auth.actor import Role
+from server.consults.states import RING, with_ring
 from server.consults.vocabulary import Kind
 from server.oncall.changing import edit_policies
 from server.oncall.history import Deed
@@ -40,11 +41,16 @@ class PoliciesIn(ApiModel):
 
 
 class PoliciesOut(ApiModel):
-    """``own``: what the rota keeps itself; ``policies``: what counts, for every class."""
+    """``own``: what the rota keeps itself; ``policies``: what counts, for every class.
+
+    ``defaults``: what counts for a class that is left out; ``ringS``: seconds of a ring that names none.
+    """
 
     version: int
     own: list[Kind]
     policies: dict[Kind, PolicyShape]
+    defaults: dict[Kind, PolicyShape]
+    ring_s: dict[Kind, float]
 
 
 @endpoint("GET", "/api/v1/schedules/{schedule_id}/escalation", summary="A rota's escalation policies")
@@ -52,7 +58,14 @@ async def get_escalation(ctx: RequestContext, schedule_id: str) -> PoliciesOut:
     row = await schedule_row(ctx.session, schedule_id)
     own = policies_of(row.policy)
     shown = {kind: _shape(own.get(kind, default_policy(kind))) for kind in Kind}
-    return PoliciesOut(version=row.version, own=sorted(own), policies=shown)
+    durations = with_ring(ctx.services.config.oncall.ring_seconds)
+    return PoliciesOut(
+        version=row.version,
+        own=sorted(own),
+        policies=shown,
+        defaults={kind: _shape(default_policy(kind)) for kind in Kind},
+        ring_s={kind: durations[RING].of(kind) for kind in Kind},
+    )
 
 
 @endpoint(

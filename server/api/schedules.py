@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -108,14 +109,14 @@ class CalendarOut(ApiModel):
 
 
 class EventOut(ApiModel):
-    """One change: who, when, why."""
+    """One change: who, when, why. ``detail.policies``: escalation policies as they were put then."""
 
     at: Timestamp
     actor: PractitionerRef | None
     action: str
     subject_id: str
     reason: str
-    detail: dict[str, str | int | float | bool | list[str] | None]
+    detail: dict[str, str | int | float | bool | list[str] | dict[str, Any] | None]
 
 
 @endpoint("GET", "/api/v1/schedules", summary="Rotas")

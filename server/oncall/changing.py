@@ -116,7 +116,8 @@ async def edit_policies(
     taken = await next_version(session, schedule_id, version)
     await session.refresh(row)
     row.policy = kept or None
-    detail = {"version": taken, "classes": sorted(kept)}
+    # The whole of it: an earlier state can be read again, and put back.
+    detail = {"version": taken, "classes": sorted(kept), "policies": kept}
     await note(session, audit, deed, "rota.escalation", schedule_id, schedule_id, detail)
 
 

@@ -153,3 +153,60 @@ def test_the_calendar_breaks_no_rule(
         who.page.screenshot(path=f"{pictures}/rota-week-{request.node.callspec.id}.png", full_page=True)
     assert (found, who.complaints) == ([], [])
     who.context.close()
+
+
+def test_the_desk_edits_the_escalation_and_takes_an_earlier_state_again(
+    server: ServerProcess, browser: Browser, desk: Rest
+) -> None:
+    who = signed_in(browser, server, "desk", reduced_motion="reduce")
+    who.page.goto(CARDIOLOGY)
+    path = "/schedules/sch-cardiology/escalation"
+    for seconds in ("5", "30", "45"):
+        who.get("rota-escalation").click()
+        who.get("escalation-seconds").first.fill(seconds)
+        if seconds == "5":
+            expect(who.get("escalation-save")).to_be_disabled()
+            found = violations(who.page)
+            who.page.keyboard.press("Escape")
+        else:
+            expect(who.get("escalation-story")).to_contain_text(f"0:{seconds}")
+            who.get("escalation-save").click()
+        expect(who.get("escalation")).to_have_count(0)
+    assert desk.call("GET", path)["policies"]["urgent"]["steps"][0]["seconds"] == 45
+    who.get("rota-escalation").click()
+    who.page.locator("dialog summary").click()
+    who.get("escalation-change").nth(1).get_by_role("button").click()
+    expect(who.get("escalation-seconds").first).to_have_value("30")
+    who.get("escalation-save").click()
+    expect(who.get("escalation")).to_have_count(0)
+    assert desk.call("GET", path)["policies"]["urgent"]["steps"][0]["seconds"] == 30
+    assert (found, who.complaints) == ([], [])
+    who.context.close()
+
+
+def test_the_desk_edits_layers_and_holidays(server: ServerProcess, browser: Browser, desk: Rest) -> None:
+    who = signed_in(browser, server, "desk", reduced_motion="reduce")
+    who.page.goto(CARDIOLOGY)
+    who.get("rota-layers").click()
+    expect(who.get("layers-save")).to_be_disabled()
+    who.get("layer-remove").last.click()
+    expect(who.get("rota-preview")).to_be_visible()
+    who.get("layer-add").click()
+    expect(who.get("layers-save")).to_be_disabled()  # nobody takes turns in it yet
+    found = violations(who.page)
+    who.get("layer-join").last.select_option(index=1)
+    who.get("layer-days").last.select_option("workday")
+    who.get("layers-save").click()
+    expect(who.get("layers")).to_have_count(0)
+    assert desk.call("GET", "/schedules/sch-cardiology")["layers"][-1]["dayKind"] == "workday"
+    who.get("rota-holidays").click()
+    who.get("holiday-day").fill("2026-12-12")
+    who.get("holiday-kind").select_option("workday")
+    who.get("holiday-save").click()
+    entered = who.page.locator("[data-testid=holiday][data-day='2026-12-12']")
+    expect(entered).to_have_count(1)
+    found += violations(who.page)
+    entered.get_by_role("button").click()
+    expect(entered).to_have_count(0)
+    assert (found, who.complaints) == ([], [])
+    who.context.close()

@@ -333,6 +333,7 @@ async def test_an_escalation_policy_of_a_rota(caller: CallerFactory) -> None:
     seen = await doctor.get(path)
     assert seen["own"] == []
     assert [one["together"] for one in seen["policies"]["urgent"]["steps"]] == [1, 1, 2, 2, None]
+    assert (seen["defaults"], seen["ringS"]["urgent"]) == (seen["policies"], 60)
     quick = {"everyoneByS": 60, "steps": [{"seconds": 30, "together": 2}, {"together": None, "desk": True}]}
     body = {"version": seen["version"], "policies": {"urgent": quick}, "reason": "流感季"}
     assert (await doctor.call("PUT", path, body))[0] == 403
@@ -340,6 +341,9 @@ async def test_an_escalation_policy_of_a_rota(caller: CallerFactory) -> None:
     assert (status, kept["own"]) == (200, ["urgent"])
     assert kept["policies"]["urgent"]["steps"][0] == {"seconds": 30, "together": 2, "desk": False}
     assert (await desk.call("PUT", path, body))[1]["code"] == "version_conflict"
+    # What was set can be read again later, and put back.
+    (event,) = await desk.get(f"{ROTA}/events")
+    assert event["detail"]["policies"]["urgent"]["everyoneByS"] == 60
     wrongs: list[dict[str, Any]] = [
         {"everyoneByS": 301, "steps": [{}]},
         {"steps": [{"seconds": 1}]},

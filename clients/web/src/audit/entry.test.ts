@@ -16,3 +16,9 @@ it('tells a change of state in words and leaves out what is empty', () => {
   expect(pairs).toEqual([['', 'offered → accepted'], ['version: ', '5'], ['more: ', '{"a":1}']])
   expect(detailPairs(null, String)).toEqual([])
 })
+
+it('says keys and values in words where it has some', () => {
+  const word = (key: string, value?: string) => (key !== 'kind' ? null : value === undefined ? 'Kind' : 'Urgent')
+  const pairs = detailPairs({ kind: 'urgent', rung: ['prc-1', 'prc-2'], minutes: 15 }, String, word)
+  expect(pairs).toEqual([['Kind: ', 'Urgent'], ['rung: ', 'prc-1, prc-2'], ['minutes: ', '15']])
+})

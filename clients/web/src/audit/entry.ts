@@ -7,11 +7,16 @@ export function actionKey(action: string, exists: (key: string) => boolean): str
   return step && exists(key) ? key : null
 }
 
-/** Details as short pairs; what is nested is shown as JSON, what is empty not at all. A change of state is one pair. */
-export function detailPairs(detail: Record<string, unknown> | null | undefined, stateName: (state: string) => string): [string, string][] {
+/** Details as short pairs; what is nested is shown as JSON, what is empty not at all. A change of state is one pair. `word` gives the text of a key or a value. */
+export function detailPairs(detail: Record<string, unknown> | null | undefined, stateName: (state: string) => string, word: (key: string, value?: string) => string | null = () => null): [string, string][] {
   const { from, to, ...others } = detail ?? {}
   const change: [string, string][] = typeof from === 'string' && typeof to === 'string' && from !== to ? [['', `${stateName(from)} → ${stateName(to)}`]] : []
   return change.concat(Object.entries(others)
     .filter(([, value]) => value !== null && value !== '')
-    .map(([key, value]) => [`${key}: `, typeof value === 'object' ? JSON.stringify(value) : String(value)]))
+    .map(([key, value]) => [`${word(key) ?? key}: `, shown(key, value)]))
+
+  function shown(key: string, value: unknown): string {
+    if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value.join(', ')
+    return typeof value === 'object' ? JSON.stringify(value) : word(key, String(value)) ?? String(value)
+  }
 }

@@ -9,6 +9,14 @@ const answers = {
   'GET /specialties': { body: [{ code: 'cardiology', name: { zh: '心血管内科', en: 'Cardiology' } }] },
   'GET /oversight/now': { body: { waiting: [{ number: 'HZ1', kind: 'urgent', state: 'OFFERED', specialty: 'cardiology', place: { zh: '石桥村卫生室', en: 'Shiqiao' }, since: '2026-01-01T00:00:00Z', due: '2026-01-01T00:01:00Z', late: true }], late: 1, rooms: 0 } },
   'GET /oversight/responses?by=place': { body: [group] },
+  'GET /schedules/on-call': {
+    body: [
+      { specialty: 'cardiology', until: null, practitioners: [{ id: 'p1', name: '王建国', nameEn: 'Wang Jianguo', title: '主任医师', titleEn: 'Chief physician' }] },
+      { specialty: 'neurology', until: null, practitioners: [] },
+    ],
+  },
+  'GET /schedules/notices': { body: [] },
+  'GET /schedules': { body: [] },
   'GET /oversight/responses?by=kind': { body: [{ ...group, key: 'mdt', name: { zh: 'mdt', en: 'mdt' } }] },
 }
 
@@ -21,9 +29,15 @@ describe('the oversight page', () => {
     expect(wrapper.get('[data-testid=oversight-row]').text()).toContain('HZ1')
     expect(wrapper.get('[data-testid=oversight-row]').text()).toContain('已超时')
     expect(wrapper.get('[data-testid=oversight-group]').text()).toContain('石桥村卫生室')
+    const onCall = wrapper.findAll('[data-testid=on-call-entry]').map((one) => one.text())
+    expect(onCall[0]).toContain('无人值班') // what is missing stands first
+    expect(onCall[1]).toContain('王建国')
     await wrapper.get('[data-testid=oversight-by]').setValue('kind')
     await flushPromises()
     expect(wrapper.get('[data-testid=oversight-group]').text()).toContain('多学科会诊')
+    await wrapper.get('[data-testid=oversight-days]').setValue('7')
+    await flushPromises()
+    expect(asked.at(-1)?.call).toContain('/oversight/responses?by=kind&from=')
     expect(asked.every((each) => each.call.startsWith('GET'))).toBe(true)
     expect((await axe.run(wrapper.element)).violations).toEqual([])
   })

@@ -1,0 +1,52 @@
+/** A rota's layers as the editor holds them (`LayerIn` of /api/v1/schedules), and what is missing in one. */
+import type { PractitionerRef } from '@/api/types'
+import type { DayKind } from '@/rota/types'
+
+export type Unit = 'hour' | 'day' | 'week' | 'month' | 'custom'
+export interface Slot { member: string; day: number; starts: string; minutes: number }
+interface Shape {
+  level: number; rank: number; unit: Unit; every: number; startDate: string; handover: string; slots: Slot[]; dayKind: DayKind; weekdays: number[]
+  dayStarts: string | null; dayEnds: string | null
+}
+export interface Layer extends Shape { members: string[] }
+export interface LayerOut extends Shape { members: PractitionerRef[] }
+
+export const UNITS: readonly Unit[] = ['hour', 'day', 'week', 'month']
+export const DAY_KINDS: readonly DayKind[] = ['any', 'workday', 'day_off']
+export const LEVELS = 5
+const WEEK = [0, 1, 2, 3, 4, 5, 6]
+
+/** Wall times come with seconds, and time fields give none. */
+const short = (clock: string | null): string | null => clock?.slice(0, 5) ?? null
+
+export function fromServer(layer: LayerOut): Layer {
+  return {
+    ...layer, handover: short(layer.handover) ?? '08:00', dayStarts: short(layer.dayStarts), dayEnds: short(layer.dayEnds), weekdays: [...layer.weekdays],
+    slots: layer.slots.map((slot) => ({ ...slot })), members: layer.members.map(({ id }) => id),
+  }
+}
+
+/** A new layer: daily turns on the first line that has none, above what stands there. */
+export function newLayer(known: readonly Layer[], today: string): Layer {
+  const level = 1
+  const rank = Math.max(-1, ...known.filter((one) => one.level === level).map((one) => one.rank)) + 1
+  return { level, rank, unit: 'day', every: 1, startDate: today, handover: '08:00', slots: [], dayKind: 'any', weekdays: [...WEEK], dayStarts: null, dayEnds: null, members: [] }
+}
+
+export type Problem = 'members' | 'every' | 'weekdays' | 'hours'
+
+/** What keeps a layer from being saved; the server checks it all again. */
+export function problemOf(layer: Layer): Problem | null {
+  if (layer.unit === 'custom') return null // made elsewhere, kept as it is
+  if (!layer.members.length) return 'members'
+  if (!(Number.isInteger(layer.every) && layer.every >= 1)) return 'every'
+  if (!layer.weekdays.length) return 'weekdays'
+  return (layer.dayStarts === null) === (layer.dayEnds === null) ? null : 'hours'
+}
+
+export function moved<T>(list: readonly T[], index: number, by: number): T[] {
+  const changed = [...list]
+  const [one] = changed.splice(index, 1)
+  if (one !== undefined) changed.splice(index + by, 0, one)
+  return changed
+}
