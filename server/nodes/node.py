@@ -62,6 +62,11 @@ class Node:
         """What is wrong between the nodes."""
         return self.fan_out.trouble
 
+    @property
+    def looking(self) -> bool:
+        """It looks into the database for what others did: the bus is away, or was until now."""
+        return self._away
+
     # -- life ----------------------------------------------------------------------------------------------
 
     async def start(self, url: str) -> None:

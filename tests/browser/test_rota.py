@@ -210,3 +210,22 @@ def test_the_desk_edits_layers_and_holidays(server: ServerProcess, browser: Brow
     expect(entered).to_have_count(0)
     assert (found, who.complaints) == ([], [])
     who.context.close()
+
+
+def test_the_desk_makes_a_rota_for_a_specialty_without_one(
+    server: ServerProcess, browser: Browser, desk: Rest
+) -> None:
+    who = signed_in(browser, server, "desk", reduced_motion="reduce")
+    who.page.goto("/rota")
+    who.get("rota-new").click()
+    who.get("rota-name").fill("神经内科二线")
+    who.get("rota-specialty").select_option("neurology")
+    expect(who.get("layer-join").locator("option")).to_have_count(2)
+    who.get("layer-join").select_option("prc-neuro1")
+    who.get("layers-save").click()
+    expect(who.get("layers")).to_have_count(0)
+    expect(who.get("rota-schedule").locator("option:checked")).to_have_text("神经内科二线")
+    (made,) = [one for one in desk.call("GET", "/schedules") if one["name"] == "神经内科二线"]
+    assert [one["id"] for one in made["layers"][0]["members"]] == ["prc-neuro1"]
+    assert who.complaints == []
+    who.context.close()

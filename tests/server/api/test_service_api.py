@@ -201,4 +201,9 @@ def test_the_content_policy_names_our_own_sockets_only() -> None:
     assert "connect-src 'self' blob: ws://hz.example:8443 wss://hz.example:8443;" in content_security_policy(
         "hz.example:8443"
     )
+    nodes = ("https://b.example", "http://c.example:81")
+    assert (
+        "wss://hz.example http://c.example:81 ws://c.example:81 https://b.example wss://b.example;"
+        in content_security_policy("hz.example", nodes=nodes)
+    )
     assert "evil" not in content_security_policy("x; script-src evil")

@@ -1,12 +1,13 @@
 import { expect, it } from 'vitest'
 import { actionKey, detailPairs } from './entry'
 
-const known = ['audit.actions.recording_start', 'consultation.actions.start', 'consultation.actions.submit']
+const known = ['audit.actions.recording_start', 'consultation.actions.start', 'consultation.actions.submit', 'consultation.steps.post']
 const exists = (key: string) => known.includes(key)
 
 it.each([
   ['recording.start', 'audit.actions.recording_start'],
   ['consultation.submit', 'consultation.actions.submit'],
+  ['consultation.post', 'consultation.steps.post'],
   ['recording.submit', null],
   ['something.new', null],
 ])('%s is told by %s', (action, key) => expect(actionKey(action, exists)).toBe(key))
@@ -19,6 +20,7 @@ it('tells a change of state in words and leaves out what is empty', () => {
 
 it('says keys and values in words where it has some', () => {
   const word = (key: string, value?: string) => (key !== 'kind' ? null : value === undefined ? 'Kind' : 'Urgent')
+  expect(detailPairs({ policies: { urgent: 'x'.repeat(200) } }, String)[0]?.[1]).toHaveLength(61)
   const pairs = detailPairs({ kind: 'urgent', rung: ['prc-1', 'prc-2'], minutes: 15 }, String, word)
   expect(pairs).toEqual([['Kind: ', 'Urgent'], ['rung: ', 'prc-1, prc-2'], ['minutes: ', '15']])
 })

@@ -3,9 +3,12 @@ export function actionKey(action: string, exists: (key: string) => boolean): str
   const own = `audit.actions.${action.replaceAll('.', '_')}`
   if (exists(own)) return own
   const step = /^consultation\.(\w+)$/.exec(action)?.[1]
-  const key = `consultation.actions.${step ?? ''}`
-  return step && exists(key) ? key : null
+  return step ? [`consultation.actions.${step}`, `consultation.steps.${step}`].find(exists) ?? null : null
 }
+
+/** What is nested is for programs: the row shows its beginning. */
+const NESTED_MAX = 60
+const shortened = (text: string): string => (text.length > NESTED_MAX ? `${text.slice(0, NESTED_MAX)}…` : text)
 
 /** Details as short pairs; what is nested is shown as JSON, what is empty not at all. A change of state is one pair. `word` gives the text of a key or a value. */
 export function detailPairs(detail: Record<string, unknown> | null | undefined, stateName: (state: string) => string, word: (key: string, value?: string) => string | null = () => null): [string, string][] {
@@ -17,6 +20,7 @@ export function detailPairs(detail: Record<string, unknown> | null | undefined, 
 
   function shown(key: string, value: unknown): string {
     if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value.join(', ')
-    return typeof value === 'object' ? JSON.stringify(value) : word(key, String(value)) ?? String(value)
+    if (typeof value === 'object') return shortened(JSON.stringify(value))
+    return word(key, String(value)) ?? String(value)
   }
 }
