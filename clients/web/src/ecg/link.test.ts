@@ -64,7 +64,10 @@ describe('SignalLink', () => {
     sockets[0]!.onmessage!({ data: JSON.stringify({ type: 'error', code: 'room_elsewhere', detail: 'https://node-a:8443' }) })
     vi.advanceTimersByTime(1_000)
     expect(addresses).toEqual(['ws://host/signals/view', 'wss://node-a:8443/signals/view'])
-    expect(heard).toEqual(['down'])
+    sockets[1]!.onclose!({ code: 1006 }) // that one died: our own knows who has the room now
+    vi.advanceTimersByTime(1_000)
+    expect(addresses[2]).toBe('ws://host/signals/view')
+    expect(heard).toEqual(['down', 'down'])
   })
 
   it('passes on what the analysis tells, and acknowledges', () => {

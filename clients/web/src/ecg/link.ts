@@ -54,6 +54,7 @@ function viewMessage(data: string): ViewMessage {
 
 export class SignalLink {
   private socket: WebSocket | null = null
+  private url = ''
   private closed = false
   private failures = 0
   private timer: ReturnType<typeof setTimeout> | undefined
@@ -62,7 +63,8 @@ export class SignalLink {
   private chain: Promise<void> = Promise.resolve()
 
   constructor(
-    private url: string,
+    /** Of the page's own node, which knows where the room is if it is elsewhere. */
+    private readonly home: string,
     private readonly token: string,
     private readonly handlers: LinkHandlers,
     private readonly makeSocket: (url: string) => WebSocket = (target) => new WebSocket(target),
@@ -70,7 +72,7 @@ export class SignalLink {
 
   open(): void {
     if (this.closed) return
-    const socket = this.makeSocket(this.url)
+    const socket = this.makeSocket(this.url || this.home)
     this.socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => {
@@ -129,10 +131,10 @@ export class SignalLink {
   private moved(address: string): void {
     const { socket } = this
     if (!socket || !/^https?:/.test(address)) return
-    this.url = address.replace('http', 'ws') + new URL(this.url).pathname
     socket.onopen = socket.onmessage = socket.onclose = null
     socket.close()
     this.lost(0)
+    this.url = address.replace('http', 'ws') + new URL(this.home).pathname
   }
 
   /** An alarm was seen; lost with the line, it is asked for again by the person who still sees it. */
@@ -168,6 +170,7 @@ export class SignalLink {
       return
     }
     this.handlers.state('down')
+    this.url = '' // that node may be dead
     const wait = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)] ?? 5_000
     this.failures += 1
     this.timer = setTimeout(() => this.open(), wait)

@@ -130,7 +130,7 @@ export class SocketChannel extends Emitter<ChannelEvents> implements Channel {
       if (refused && why.code === 'room_elsewhere' && why.detail !== this.origin) return this.go(why.detail)
       this.emit('down', { final: refused, error: why })
       // The node that had the room may be dead: ours knows who has it now.
-      if (!refused && this.origin) this.moving = setTimeout(() => this.go(''), RECONNECT_DELAY_MAX_MS)
+      if (!refused && this.origin) this.moving ??= setTimeout(() => this.go(''), RECONNECT_DELAY_MAX_MS)
     })
     for (const name of Object.keys(SERVER_EVENTS) as (keyof ServerEvents)[]) {
       socket.on(name as string, (payload: ServerEvents[typeof name]) => {
@@ -140,6 +140,8 @@ export class SocketChannel extends Emitter<ChannelEvents> implements Channel {
   }
 
   private go(origin: string): void {
+    clearTimeout(this.moving)
+    this.moving = undefined
     this.origin = origin
     this.replace()
   }
