@@ -78,7 +78,7 @@ async def check_material(ctx: RequestContext, consultation_id: str) -> MaterialL
     roles=CLINICAL,
     writes=False,
 )
-async def list_signals(
+async def list_material_signals(
     ctx: RequestContext, consultation_id: str, material_id: str
 ) -> list[MaterialSignalOut]:
     """None for a picture or a document. The look stands in the audit trail; the links work for some hours."""
@@ -95,7 +95,7 @@ async def list_signals(
     public=True,
     media_type="application/octet-stream",
 )
-async def get_part(
+async def get_material_signal_part(
     ctx: RequestContext, material_id: str, stream_id: str, query: PartQuery
 ) -> web.StreamResponse:
     """As a recording's. Needs the ticket that stands in the link."""
@@ -111,7 +111,7 @@ async def get_part(
     public=True,
     media_type="application/octet-stream",
 )
-async def get_overview(
+async def get_material_signal_overview(
     ctx: RequestContext, material_id: str, stream_id: str, query: OverviewQuery
 ) -> web.StreamResponse:
     """As a recording's. Needs the ticket that stands in the link."""

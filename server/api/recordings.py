@@ -241,7 +241,7 @@ async def get_analysis(
     public=True,
     media_type="application/octet-stream",
 )
-async def get_part(
+async def get_signal_part(
     ctx: RequestContext, recording_id: str, stream_id: str, query: PartQuery
 ) -> web.StreamResponse:
     """At most 20 s. Each frame after its length (u32) and when its first sample was measured (i64, ns Unix by
@@ -259,7 +259,7 @@ async def get_part(
     public=True,
     media_type="application/octet-stream",
 )
-async def get_overview(
+async def get_signal_overview(
     ctx: RequestContext, recording_id: str, stream_id: str, query: OverviewQuery
 ) -> web.StreamResponse:
     """At most 10 min: lowest and highest sample (int16, little-endian) of each 50 ms; 32767, -32768 where

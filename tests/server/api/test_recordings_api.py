@@ -87,7 +87,7 @@ async def recorded(server: Server, caller: CallerFactory) -> Recorded:
     (folder / "secret.txt").write_text("not a track")
     path = folder / "manifest.json"
     path.write_text(json.dumps(manifest_of(recording_id, room_id, now)))
-    await store_signal(server, room_id)
+    await store_signal(server, room_id, now)
     async with server.services.database.write() as session:
         await server.services.recordings.started(session, RecordingStarted(room_id, recording_id, now))
     async with server.services.database.write() as session:
@@ -97,9 +97,9 @@ async def recorded(server: Server, caller: CallerFactory) -> Recorded:
     return Recorded(consultation["id"], recording_id, village)
 
 
-async def store_signal(server: Server, room_id: str) -> None:
+async def store_signal(server: Server, room_id: str, began: float) -> None:
     log = await server.services.signals.open(room_id, STREAM)
-    start_ns = round((server.services.clock.wall() - MEASURED_S) * 1e9)
+    start_ns = round((began + 0.5) * 1e9)
     for sequence in range(120):
         samples = np.full((50, 2), sequence, dtype=np.int16)
         await log.append(Frame.of(STREAM, sequence, start_ns + sequence * 10**8, samples))
