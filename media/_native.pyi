@@ -161,8 +161,8 @@ class RulePeer:
 
     def drain(self, now: float) -> None: ...
     def set_target(self, bps: float, queued_s: float) -> None: ...
-    def say_twice(self, twice: bool) -> None:
-        """Whether each voice goes again some packets later."""
+    def say_again(self, copies: int) -> None:
+        """How many times each voice goes again some packets later, 0..2."""
 
     def state(self) -> tuple[int, int, int, int, int, float, int]:
         """(malformed, unrouted, overflowed, waiting, left out, when the first may leave, next number)."""

@@ -170,12 +170,12 @@ static PyObject *peer_set_target(PyObject *object, PyObject *arguments) {
     return leave_none(self);
 }
 
-static PyObject *peer_say_twice(PyObject *object, PyObject *twice) {
-    int is_true = PyObject_IsTrue(twice);
-    struct peer_object *self = is_true < 0 ? NULL : rule_open_peer(object);
+static PyObject *peer_say_again(PyObject *object, PyObject *copies) {
+    long count = PyLong_AsLong(copies);
+    struct peer_object *self = PyErr_Occurred() ? NULL : rule_open_peer(object);
     if (!self)
         return NULL;
-    self->peer->voices_twice = is_true;
+    self->peer->voice_copies = count < 0 ? 0 : count > 2 ? 2 : (int)count;
     return leave_none(self);
 }
 
@@ -205,7 +205,7 @@ static PyMethodDef peer_methods[] = {
     {"resume", peer_resume, METH_O, NULL},
     {"drain", peer_drain, METH_O, NULL},
     {"set_target", peer_set_target, METH_VARARGS, NULL},
-    {"say_twice", peer_say_twice, METH_O, NULL},
+    {"say_again", peer_say_again, METH_O, NULL},
     {"state", peer_state, METH_NOARGS, NULL},
     {"hear", rule_line_face_hear, METH_VARARGS, NULL},
     {"heard", rule_line_face_heard, METH_NOARGS, NULL},

@@ -91,12 +91,12 @@ static void say_again(struct rule_subscription *subscription, const struct rule_
 }
 
 void rule_kept(struct rule_subscription *subscription, struct rule_spoken *kept, double now) {
-    if (!kept || !subscription->outlet->voices_twice)
-        return;
-    struct rule_spoken *before =
-        find_spoken(subscription, (uint16_t)(kept->out - subscription->rule->limits.voice_twice_after));
-    if (before)
-        say_again(subscription, before, now);
+    for (int copy = 0; kept && copy < subscription->outlet->voice_copies; copy++) {
+        int back = subscription->rule->limits.voice_twice_after + copy;
+        struct rule_spoken *before = find_spoken(subscription, (uint16_t)(kept->out - back));
+        if (before)
+            say_again(subscription, before, now);
+    }
 }
 
 static int retransmit_voice(struct rule_subscription *subscription, const uint16_t *sequences, int count, double now) {

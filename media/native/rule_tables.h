@@ -353,7 +353,7 @@ struct rule_peer {
     struct rule_pacer pacer;
     struct rule_peer *next_holding, *previous_holding; /* those with something that waits */
     bool holding;
-    bool voices_twice;
+    int voice_copies; /* of each voice, 0..2 */
     int64_t number; /* the next packet's, unwrapped */
     struct rule_sent_number *sent;
     struct rule_hearing *hearing; /* NULL until something was told of it */
@@ -443,7 +443,7 @@ int rule_retransmit(struct rule_subscription *subscription, const uint16_t *sequ
 /* Keep what is about to leave with this number; NULL where nothing is kept. */
 struct rule_spoken *rule_keep(struct rule_subscription *subscription, uint16_t out, const uint8_t *packet, size_t size,
                               int number_at);
-/* It left: where voices go twice, the one before the last goes again now. */
+/* It left: where voices go again, the one before the last does now, and the one before that. */
 void rule_kept(struct rule_subscription *subscription, struct rule_spoken *kept, double now);
 int rule_resend(struct rule_subscription *subscription, uint16_t sequence, double now);
 /* One that had to wait. */

@@ -40,12 +40,12 @@ def keep(
     number_at: int,
     now: float,
 ) -> None:
-    """Keep what was sent; where voices go twice, the one before the last goes again now."""
+    """Keep what was sent; where voices go again, that before the last does now, and the one before it."""
     if len(packet) > VOICE_KEPT_BYTES:
         return
     voice[sequence & _VOICE_MASK] = (sequence, bytes(packet), number_at)
-    if subscription.gate.voices_twice:
-        before = sequence - VOICE_TWICE_AFTER & 0xFFFF
+    for copy in range(subscription.gate.voice_copies):
+        before = sequence - VOICE_TWICE_AFTER - copy & 0xFFFF
         if _is_kept(voice, before):
             _say_again(subscription, voice, before, now)
 

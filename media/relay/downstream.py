@@ -11,6 +11,8 @@ from media.limits import (
     ESTIMATE_SENT_PACKETS,
     HEARD_CALM_S,
     TIMER_SLOT_S,
+    VOICE_THRICE_LEAST_BPS,
+    VOICE_THRICE_LOSS,
     VOICE_TWICE_LEAST_BPS,
     VOICE_TWICE_LOSS,
     VOICE_TWICE_S,
@@ -48,7 +50,7 @@ class Downstream:
         self._probe_due = inf
         self._silent_due = inf  # when nothing was told for so long that nothing may be sent any more
         self._aim = (0.0, 0.0)  # wanted and beside, as last told
-        self._twice_until = -inf
+        self._twice_until = self._thrice_until = -inf
         self._calm = False  # feedback that is no news is gathered
 
     @property
@@ -127,11 +129,15 @@ class Downstream:
             self.path.hearing.be_calm(-inf, 0.0)
 
     def _judge_voices(self, target: float, now: float) -> None:
-        """Voices go twice where the line loses packets, unless it does so for want of room."""
-        estimator = self.estimator
-        if estimator.loss_fraction >= VOICE_TWICE_LOSS and not estimator.queued(now):
+        """Voices go twice where the line loses packets, thrice where many, unless for want of room."""
+        loss = 0.0 if self.estimator.queued(now) else self.estimator.loss_fraction
+        if loss >= VOICE_TWICE_LOSS:
             self._twice_until = now + VOICE_TWICE_S
-        self.path.say_twice(now < self._twice_until and target >= VOICE_TWICE_LEAST_BPS)
+        if loss >= VOICE_THRICE_LOSS:
+            self._thrice_until = now + VOICE_TWICE_S
+        twice = now < self._twice_until and target >= VOICE_TWICE_LEAST_BPS
+        thrice = now < self._thrice_until and target >= VOICE_THRICE_LEAST_BPS
+        self.path.say_again(int(twice) + int(thrice))
 
     def _break_silence(self, now: float) -> None:
         """Everything is paused and nobody speaks: without a probe nothing would ever be told again."""

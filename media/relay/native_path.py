@@ -165,9 +165,9 @@ class NativePath(NativeOutlet):
         if self._last is None:
             self._peer.set_target(bps, queued_s)
 
-    def say_twice(self, twice: bool) -> None:
+    def say_again(self, copies: int) -> None:
         if self._last is None:
-            self._peer.say_twice(twice)
+            self._peer.say_again(copies)
 
     def drain(self, now: float) -> None:
         if not self._tables.carrier.drains and self._last is None:

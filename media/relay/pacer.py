@@ -71,7 +71,7 @@ class Pacer:
         "opens_at",
         "pace",
         "queued_s",
-        "voices_twice",
+        "voice_copies",
     )
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Pacer:
         self._most_bytes = float(PACE_QUEUE_BYTES)
         self.count = 0
         self.dropped = 0
-        self.voices_twice = False  # the line loses packets: see `media.relay.again`
+        self.voice_copies = 0  # of each voice, where the line loses packets: see `media.relay.again`
         self.queued_s = 0.0  # how long what leaves now stands in the line's own queue, `RTX_QUEUE_S` at most
         self.pace = 0.0  # seconds for a byte at the fast pace; 0 = no limit is known
         self.open_at = -inf  # when a packet that comes now may leave

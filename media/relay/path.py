@@ -50,8 +50,9 @@ class Path(Outlet, Protocol):
         """The estimate, bits per second, and for how many seconds packets stand in the line's queue; from now
         on there is a pace."""
 
-    def say_twice(self, twice: bool) -> None:
-        """From now on each voice goes again after `VOICE_TWICE_AFTER` packets, or no more."""
+    def say_again(self, copies: int) -> None:
+        """From now on each voice goes so many times again, first after `VOICE_TWICE_AFTER` packets, at most
+        twice, then with the next packet."""
 
     def drain(self, now: float) -> None:
         """Send what waits and may leave."""
@@ -95,8 +96,8 @@ class PlainPath:
     def set_target(self, bps: float, queued_s: float = 0.0) -> None:
         self.gate.set_target(bps, queued_s)
 
-    def say_twice(self, twice: bool) -> None:
-        self.gate.voices_twice = twice
+    def say_again(self, copies: int) -> None:
+        self.gate.voice_copies = copies
 
     def send(self, packet: bytearray, number_at: int, now: float) -> bool:
         """Send at once. ``number_at`` is where the transport-wide number stands, -1 without one."""

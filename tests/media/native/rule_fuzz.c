@@ -281,7 +281,7 @@ static void decide(struct world *world) {
         break;
     case 4:
         rule_set_target(world->peers[peer], 60000 + chance(3000000), chance(500) / 1000.0);
-        world->peers[peer]->voices_twice = chance(2);
+        world->peers[peer]->voice_copies = (int)chance(3);
         break;
     case 5: case 6:
         retransmit(world, one);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -190,18 +192,25 @@ def test_a_receiver_that_cannot_ask_keeps_nothing(house: House) -> None:
 def copies(village: Village, voice: Consumer, since: int) -> list[int]:
     """How often each packet of the voice was sent, byte for byte, of those since then that had time to be."""
     sent = [data for data in village.down.rtp[since:] if parse_header(data).ssrc == voice.ssrc]
-    edge = limits.VOICE_TWICE_AFTER
+    edge = limits.VOICE_TWICE_AFTER + 1
     return [sent.count(one) for one in dict.fromkeys(sent)][2 * edge : -edge]
 
 
-def test_voices_go_twice_while_the_line_loses_packets() -> None:
-    village = Village(Line(lambda _: 5e6, lose=random_loss(0.1)))
+def every(count: int) -> Callable[[float], bool]:
+    """One packet of so many is lost."""
+    packets = itertools.count()
+    return lambda _: next(packets) % count == 0
+
+
+@pytest.mark.parametrize(("one_of", "times"), [(20, 2), (10, 3)])
+def test_voices_go_again_while_the_line_loses_packets(one_of: int, times: int) -> None:
+    village = Village(Line(lambda _: 5e6, lose=every(one_of)))
     village.track("camera", 400_000)
     voice = village.voice()
     village.run(4)
     since = len(village.down.rtp)
     village.run(3)
-    assert set(copies(village, voice, since)) == {2}
+    assert set(copies(village, voice, since)) == {times}
     sent = [data for data in village.down.rtp[since:] if parse_header(data).ssrc == voice.ssrc]
     fresh = [data for number, data in enumerate(sent) if data not in sent[:number]]
     after = sent[sent.index(fresh[5]) + 1 :]
@@ -223,6 +232,16 @@ def test_voices_do_not_go_twice_where_the_line_is_full() -> None:
     since = len(village.down.rtp)
     village.run(4)
     assert set(copies(village, voice, since)) == {1}
+
+
+def test_a_third_time_needs_room() -> None:
+    village = Village(Line(lambda _: 5e6, lose=every(10)))
+    voice = village.voice()
+    village.run(4)
+    village.receiver.outlet.estimator._set(limits.VOICE_THRICE_LEAST_BPS * 0.8, village.now)
+    since = len(village.down.rtp)
+    village.run(1)
+    assert set(copies(village, voice, since)) == {2}
 
 
 def test_what_goes_twice_does_not_look_like_a_queue() -> None:
