@@ -114,7 +114,7 @@ def _send(analysis: SignalAnalysis, rooms: list[_Room], frames: list[list[bytes]
     headers = [read_header(one[number]) for one in frames]
     for at, room in enumerate(rooms):
         kind = at % KINDS
-        header: FrameHeader = replace(headers[kind], stream_id=room.descriptor.stream_id)
+        header: FrameHeader = headers[kind]._replace(stream_id=room.descriptor.stream_id)
         analysis.put(room, header, frames[kind][number])
 
 

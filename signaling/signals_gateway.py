@@ -270,7 +270,7 @@ class Publisher(SignalSocket):
             self.room.signals.storing(None if fault is None else fault.code)
 
     def _do_soon(self, outputs: list[Output]) -> None:
-        rest = self._do_now(outputs)
+        rest = self._do_now(outputs) if outputs else outputs
         if rest:
             task = asyncio.ensure_future(self._do_all(rest))
             self._doing.add(task)

@@ -79,7 +79,8 @@ class DeviceClock:
         :returns: whether the device's clock was set before it; the line is then a new one.
         """
         difference = arrived_ns - end_ns
-        jumped = self._jumped(end_ns, difference, step_ns)
+        predicted = self._predicted(end_ns)
+        jumped = self._jumped(difference - predicted, step_ns)
         if jumped:
             self.jumps += 1
             self._minima.clear()
@@ -87,20 +88,21 @@ class DeviceClock:
         if self._line is None:
             self._window_began, self._late = end_ns, 0
             self._line = ClockLine(end_ns, difference)
+            predicted = difference
         if self._best is None or difference < self._best[1]:
             self._best = (end_ns, difference)
-            if difference < self._predicted(end_ns):
+            if difference < predicted:
                 self._fit()
         if end_ns - self._window_began >= WINDOW_NS:
             self._close_window(end_ns)
         return jumped
 
-    def _jumped(self, end_ns: int, difference: int, step_ns: int) -> bool:
+    def _jumped(self, above_ns: int, step_ns: int) -> bool:
         if self._line is None:
             return False
         if abs(step_ns) > JUMP_NS or self._late >= LATE_WINDOWS:
             return True
-        return difference < self._predicted(end_ns) - JUMP_NS
+        return above_ns < -JUMP_NS
 
     def _predicted(self, device_ns: int) -> int:
         """The difference that the line gives at a device's time."""
@@ -153,8 +155,9 @@ class FollowedClock:
         step = frame.device_time_ns - self._end_ns if follows else 0
         if frame.flags & FLAG_SEAM:
             step = min(0, step)  # a source may pause before a seam; time never goes back
-        self._sequence, self._end_ns = frame.sequence, frame.end_ns
-        return self._clock.observe(frame.end_ns, arrived_ns, step)
+        end_ns = frame.end_ns
+        self._sequence, self._end_ns = frame.sequence, end_ns
+        return self._clock.observe(end_ns, arrived_ns, step)
 
 
 def _slope(points: list[tuple[int, int]]) -> float:

@@ -7,8 +7,8 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from media.errors import LocalProtocolError
 from media.limits import (
@@ -23,6 +23,7 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Sync = Callable[[int], None]
 Write = Callable[[int, bytes, int], int]
+Told = Callable[[LocalProtocolError | None], None]
 
 
 def store_fault(problem: OSError) -> LocalProtocolError:
@@ -111,11 +112,13 @@ class AppendFile:
             raise store_fault(problem) from problem
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(NamedTuple):
     file: AppendFile
     data: bytes
-    done: Callable[[LocalProtocolError | None], None]
+    done: Told
+
+
+_Result = tuple[_Job, LocalProtocolError | None]
 
 
 class CommitThread:
@@ -126,64 +129,85 @@ class CommitThread:
     second have a bound: each takes the interpreter away from who moves frames, and gives it back.
 
     :param rest: waits so many seconds, or less when the thread is to end; tests count it.
+    :param note: hears on the event loop how each append went, before its own ``done``.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, rest: Callable[[float], object] | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        rest: Callable[[float], object] | None = None,
+        note: Told | None = None,
     ) -> None:
         self._loop = loop
+        self._note = note
         self._jobs: list[_Job] = []
         self._waiting_bytes = 0
         self._closed = False
         self._closing = threading.Event()
         self._rest = rest or self._closing.wait
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._asleep = False
+        self._bell = threading.Lock()
+        self._bell.acquire()
         self._thread = threading.Thread(target=self._run, name="signal-commit", daemon=True)
         self._thread.start()
 
-    def submit(
-        self, file: AppendFile, data: bytes, done: Callable[[LocalProtocolError | None], None]
-    ) -> None:
+    def submit(self, file: AppendFile, data: bytes, done: Told) -> None:
         """Append ``data`` to ``file``; ``done`` is called on the event loop, with a fault or None.
 
         :raises LocalProtocolError: ``store_busy`` when too much waits, ``store_failed`` after `close`.
         """
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise LocalProtocolError(STORE_FAILED, "closed")
             if self._waiting_bytes + len(data) > SIGNAL_STORE_QUEUE_BYTES:
                 raise LocalProtocolError(STORE_BUSY)
             self._jobs.append(_Job(file, data, done))
             self._waiting_bytes += len(data)
-            self._changed.notify()
+            self._wake()
 
     async def close(self) -> None:
         """Write what waits, then end the thread. Idempotent."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._closing.set()
-            self._changed.notify()
+            self._wake()
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
         while jobs := self._take():
             batches = _by_file(jobs)
             results = [result for batch in batches for result in _commit(batch)]
-            self._loop.call_soon_threadsafe(_tell, results)
+            self._loop.call_soon_threadsafe(self._tell, results)
             if len(batches) >= SIGNAL_COMMIT_BUSY_FILES:
                 self._rest(min(SIGNAL_COMMIT_REST_S, SIGNAL_COMMIT_FILE_S * len(batches)))
 
     def _take(self) -> list[_Job]:
         """Everything that waits; empty when there will be nothing more."""
-        with self._changed:
-            while not self._jobs and not self._closed:
-                self._changed.wait()
-            jobs, self._jobs = self._jobs, []
-            self._waiting_bytes = 0
-            return jobs
+        while True:
+            with self._lock:
+                if self._jobs or self._closed:
+                    jobs, self._jobs = self._jobs, []
+                    self._waiting_bytes = 0
+                    return jobs
+                self._asleep = True
+            self._bell.acquire()
 
+    def _tell(self, results: list[_Result]) -> None:
+        note = self._note
+        for job, fault in results:
+            if note is not None:
+                note(fault)
+            job.done(fault)
 
-_Result = tuple[_Job, LocalProtocolError | None]
+    def _wake(self) -> None:
+        """Once for each time that the thread lay down; one that works or rests looks by itself.
+
+        The lock is held. A condition would do, but its methods are Python code, run for every frame.
+        """
+        if self._asleep:
+            self._asleep = False
+            self._bell.release()
 
 
 def _by_file(jobs: Iterable[_Job]) -> Collection[list[_Job]]:
@@ -199,8 +223,3 @@ def _commit(batch: list[_Job]) -> list[_Result]:
     except LocalProtocolError as fault:
         return [(job, fault) for job in batch]
     return [(job, None) for job in batch]
-
-
-def _tell(results: list[_Result]) -> None:
-    for job, fault in results:
-        job.done(fault)

@@ -124,7 +124,12 @@ class StreamDescriptor:
             return None
         return tuple(lead.limits or (INT16.min, INT16.max) for lead in self.leads)
 
-    @property
+    @cached_property
+    def stream_bytes(self) -> bytes:
+        """The id as it stands in every frame, 16 bytes."""
+        return uuid.UUID(self.stream_id).bytes
+
+    @cached_property
     def sampling_rate_mhz(self) -> int:
         """The rate as it stands in every frame, millihertz."""
         return round(self.sampling_rate_hz * 1000)

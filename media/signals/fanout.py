@@ -121,7 +121,11 @@ class _LiveStream:
     def untold(self, device_ns: int) -> ClockLine | None:
         """The clock's line, when it has moved from what viewers were told."""
         line = self.clock.line
-        if line is None or abs(line.to_ours(device_ns) - self.told.to_ours(device_ns)) < CLOCK_TELL_NS:
+        if (
+            line is None
+            or line is self.told
+            or abs(line.to_ours(device_ns) - self.told.to_ours(device_ns)) < CLOCK_TELL_NS
+        ):
             return None
         self.told = line
         return line

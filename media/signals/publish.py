@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from media.errors import ErrorCode, Fault, LocalProtocolError, RemoteProtocolError
 from media.limits import (
@@ -56,8 +57,7 @@ class Open:
     descriptor: StreamDescriptor
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(NamedTuple):
     """Make ``data`` durable and pass it on; ``frame`` is what stands at its head."""
 
     frame: FrameHeader
@@ -222,6 +222,8 @@ class PublishSession:
         """``sequence`` is durable and in the ledger given to `opened`."""
         self._heard_at = max(self._heard_at, now)
         self._pending.discard(sequence)
+        if self.state is State.LIVE and self._durable.contiguous <= self._acked:
+            return []
         if self.state not in (State.LIVE, State.ENDING):
             return []
         return [*self._acknowledge(), *self._finish_when_stored()]

@@ -7,7 +7,7 @@ is in its place here. Alarms are not made anew; those that were told stand in th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from media.errors import RemoteProtocolError
 from media.limits import ANALYSIS_REVIEW_S
@@ -58,7 +58,7 @@ def review(index: StreamIndex, frames: Iterable[bytes]) -> Review:
             found.complete = False
             break
         # Live, what comes late is left out; here everything is in its place.
-        feed.put(replace(header, flags=header.flags & ~FLAG_BACKFILL), body, 0.0)
+        feed.put(header._replace(flags=header.flags & ~FLAG_BACKFILL), body, 0.0)
         batch = feed.take(0.0)
         if batch is None:
             continue

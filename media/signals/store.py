@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from media.errors import MALFORMED, NOT_FOUND, ErrorCode, LocalProtocolError, Re
 from media.limits import SIGNAL_MAX_MARK_BYTES
 from media.signals import records
 from media.signals.analysis.findings import Alarm
-from media.signals.commit import AppendFile, CommitThread, Sync, Write, store_fault
+from media.signals.commit import AppendFile, CommitThread, Sync, Told, Write, store_fault
 from media.signals.descriptor import StreamDescriptor, stream_uuid
 from media.signals.errors import SIGNAL_LEAD_SET_CHANGED
 from media.signals.formats.waveform import Waveform
@@ -31,8 +31,6 @@ from media.signals.past import Past
 from media.signals.replay import Spans, StoredStream, StreamIndex, frames_of, replay, scan
 
 logger = logging.getLogger(__name__)
-
-Told = Callable[[LocalProtocolError | None], None]
 
 SUFFIX = ".hzs"
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -308,19 +306,11 @@ class SignalStore:
             log.close_file()
         self._logs.clear()
 
-    def commit(
-        self, file: AppendFile, kind: int, body: bytes, done: Callable[[LocalProtocolError | None], None]
-    ) -> None:
+    def commit(self, file: AppendFile, kind: int, body: bytes, done: Told) -> None:
         """For `StreamLog`: hand one record to the commit thread."""
         if self._thread is None:
-            self._thread = CommitThread(asyncio.get_running_loop())
-        record = records.record(kind, round(self._clock.wall() * 1e9), body)
-
-        def noted(fault: LocalProtocolError | None) -> None:
-            self._note(fault)
-            done(fault)
-
-        self._thread.submit(file, record, noted)
+            self._thread = CommitThread(asyncio.get_running_loop(), note=self._note)
+        self._thread.submit(file, records.record(kind, round(self._clock.wall() * 1e9), body), done)
 
     def free_bytes(self) -> int:
         """What the disk still holds for anybody; 0 when it cannot be asked."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from media.limits import ANALYSIS_ROUND_S, ANALYSIS_WAITING_S
 from media.signals.analysis.alarms import NO_DATA_S, AlarmLimits, Condition
@@ -19,8 +20,7 @@ CLOCK_STEP_NS = 500_000_000
 """A device time that is further from the one expected: its clock was set."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     header: FrameHeader
     data: bytes
     follows: bool

@@ -14,7 +14,7 @@ from aiohttp import WSMsgType, web
 from media.clock import SystemClock
 from media.errors import Fault, LocalProtocolError, RemoteProtocolError
 from media.signals import Close, Lose, Mark, Open, Output, PublishSession, Send, SignalStore, Store, StreamLog
-from media.signals.store import Told
+from media.signals.commit import Told
 
 ROOM = "c-room"
 

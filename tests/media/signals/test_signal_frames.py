@@ -108,6 +108,14 @@ def test_any_cut_frame_is_refused(length: int) -> None:
     assert refused(data[:length]) == "signal_malformed"
 
 
+def test_a_frame_keeps_its_own_id_whatever_stream_it_is_thought_to_be_of() -> None:
+    data = encode(Frame.of(TWO, 7, 1, SAMPLES))
+    other = StreamDescriptor("0" * 8 + STREAM[8:], "ecg", "", 500.0, TWO.leads)
+    assert TWO.stream_bytes == data[4:20] != other.stream_bytes
+    assert read_header(data, TWO) == read_header(data, other) == read_header(data)
+    assert read_header(data).stream_id == STREAM
+
+
 def test_what_was_not_announced_is_named() -> None:
     data = encode(Frame.of(TWO, 0, 0, SAMPLES))
     others = {
