@@ -135,13 +135,19 @@ class Prices:
         self._at = -1.0
         self._ladders: dict[tuple[str, int, int], tuple[Step, ...]] = {}
 
-    def read(self, producers: Iterable[Producer], now: float) -> None:
-        """Keep the rates of cameras' layers going where nobody asks: a line that narrows asks at once."""
+    def read(self, producers: Iterable[Producer], now: float) -> bool:
+        """Keep the rates of cameras' layers going where nobody asks: a line that narrows asks at once.
+
+        :returns: one of them swells, so that whoever is at ease by its price is so no more.
+        """
+        swells = False
         for producer in producers:
             if producer.kind == "video" and producer.consumers:
                 for layer in producer.layers:
                     if layer.alive:
                         layer.meter.read(layer.octets, now)
+                        swells = swells or layer.meter.swells
+        return swells
 
     def steps(self, consumer: Consumer, now: float) -> tuple[Step, ...]:
         """The ways to send this consumer its track within its own wishes; empty while nothing comes."""

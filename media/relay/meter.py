@@ -18,6 +18,7 @@ _ENCODERS_OWN = {1: (1.0,), 2: (0.6, 1.0), 3: (0.4, 0.6, 1.0), 4: (0.25, 0.4, 0.
 _LOOKED_AT = 0.5  # of what came in a window must have been looked at to tell its spread
 _BURST = 2.5  # times what the rest of a window holds: a key frame
 _BURST_PARTS = 4
+_SWELLS = 1.25  # times the window's mean: less than `ALLOCATION_EASE` has to spare
 KEY_FRAMES_OF_ITS_OWN_S = 2.5  # closer together than this they are not ours alone: FFmpeg's come each second
 
 Reading = tuple[float, int, tuple[int, ...]]  # at, all octets, octets by temporal layer
@@ -87,6 +88,16 @@ class Meter:
         while len(readings) > 2 and now - readings[1][0] >= RATE_WINDOW_S:
             readings.popleft()
         self._parts = None
+
+    @property
+    def swells(self) -> bool:
+        """So much more came since the last reading than the window's mean that the price is out of date."""
+        if len(self._readings) < 3:
+            return False
+        first_at, first, _ = self._readings[0]
+        (before_at, before, _), (at, octets, _) = self._readings[-2], self._readings[-1]
+        fresh, mean = (octets - before) * (at - first_at), (octets - first) * (at - before_at)
+        return fresh > _SWELLS * mean
 
     @property
     def bps(self) -> int | None:

@@ -230,8 +230,8 @@ class Router:
                 allocator.tick(now)
             if allocator.due < inf:
                 soonest = now
-        if soonest == now:
-            self._prices.read(self.producers.values(), now)
+        if soonest == now and self._prices.read(self.producers.values(), now):
+            self.allocation_news()
         self._plan_allocation(soonest)
 
     def _sample_lines(self, now: float) -> None:

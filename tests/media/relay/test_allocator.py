@@ -170,6 +170,30 @@ def test_where_there_is_room_prices_are_asked_seldom_and_a_thin_line_is_answered
     assert decided
 
 
+def test_a_track_that_swells_is_priced_at_once_though_all_were_at_ease(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a price of a second ago nothing would be probed for, and what is more would wait for the pace."""
+    decided: list[int] = []
+
+    def noting(available: int | None, demands: list[Demand], before: Allocation, now: float) -> Allocation:
+        allocation = allocate(available, demands, before, now)
+        decided.append(allocation.wanted_bps)
+        return allocation
+
+    monkeypatch.setattr(allocator, "allocate", noting)
+    room = Consult()
+    room.carry(20_000_000)
+    room.run(5.0)
+    decided.clear()
+    while not decided:
+        room.run(FRAME_S)
+    calm = decided[-1]
+    room.heart.size *= 4
+    room.run(2.5 * limits.ALLOCATION_INTERVAL_S)
+    assert decided[-1] > calm
+
+
 def test_ultrasound_loses_frames_and_the_receiver_misses_none() -> None:
     room = Consult()
     room.run(1.5)
