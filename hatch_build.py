@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import runpy
 import shlex
 import subprocess
 import sys
@@ -51,10 +52,10 @@ def build(root: Path, strict: bool = False, more: Sequence[str] = ()) -> bool:
     """
     sources = sorted((root / "media" / "native").glob("*.c"))
     command = [*_compiler(), *_FLAGS, *(_STRICT if strict else ()), *more]
-    command += [f"-I{_headers()}", f'-DNATIVE_FACE="{_face(root)}"', "-shared", *map(str, sources)]
+    command += [f"-I{_headers()}", f'-DNATIVE_SOURCES="{_digest(root)}"', "-shared", *map(str, sources)]
     target = module_path(root)
     stamp = root / "build" / f"native-{target.name}.sha256"
-    made_of = _fingerprint(root, command)
+    made_of = hashlib.sha256("\0".join([sys.version, *command]).encode()).hexdigest()
     if target.exists() and stamp.exists() and stamp.read_text() == made_of:
         return False
     # Replaced at once: a server that runs keeps what it has loaded.
@@ -85,17 +86,10 @@ def _headers() -> str:
     return folder
 
 
-def _face(root: Path) -> str:
-    """Digest of what Python expects of the module (`media.native` compares): an old one is refused by it."""
-    texts = (root / "media" / "_native.pyi", root / "media" / "native" / "__init__.py")
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in texts if path.exists())).hexdigest()
-
-
-def _fingerprint(root: Path, command: list[str]) -> str:
-    digest = hashlib.sha256("\0".join([sys.version, *command]).encode())
-    for path in sorted((root / "media" / "native").glob("*.[ch]")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+def _digest(root: Path) -> str:
+    """Compiled in; `media.native` refuses a module that is not of the sources beside it."""
+    told = runpy.run_path(str(root / "media" / "native" / "sources.py"))["digest"](root / "media")
+    return str(told or "")
 
 
 class NativeBuildHook(BuildHookInterface[Any]):
@@ -135,6 +129,7 @@ def main() -> None:
     except BuildFailedError as error:
         if words or os.environ.get(_SWITCH) == "1":
             sys.exit(f"media._native was not built:\n{error}")
+        module_path(Path(__file__).resolve().parent).unlink(missing_ok=True)  # it is of other sources
         print(f"warning: media._native was not built, the Python plane will run:\n{error}", file=sys.stderr)
         return
     print("media._native: built" if built else "media._native: up to date")

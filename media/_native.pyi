@@ -9,8 +9,8 @@ from typing import Any, Final, final
 
 Buffer = bytes | bytearray | memoryview
 
-FACE: Final[str]
-"""Digest of the interface that it was compiled for; `media.native` refuses another one."""
+SOURCES: Final[str]
+"""Digest of what it was built of (`media.native.sources`); `media.native` refuses another one."""
 
 def bind(addresses: Sequence[int]) -> None:
     """Take the addresses of libsrtp's functions: protect, unprotect, protect_rtcp, unprotect_rtcp. Once."""

@@ -73,7 +73,9 @@ async def _check_server(options: CheckOptions, report: Report, url: str) -> None
             ready = json.loads(await api.fetch("GET", "/readyz") or b"{}")
             notes.append(f"UDP {ready['mediaPort']}")
         async with report.step(*PLANE) as notes:
-            notes += _plane(ready["mediaPlane"], self_started=options.url is None)
+            notes += _plane(
+                ready["mediaPlane"], ready.get("mediaBuild", ""), self_started=options.url is None
+            )
         for step, refused in ((WRONG_PASSWORD, _wrong_password), (FOREIGN_TOKEN, _foreign_token)):
             with suppress(CheckSkippedError):
                 async with report.step(*step) as notes:
@@ -82,10 +84,11 @@ async def _check_server(options: CheckOptions, report: Report, url: str) -> None
     await consult.run()
 
 
-def _plane(name: str, self_started: bool) -> list[str]:
-    """Its name; and where the compiled one could not be used on this machine, why."""
+def _plane(name: str, build: str, self_started: bool) -> list[str]:
+    """Its name and build; and where the compiled one could not be used on this machine, why."""
     problem = native.problem() if self_started else None
-    return [name] if problem is None else [name, f"media._native: {problem}"]
+    told = [name, build] if build else [name]
+    return told if problem is None else [*told, f"media._native: {problem}"]
 
 
 async def _wrong_password(api: ApiClient) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import media
 from media import native
 from media.transport import media_config
 
@@ -28,6 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
     plane = config.getoption("--plane")
     if plane == "native" and native.problem() is not None:
         raise pytest.UsageError(f"--plane native: {native.problem()}")
+    if native.problem() is not None and list(Path(media.__path__[0]).glob("_native.*.so")):
+        # Not one test of it would run, and nobody would notice.
+        raise pytest.UsageError(f"the compiled media plane is there and cannot be used: {native.problem()}")
     if plane:
         media_config.DEFAULT_PLANE = _default(plane)
         os.environ["HUIZHEN_MEDIA_PLANE"] = plane  # of servers that tests start as processes

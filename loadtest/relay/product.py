@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loadtest.cpu import on_core
+from loadtest.plane import conditions
 from loadtest.relay.forwarder import LEAVING_AT_ONCE, SOUND, Rooms, in_groups, picture
-from loadtest.server_process import ServerProcess
+from loadtest.server_process import ServerFailedError, ServerProcess
 from loadtest.traffic.participant import Directory, LightParticipant, Published
 from loadtest.traffic.tokens import TokenMaker
 from loadtest.traffic.transport import Hub, certificate_for, profile_named
@@ -18,6 +19,8 @@ class Product:
     """A server of its own on ``core``.
 
     :param plane: ``python``, ``native`` or ``auto``: its configuration's ``media.plane``.
+
+    :ivar running: the plane that really runs, and its build.
     """
 
     def __init__(self, hub: Hub, plane: str, core: int) -> None:
@@ -29,6 +32,11 @@ class Product:
             self._server = ServerProcess(data, ["--no-devices"], settings={"HUIZHEN_MEDIA_PLANE": plane})
         self._tokens = TokenMaker(data)
         self._people: list[LightParticipant] = []
+        try:
+            self.running = conditions(self._server.url, plane)
+        except ServerFailedError:
+            self.close()
+            raise
         self._generation = 0
 
     def pids(self) -> Sequence[int]:

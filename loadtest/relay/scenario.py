@@ -65,7 +65,7 @@ def run(
             progress(_line(one))
 
     with on_core(traffic_core):
-        report.shortfalls += orderly.run(_run(wanted, planes, runs, cores, progress, done))
+        report.shortfalls += orderly.run(_run(wanted, planes, runs, cores, progress, done, report.conditions))
 
 
 async def _run(
@@ -75,8 +75,12 @@ async def _run(
     cores: tuple[int, int],
     progress: Progress,
     done: Callable[[list[dict[str, Any]]], None],
+    conditions: dict[str, Any],
 ) -> list[str]:
-    """Each case's objects go to ``done``; returns a sentence for each plane that could not be had."""
+    """Each case's objects go to ``done``, what really runs to ``conditions``.
+
+    Returns a sentence for each plane that could not be had.
+    """
     engine = TrafficEngine(_first_address(planes))
     hub = Hub(engine)
     forwarders: list[Forwarder] = []
@@ -84,7 +88,10 @@ async def _run(
     try:
         for plane in planes:
             try:
-                forwarders.append(_forwarder(plane, hub, cores[0]))
+                made = _forwarder(plane, hub, cores[0])
+                forwarders.append(made)
+                if isinstance(made, Product):
+                    conditions.setdefault("running", {})[plane] = made.running
             except ServerFailedError as error:
                 missing.append(f"the {plane} plane did not start: {str(error).splitlines()[-1]}")
                 progress(missing[-1])

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from loadtest import orderly
+from loadtest import orderly, plane
 from loadtest.cpu import Usage, allow_sockets, on_core, two_cores, usage
 from loadtest.report import Report, machine
 from loadtest.rooms import figures
@@ -57,7 +57,6 @@ def run(report: Report, scenario: Scenario, options: Options, progress: Progress
     server_core, traffic_core = two_cores()
     report.conditions |= machine() | {
         "scenario_file": scenario.name,
-        "plane": options.plane,
         "rooms_per_second": scenario.rooms_per_second,
         "hold_seconds": scenario.hold_seconds,
         "people_a_room": scenario.people,
@@ -79,6 +78,8 @@ def run(report: Report, scenario: Scenario, options: Options, progress: Progress
             settings = {"HUIZHEN_MEDIA_PLANE": options.plane}
             server = ServerProcess(data, ["--no-devices"], settings=settings)
         try:
+            report.conditions |= plane.conditions(server.url, options.plane)
+            progress(f"the {report.conditions['plane']} plane runs")
             witnesses = Witnesses(server.url) if options.witnesses else None
             orderly.run(_Run(report, scenario, options, server, data, progress).go())
             if witnesses is not None:

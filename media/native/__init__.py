@@ -7,7 +7,6 @@ what comes out must be, byte for byte, what pylibsrtp itself gives. Otherwise th
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from functools import cache
 from pathlib import Path
@@ -18,11 +17,13 @@ from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
 
 from media import limits
+from media.native.sources import digest
 from media.transport.srtp import SRTP_PROFILES, SrtpProfile, new_session
 
 if TYPE_CHECKING:
     from media import _native
 
+BUILD_DIGITS = 12
 _FUNCTIONS = ("srtp_protect", "srtp_unprotect", "srtp_protect_rtcp", "srtp_unprotect_rtcp")
 _SIGNATURE = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
 
@@ -102,6 +103,19 @@ def module() -> ModuleType:
     return importlib.import_module("media._native")
 
 
+def build() -> str:
+    """Which build of the compiled module this is: the beginning of its sources' digest. Raises
+    NativeUnavailableError."""
+    made_of: str = module().SOURCES
+    return made_of[:BUILD_DIGITS]
+
+
+def stale(made_of: str) -> bool:
+    """Whether a module with this digest was built of other sources than stand here."""
+    here = digest(Path(__file__).parents[1])
+    return made_of != here if here is not None else not made_of
+
+
 def srtp(profile: SrtpProfile, key: bytes, outbound: bool) -> _native.Srtp:
     """One direction of one SRTP session for the compiled module.
 
@@ -132,18 +146,11 @@ def _prepare() -> None:
         compiled: Any = importlib.import_module("media._native")
     except ImportError as error:
         raise NativeUnavailableError(f"not built ({error})") from error
-    if getattr(compiled, "FACE", "") != _face():
+    if stale(getattr(compiled, "SOURCES", "")):
         raise NativeUnavailableError("built from other sources than these: build it again (make setup)")
     compiled.bind([_address(name) for name in _FUNCTIONS])
     for profile in SRTP_PROFILES:
         _compare(compiled, profile)
-
-
-def _face() -> str:
-    """Digest of what Python expects of the compiled module, as `hatch_build` makes it when it is built."""
-    here = Path(__file__)
-    texts = (here.parents[1] / "_native.pyi", here)
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in texts)).hexdigest()
 
 
 def _address(name: str) -> int:

@@ -56,7 +56,7 @@ PyMODINIT_FUNC PyInit__native(void)
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)
         return NULL;
-    if (PyModule_AddStringConstant(module, "FACE", NATIVE_FACE) < 0 || add_srtp_type(module) < 0
+    if (PyModule_AddStringConstant(module, "SOURCES", NATIVE_SOURCES) < 0 || add_srtp_type(module) < 0
         || add_engine_types(module) < 0 || (add_rule_types != NULL && add_rule_types(module) < 0)) {
         Py_DECREF(module);
         return NULL;

@@ -94,8 +94,8 @@ class MediaSocket:
         media_socket = made_by(udp, tcp, config, clock)
         tcp_port = media_socket.tcp_port or "none"
         logger.info(
-            "media socket open on UDP port %d, TCP port %s, %s plane",
-            *(media_socket.port, tcp_port, media_socket.plane),
+            "media socket open on UDP port %d, TCP port %s, %s plane %s",
+            *(media_socket.port, tcp_port, media_socket.plane, media_socket.build),
         )
         return media_socket
 
@@ -103,6 +103,11 @@ class MediaSocket:
     def plane(self) -> Literal["python", "native"]:
         """What moves the packets."""
         return "python"
+
+    @property
+    def build(self) -> str:
+        """Which build of the compiled module that is; empty on the Python plane."""
+        return ""
 
     @property
     def counters(self) -> SocketCounters:

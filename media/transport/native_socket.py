@@ -165,6 +165,10 @@ class NativeMediaSocket(MediaSocket):
         return "native"
 
     @property
+    def build(self) -> str:
+        return native.build()
+
+    @property
     def counters(self) -> SocketCounters:
         own, carried = self._counts, self._final
         if not self._closed:

@@ -21,7 +21,8 @@ class HealthOut(ApiModel):
 
 
 class ReadyOut(ApiModel):
-    """``media_port``: the UDP port that browsers must reach; ``media_plane``: what moves packets.
+    """``media_port``: the UDP port that browsers must reach; ``media_plane``: what moves packets;
+    ``media_build``: which build of the compiled plane, the beginning of its sources' digest; else empty.
 
     ``signal_store``: ``ok``, or the code of why signals are not stored (``store_full``). The server goes on
     with it: pictures and sound need no disk, and devices keep their signals.
@@ -32,6 +33,7 @@ class ReadyOut(ApiModel):
     status: Literal["ok"] = "ok"
     media_port: int
     media_plane: Literal["python", "native"]
+    media_build: str = ""
     signal_store: str = "ok"
     nodes: str = "alone"
 
@@ -51,6 +53,7 @@ async def readyz(ctx: RequestContext) -> ReadyOut:
     return ReadyOut(
         media_port=socket.port,
         media_plane=socket.plane,
+        media_build=socket.build,
         signal_store="ok" if trouble is None else trouble.code,
         nodes=_nodes(ctx.services.node),
     )

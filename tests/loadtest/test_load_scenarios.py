@@ -53,6 +53,7 @@ def test_relay_measures_a_plane_beside_the_floor(monkeypatch: pytest.MonkeyPatch
         assert one["added_delay_p50_ms"] <= one["added_delay_p99_ms"]
     floor, python = report.figures["cases"]
     assert (floor["plane"], python["plane"]) == ("floor", "python")
+    assert report.conditions["running"] == {"python": {"plane": "python"}}
     assert python["ratio_to_floor"] > 1
     assert python["ratio_to_janus"] is None
     assert 150 < python["egress_packets_per_second"] < 250
@@ -65,6 +66,7 @@ def test_rooms_join_carry_everything_and_are_watched(
     monkeypatch.setattr(rooms, "SETTLE_S", 0.5)
     report = Report("rooms")
     rooms.run(report, scenario_file.read("short"), rooms.Options("python"), told.append)
+    assert report.conditions["plane"] == "python"
     found = report.figures
     assert (found["rooms"], found["participants"], found["join_success_percent"]) == (3, 6, 100)
     assert (found["lost_packets"], found["corrupt_packets"], found["silent_streams"]) == (0, 0, 0)

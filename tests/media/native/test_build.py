@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 from media import native
+from media.native.sources import digest
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
@@ -33,6 +34,7 @@ def tree(tmp_path: Path) -> Path:
     """A small project in the place of ours."""
     native = tmp_path / "media" / "native"
     native.mkdir(parents=True)
+    shutil.copy(ROOT / "media" / "native" / "sources.py", native)
     (native / "one.h").write_text("#define ANSWER 42\n")
     (native / "one.c").write_text('#include "one.h"\nint answer(void) { return ANSWER; }\n')
     return tmp_path
@@ -106,7 +108,7 @@ def test_a_module_of_other_sources_is_refused_with_the_reason(monkeypatch: pytes
     if not native.available():
         pytest.skip(str(native.problem()))
     native.problem.cache_clear()
-    monkeypatch.setattr(native.module(), "FACE", "0" * 64)
+    monkeypatch.setattr(native.module(), "SOURCES", "0" * 64)
     native.problem.cache_clear()
     try:
         assert native.problem() == "built from other sources than these: build it again (make setup)"
@@ -114,3 +116,34 @@ def test_a_module_of_other_sources_is_refused_with_the_reason(monkeypatch: pytes
         monkeypatch.undo()
         native.problem.cache_clear()
     assert native.problem() is None
+
+
+def test_its_build_is_the_digest_of_what_stands_here() -> None:
+    if not native.available():
+        pytest.skip(str(native.problem()))
+    here = digest(ROOT / "media")
+    assert here is not None
+    assert native.build() == here[:12]
+
+
+def test_one_byte_of_a_source_or_of_its_face_makes_it_another(tree: Path) -> None:
+    media = tree / "media"
+    seen = {digest(media)}
+    for name in ("native/one.c", "native/one.h", "native/two.c", "native/__init__.py", "_native.pyi"):
+        with (media / name).open("a") as source:
+            source.write(" ")
+        seen.add(digest(media))
+    (media / "native" / "two.c").rename(media / "native" / "three.c")
+    seen.add(digest(media))
+    assert len(seen) == 7
+    assert None not in seen
+
+
+def test_without_the_sources_a_module_that_knows_its_own_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As installed by somebody who leaves C out: then module and Python came together."""
+    assert digest(tmp_path) is None
+    monkeypatch.setattr(native, "digest", lambda _: None)
+    assert not native.stale("0" * 64)
+    assert native.stale("")

@@ -26,6 +26,7 @@ async def test_alive_and_ready(caller: CallerFactory, server: Server) -> None:
         "status": "ok",
         "mediaPort": server.services.media_socket.port,
         "mediaPlane": server.services.media_socket.plane,
+        "mediaBuild": server.services.media_socket.build,
         "signalStore": "ok",
         "nodes": "alone",
     }
