@@ -14,9 +14,10 @@ import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from types import ModuleType
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from aiohttp import web
 
@@ -184,8 +185,14 @@ async def _build(config: Config, clock: Clock, stack: AsyncExitStack) -> Service
         signal_files=SignalFiles(signals, config.data_directory),
         recordings=RecordingCatalogue(config.recordings_directory),
         media_socket=media_socket,
-        openapi=openapi_document(operations_of(API_MODULES), version("huizhen")),
+        openapi=_openapi(),
     )
+
+
+@cache
+def _openapi() -> dict[str, Any]:
+    """The API's description: one for all servers of a process, which is a great part of a start."""
+    return openapi_document(operations_of(API_MODULES), version("huizhen"))
 
 
 def _build_rooms(services: Services) -> None:

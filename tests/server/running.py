@@ -16,6 +16,7 @@ from server.config import AuthConfig, Config, HttpConfig, MediaConfig, StorageCo
 from server.demo import seed
 from server.demo_county import PASSWORD
 from tests.server.contract import Contract
+from tests.server.migrated import empty_database
 
 # Argon2 as cheap as it goes: these tests are about everything around it.
 CHEAP_ARGON2 = AuthConfig(argon2_time_cost=1, argon2_memory_kib=8, argon2_parallelism=1)
@@ -79,6 +80,7 @@ CallerFactory = Callable[[str | None], Awaitable[Caller]]
 
 @pytest_asyncio.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    empty_database(tmp_path / "data" / "huizhen.db")
     running = await Server.start(config_in(tmp_path / "data"), SystemClock())
     await seed(running.services)
     yield running

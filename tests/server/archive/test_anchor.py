@@ -16,11 +16,11 @@ from server.archive.anchor import FILE_NAME, Anchor, AnchorForgedError, Head
 from server.archive.audit import AuditLog
 from server.archive.chain import Link, link_hash
 from server.archive.database import Database
-from server.archive.migrate import upgrade_database
 from server.auth.actor import system_actor
 from server.cli import app
 from server.keys import Keys
 from server.loop import run
+from tests.server.migrated import empty_database
 
 ENTRIES = 4
 Change = Callable[[sqlite3.Connection], Any]
@@ -29,8 +29,7 @@ Change = Callable[[sqlite3.Connection], Any]
 async def _write(data: Path, count: int) -> None:
     data.mkdir(exist_ok=True)
     anchor = Anchor(data, Keys.load_or_create(data).audit_key)
-    database, clock = Database(f"sqlite+aiosqlite:///{data / 'huizhen.db'}"), CountedClock()
-    await upgrade_database(database)
+    database, clock = Database(empty_database(data / "huizhen.db")), CountedClock()
     audit = AuditLog(clock, anchor)
     for number in range(count):
         clock.advance(1.25)
@@ -156,8 +155,7 @@ async def _start(data: Path) -> None:
 
 async def test_what_is_rolled_back_is_not_anchored(tmp_path: Path) -> None:
     anchor = Anchor(tmp_path, b"k" * 32)
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'huizhen.db'}")
-    await upgrade_database(database)
+    database = Database(empty_database(tmp_path / "huizhen.db"))
     audit = AuditLog(CountedClock(), anchor)
 
     async def fail() -> None:

@@ -26,12 +26,12 @@ from server.archive.migrate import upgrade_database
 from server.archive.models import AuditEntry, Organization, Patient
 from server.auth.actor import system_actor
 from signaling.personal import Personal
+from tests.server.migrated import empty_database
 
 
 @pytest_asyncio.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
-    await upgrade_database(database)
+    database = Database(empty_database(tmp_path / "test.db"))
     yield database
     await database.close()
 

@@ -33,6 +33,7 @@ from signaling.access import RoomClaims, verify_room_token
 from signaling.events import PeerJoined, PeerLeft, RoomEvent
 from signaling.personal import Personal
 from signaling.rooms import RoomSettings
+from tests.server.migrated import empty_database
 
 PATIENT = "pat-demo-1"
 PASSWORD = "huizhen-demo"  # the demo county's
@@ -141,8 +142,11 @@ class World:
 
     @classmethod
     async def begin(cls, directory: Path, database_url: str = "") -> World:
+        if not database_url:
+            empty_database(directory / "huizhen.db")
         world = cls.on(directory, CountedClock(), database_url)
-        await upgrade_database(world.services.database)
+        if database_url:
+            await upgrade_database(world.services.database)
         await world.seed()
         await world.services.consults.start()
         return world

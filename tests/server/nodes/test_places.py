@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 
 from server.archive.database import Database
-from server.archive.migrate import upgrade_database
 from server.nodes import places
 from server.nodes.limits import NODE_DEAD_S
+from tests.server.migrated import empty_database
 
 NOW = 1_000.0
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'huizhen.db'}")
-    await upgrade_database(database)
+    database = Database(empty_database(tmp_path / "huizhen.db"))
     async with database.write() as session:
         for node in ("a", "b"):
             await places.beat(session, node, f"http://{node}", NOW)

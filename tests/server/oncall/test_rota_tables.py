@@ -36,6 +36,7 @@ from server.oncall.schedules import (
     next_version,
 )
 from signaling.personal import Personal
+from tests.server.migrated import empty_database
 from tests.server.oncall.rotas import DAY, daily, instant, layer
 
 NOW = instant("2026-03-02T08:00:00+08:00")
@@ -44,8 +45,7 @@ ROTA = "sch-cardiology"
 
 @pytest_asyncio.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
-    await upgrade_database(database)
+    database = Database(empty_database(tmp_path / "test.db"))
     async with database.write() as session:
         session.add(Organization(id="org", name="a", name_en="a", level="county", parent_id=None))
         await session.flush()

@@ -14,7 +14,6 @@ from sqlalchemy import select
 from media.clock import CountedClock
 from server.archive.audit import AuditLog
 from server.archive.database import Database
-from server.archive.migrate import upgrade_database
 from server.archive.models import AuditEntry, Organization, Practitioner
 from server.oncall.demo import seed_schedules
 from server.oncall.limits import HANDOVER_NOTICE_S
@@ -22,6 +21,7 @@ from server.oncall.models import AskRow, NoticeRow
 from server.oncall.watch import RotaWatch
 from server.services import Services
 from signaling.personal import Personal
+from tests.server.migrated import empty_database
 from tests.server.oncall.rotas import DAY, HOUR, instant
 
 NOW = instant("2026-03-02T12:00:00+08:00")
@@ -75,8 +75,7 @@ def watch_over(database: Database, pushes: Pushes) -> RotaWatch:
 
 @pytest_asyncio.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
-    await upgrade_database(database)
+    database = Database(empty_database(tmp_path / "test.db"))
     async with database.write() as session:
         session.add(Organization(id="org", name="a", name_en="a", level="county", parent_id=None))
         await session.flush()

@@ -17,6 +17,7 @@ from server.app import Server
 from server.config import ReachConfig
 from server.demo import seed
 from server.reach.models import DeliveryRow, PushSubscription
+from tests.server.migrated import empty_database
 from tests.server.reach.fake_push import Browser, FakeServices, check_signature
 from tests.server.running import Caller, CallerFactory, config_in
 
@@ -37,6 +38,7 @@ async def server(tmp_path: Path, services: FakeServices) -> AsyncIterator[Server
     reach = ReachConfig(
         push_services=(services.origin,), webhooks=(f"{services.origin}/hook",), webhook_secret=SECRET
     )
+    empty_database(tmp_path / "data" / "huizhen.db")
     running = await Server.start(replace(config_in(tmp_path / "data"), reach=reach), SystemClock())
     await seed(running.services)
     yield running
