@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 
@@ -18,6 +18,8 @@ class Found:
     silent: set[str] = field(default_factory=set)
     doubled: set[str] = field(default_factory=set)
     accepts: Counter[str] = field(default_factory=Counter)  # by doctor
+    away: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Doctor -> hours of the day in which they were at no screen."""
     done: Counter[str] = field(default_factory=Counter)  # commands and their refusals
     kills: int = 0
     events: int = 0

@@ -69,6 +69,9 @@ class People:
     def shift(self, at_s: float) -> tuple[list[str], list[str]]:
         """Who signs in and who goes, so many seconds after midnight."""
         there = {one for one in self._province.experts if online(self._random, at_s)}
+        for one in self._province.experts:
+            if one not in there:
+                self._found.away[one].add(int(at_s // 3600.0))
         on, off = sorted(there - self.online), sorted(self.online - there)
         self.online = there
         return on, off

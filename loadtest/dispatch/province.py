@@ -16,6 +16,8 @@ TOWNSHIPS_IN_A_COUNTY = 3
 EQUALS = 4
 """Doctors who share one line of a rota in turns."""
 TURN_HOURS = 8
+FIRST_TURN_HOUR = 8
+"""At which hour of the first day the first of them begins (`server.drill.province`)."""
 
 
 @dataclass(slots=True)
@@ -26,8 +28,8 @@ class Province:
     askers: list[str]
     desks: dict[str, str]  # asker -> who sits at the desk of the county
     experts: list[str]
-    firsts: dict[tuple[str, str], list[set[str]]] = field(default_factory=dict)
-    """(county, specialty) -> the doctors of each hospital's first line: equals, who share the work."""
+    firsts: dict[tuple[str, str], list[tuple[str, ...]]] = field(default_factory=dict)
+    """(county, specialty) -> the doctors of each hospital's first line, in turn: on call for the same."""
 
 
 def make_province(sites: int, people: int, seed: int) -> Province:
@@ -84,7 +86,7 @@ def _county(made: Province, number: int, city: int, sites: int) -> None:
             made.desks[asker] = desk
 
 
-def _rota(made: Province, place: str, specialty: str, lines: int) -> set[str]:
+def _rota(made: Province, place: str, specialty: str, lines: int) -> tuple[str, ...]:
     """Its first line's doctors."""
     drawn = []
     for _ in range(lines):
@@ -92,4 +94,4 @@ def _rota(made: Province, place: str, specialty: str, lines: int) -> set[str]:
         made.experts += members
         drawn.append(members)
     made.plan["rotas"].append([f"sch-{place}-{specialty}", place, specialty, drawn, TURN_HOURS])
-    return set(drawn[0])
+    return tuple(drawn[0])

@@ -19,6 +19,7 @@ from loadtest.dispatch.found import Found
 from loadtest.dispatch.node import Node
 from loadtest.dispatch.postgres import Postgres
 from loadtest.dispatch.province import Province, make_province
+from loadtest.dispatch.shares import shares
 from loadtest.report import Report, machine, percentile
 
 Say = Callable[[str], None]
@@ -64,9 +65,6 @@ LIMITS = {
 """The issue's thresholds; 95 % in place within 600 s are 5 % late."""
 
 IN_PLACE_S = 600.0
-_TURNS_A_DAY = 3
-_ENOUGH = 30
-"""Consults of a line below which its spread is chance; the day of 50,000 gives each some 200."""
 
 
 def chosen(names: str) -> list[CaseOf]:
@@ -131,6 +129,7 @@ async def _case(case: CaseOf, size: Size, habits: Habits, province: Province, sa
 def figures(found: Found, province: Province, took_s: float) -> dict[str, Any]:
     urgent = len(found.ring_ms) + found.unrung
     late = urgent - sum(1 for one in found.in_place_s if one <= IN_PLACE_S)
+    shared = shares(found, province)
     deciding_s = sum(found.decision_ms) / 1000.0
     return {
         "double_assignments": len(found.doubled),
@@ -145,7 +144,9 @@ def figures(found: Found, province: Province, took_s: float) -> dict[str, Any]:
         "accept_p95_s": percentile(found.accept_s, 95),
         "in_place_p95_s": percentile(found.in_place_s, 95),
         "late_in_place_percent": 100.0 * late / urgent if urgent else 0.0,
-        "load_spread_shifts": load_spread(found, province),
+        "load_spread_shifts": shared.there,
+        "load_spread_pairs": shared.pairs,
+        "load_spread_of_lines_shifts": shared.lines,
         "decisions": len(found.decision_ms),
         "decision_p50_ms": percentile(found.decision_ms, 50),
         "decision_p99_ms": percentile(found.decision_ms, 99),
@@ -155,18 +156,3 @@ def figures(found: Found, province: Province, took_s: float) -> dict[str, Any]:
         "kills": found.kills,
         "commands": dict(sorted(found.done.items())),
     }
-
-
-def load_spread(found: Found, province: Province) -> float:
-    """How much more work one of two first lines of a county had than the other, in shifts of that work.
-
-    Both are on call all day for the same requests: equals. A shift's work is the day's of one line divided by
-    its turns. The largest of all counties and specialties; NaN when the day was too small to tell.
-    """
-    spreads = []
-    for lines in province.firsts.values():
-        work = [sum(found.accepts[one] for one in line) for line in lines]
-        mean = sum(work) / len(work)
-        if mean >= _ENOUGH:
-            spreads.append((max(work) - min(work)) / (mean / _TURNS_A_DAY))
-    return max(spreads, default=math.nan)

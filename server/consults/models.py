@@ -17,6 +17,7 @@ class Consultation(Base):
     __table_args__ = (
         Index("ix_consultations_created", "created_at", "id"),
         Index("ix_consultations_expert_state", "expert_id", "state"),
+        Index("ix_consultations_expert_accepted", "expert_id", "accepted_at"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)

@@ -28,6 +28,13 @@ GREEN: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Channel -> the specialties that it rings at once, besides the one that was asked for."""
 
+SHARED_S = 8 * 3600.0
+"""Equals share the work of a shift. Were it longer, whoever comes back from leave would get everything."""
+
+MUCH = 5
+"""Unfinished consults at some ten minutes each are an hour's work: whoever has more is spared, whatever they
+have done before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -40,6 +47,7 @@ class Standing:
     :param way: how a ring would reach them now.
     :param engaged: is in a session now, and could not answer.
     :param load: consults that they have accepted and not yet finished, and other rings that run.
+    :param taken: consults that they accepted within `SHARED_S` and did not give back, and such rings.
     :param last_rung: Unix seconds of their latest ring; 0 = never.
     """
 
@@ -51,6 +59,7 @@ class Standing:
     way: Way = Way.SCREEN
     engaged: bool = False
     load: int = 0
+    taken: int = 0
     last_rung: float = 0.0
 
     @property
@@ -81,9 +90,10 @@ class Decision:
 def in_order(people: Iterable[Standing], requester_id: str) -> list[Candidate]:
     """The line for one request: nobody twice, never the requester.
 
-    The nearest level first, then up the levels; within a level line by line, across its rotas. Equals of
-    one line: who could answer now, at a screen before a push or a telephone, who shares a language, who has
-    less to do, who was rung least recently.
+    The nearest level first, then up the levels; within a level line by line, across its rotas. Of one line:
+    who could answer now, at a screen before a push or a telephone, and who shares a language. Those are
+    equals: whoever has more than `MUCH` to do is spared; then who has taken less of the shift's work (so that
+    whoever was away for an hour makes up for it), who has less to do now, who was rung least recently.
     """
     best: dict[str, tuple[tuple[object, ...], Standing]] = {}
     for one in people:
@@ -98,7 +108,8 @@ def in_order(people: Iterable[Standing], requester_id: str) -> list[Candidate]:
 def _key(one: Standing) -> tuple[object, ...]:
     place = (not one.skilled, one.tier, one.line)
     likely = (not one.reachable, one.way)
-    return (*place, *likely, not one.speaks, one.load, one.last_rung, one.practitioner_id)
+    share = (max(one.load - MUCH, 0), one.taken, one.load, one.last_rung)
+    return (*place, *likely, not one.speaks, *share, one.practitioner_id)
 
 
 def decide(

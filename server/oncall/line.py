@@ -14,7 +14,7 @@ from server.consults.models import Consultation, Offer
 from server.consults.store import RINGING
 from server.consults.vocabulary import Kind, State
 from server.oncall.book import Book
-from server.oncall.dispatch import Candidate, Standing, Way, in_order
+from server.oncall.dispatch import SHARED_S, Candidate, Standing, Way, in_order
 from server.oncall.policy import Policy
 
 Reachable = Callable[[AsyncSession, Collection[str]], Awaitable[Mapping[str, Way]]]
@@ -64,7 +64,7 @@ async def line_for(
         for level, people in page.on_call(rota.schedule, now)
         for person in people
     ]
-    people = await _people(session, row, {person for _, _, person in posts}, wanted)
+    people = await _people(session, row, now, {person for _, _, person in posts}, wanted)
     ways = await reachable(session, people)
     standings = [
         replace(people[person], tier=tier, line=level, way=ways[person])
@@ -82,9 +82,12 @@ def tried(offers: Iterable[Offer], from_ring: int) -> set[str]:
 
 
 def _work() -> Select[Any]:
-    """What those who are asked for have to do besides one consult: ``people``, ``consult``."""
+    """What those who are asked for have to do besides one consult: ``people``, ``consult``, ``since``."""
     mine = and_(Consultation.expert_id == Practitioner.id, Consultation.id != bindparam("consult"))
     running = select(func.count()).where(mine, Consultation.state.in_([one.value for one in _RUNNING]))
+    taken = select(func.count()).where(
+        Consultation.expert_id == Practitioner.id, Consultation.accepted_at >= bindparam("since")
+    )
     in_session = exists().where(mine, Consultation.state == State.IN_SESSION.value)
     of = Offer.practitioner_id == Practitioner.id
     rings = select(func.count()).where(
@@ -96,6 +99,7 @@ def _work() -> Select[Any]:
         Practitioner.specialties,
         Practitioner.languages,
         running.correlate(Practitioner).scalar_subquery(),
+        taken.correlate(Practitioner).scalar_subquery(),
         rings.correlate(Practitioner).scalar_subquery(),
         in_session.correlate(Practitioner),
         last.correlate(Practitioner).scalar_subquery(),
@@ -106,10 +110,10 @@ _WORK = _work()
 
 
 async def _people(
-    session: AsyncSession, row: Consultation, ids: set[str], specialty: str
+    session: AsyncSession, row: Consultation, now: float, ids: set[str], specialty: str
 ) -> dict[str, Standing]:
     """Those of ``ids`` whose account has not ended, with what they have to do now; one query."""
-    found = await session.execute(_WORK, {"people": sorted(ids), "consult": row.id})
+    found = await session.execute(_WORK, {"people": sorted(ids), "consult": row.id, "since": now - SHARED_S})
     spoken = (await session.get_one(Practitioner, row.requester_id)).languages
     return {
         who: Standing(
@@ -118,7 +122,8 @@ async def _people(
             speaks=not spoken or not languages or not set(spoken).isdisjoint(languages),
             engaged=busy,
             load=work + ringing,
+            taken=taken + ringing,
             last_rung=last_rung or 0.0,
         )
-        for who, skills, languages, work, ringing, busy, last_rung in found
+        for who, skills, languages, work, taken, ringing, busy, last_rung in found
     }

@@ -12,7 +12,8 @@ from loadtest.dispatch.answering import DAY_S, Habits, answer, arrivals
 from loadtest.dispatch.found import Found
 from loadtest.dispatch.postgres import NoPostgresError, binaries
 from loadtest.dispatch.province import SPECIALTIES, make_province
-from loadtest.dispatch.scenario import Size, chosen, load_spread, run
+from loadtest.dispatch.scenario import Size, chosen, run
+from loadtest.dispatch.shares import shares
 from loadtest.report import Report
 
 SIZE = Size(requests=20, people=300, sites=40, kills=3)
@@ -76,11 +77,22 @@ def test_the_model_of_answering() -> None:
 def test_the_spread_of_work_in_shifts() -> None:
     province = make_province(20, 200, 1)
     found = Found()
-    assert math.isnan(load_spread(found, province))
+    assert math.isnan(shares(found, province).there)
     for first, second in province.firsts.values():
-        found.accepts[min(first)] += 90
-        found.accepts[min(second)] += 60
-    assert load_spread(found, province) == pytest.approx(30 / 25)
+        for turn, taken in enumerate((40, 30, 0, 20)):
+            found.accepts[first[turn]] += taken
+            found.accepts[second[turn]] += 20 if taken else 0
+    whole = shares(found, province)
+    assert whole.there == pytest.approx(20 / 25)
+    assert whole.pairs == 3 * len(SPECIALTIES)
+    assert whole.lines == pytest.approx(30 / 25)
+    for first, _ in province.firsts.values():
+        found.away[first[0]] |= {8, 3}  # in their turn, and out of it
+        found.away[first[1]] |= {8}
+    apart = shares(found, province)
+    assert apart.there == pytest.approx(10 / 25)
+    assert apart.pairs == 2 * len(SPECIALTIES)
+    assert apart.lines == whole.lines
 
 
 def test_a_case_that_is_not_there() -> None:

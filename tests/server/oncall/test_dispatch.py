@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from media.errors import RemoteProtocolError
 from server.consults.vocabulary import Kind
-from server.oncall.dispatch import Candidate, Decision, Standing, Way, decide, decide_green, in_order
+from server.oncall.dispatch import (
+    MUCH,
+    Candidate,
+    Decision,
+    Standing,
+    Way,
+    decide,
+    decide_green,
+    in_order,
+)
 from server.oncall.nearness import Place, tiers
 from server.oncall.policy import Policy, Step, as_json, policies_of
 
@@ -101,16 +110,20 @@ def test_the_nearest_level_first_then_line_by_line_then_who_has_least_to_do() ->
         Standing("away", tier=2, way=Way.NONE),
         Standing("in session", tier=2, engaged=True),
         Standing("other tongue", tier=2, speaks=False),
-        Standing("loaded", tier=2, load=2),
-        Standing("rung at nine", tier=2, last_rung=9.0),
-        Standing("rung at eight", tier=2, last_rung=8.0),
+        Standing("at work", tier=2, load=1, taken=2),
+        Standing("has taken more", tier=2, taken=3),
+        Standing("overwhelmed", tier=2, load=6, taken=1),
+        Standing("rung at nine", tier=2, taken=2, last_rung=9.0),
+        Standing("rung at eight", tier=2, taken=2, last_rung=8.0),
         Standing("no skill", tier=0, skilled=False),
         Standing("me", tier=0),
     ]
     assert [one.practitioner_id for one in in_order(line, "me")] == [
         "rung at eight",
         "rung at nine",
-        "loaded",
+        "at work",
+        "has taken more",
+        "overwhelmed",
         "other tongue",
         "in session",
         "away",
@@ -138,7 +151,8 @@ STANDINGS = st.builds(
     st.booleans(),
     st.sampled_from(Way),
     st.booleans(),
-    st.integers(0, 3),
+    st.integers(0, 8),
+    st.integers(0, 9),
     st.floats(0, 1e9),
 )
 POLICIES = st.builds(
@@ -182,6 +196,42 @@ def test_equals_are_rung_in_turn(equals: int, requests: int) -> None:
         last[one] = float(now)
         count[one] += 1
         assert max(count.values()) - min(count.values()) <= 1
+
+
+@given(st.integers(2, 6), st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=80))
+def test_equals_who_are_there_share_the_work_however_long_it_lasts(
+    equals: int, happens: list[tuple[bool, int]]
+) -> None:
+    """One more or less, while nobody is overwhelmed: whoever works quickly is not punished for it."""
+    taken = dict.fromkeys(range(equals), 0)
+    work = dict.fromkeys(range(equals), 0)
+    for asked, who in happens:
+        if asked:
+            line = in_order([Standing(str(one), load=work[one], taken=taken[one]) for one in taken], "")
+            one = int(line[0].practitioner_id)
+            taken[one] += 1
+            work[one] += 1
+        elif work.get(who):
+            work[who] -= 1
+        if max(work.values()) <= MUCH:
+            assert max(taken.values()) - min(taken.values()) <= 1
+        else:
+            break
+
+
+@given(st.integers(1, 3), st.integers(0, 30), st.integers(0, 30))
+def test_whoever_was_away_makes_up_for_it(others: int, before: int, missed: int) -> None:
+    """Some were there alone for ``missed`` requests; when they have come back in the shift, all is even."""
+    names = [str(one) for one in range(others + 1)]
+    taken = dict.fromkeys(names, 0)
+    needed = before + missed + missed // others + others
+    for number in range(needed + 1):
+        away = before <= number < before + missed
+        ways = {one: Way.NONE if away and one == names[0] else Way.SCREEN for one in names}
+        line = in_order([Standing(one, way=ways[one], taken=taken[one]) for one in names], "")
+        assert line[0].online
+        taken[line[0].practitioner_id] += 1
+    assert max(taken.values()) - min(taken.values()) <= 1
 
 
 def test_rotas_of_the_own_group_first_and_no_other_countys() -> None:
