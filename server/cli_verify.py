@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.clock import SystemClock
 from media.errors import NOT_FOUND, LocalProtocolError
-from server.archive.anchor import Anchor
+from server.archive.anchor import Anchor, Head
 from server.archive.audit import AuditLog, check_anchor
+from server.archive.chain import Link
 from server.archive.models import AuditEntry
+from server.archive.trail_file import check_lines, head_text, read_line
 from server.cli_admin import ConfigOption, DataOption, opened_database, settings_for
 from server.config import Config
 from server.consults.documents import addendum_stands, opinion_stands
@@ -27,6 +31,10 @@ ConsultationArgument = Annotated[str, typer.Argument(help="The consult's id.")]
 
 @verify_app.command("audit")
 def verify_audit(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="An exported trail (JSON lines); without it the server's own is checked."),
+    ] = None,
     head: Annotated[
         str, typer.Option(help="NUMBER:HASH as printed earlier: the trail still has to have this entry.")
     ] = "",
@@ -34,8 +42,44 @@ def verify_audit(
     data: DataOption = None,
 ) -> None:
     """Walk the audit trail's chain of hashes and hold it against its anchor; status 1 when a byte was
-    changed, an entry cut out, or the end cut off."""
+    changed, an entry cut out, or the end cut off.
+
+    Of a FILE: that each entry is as it was written, and how many were left out. It needs no server; the
+    heads that it prints are what `--head` asks the server's own trail about."""
+    if file is not None:
+        raise typer.Exit(_verify_lines(file, head))
     raise typer.Exit(run(_verify_audit(settings_for(config, data), head)))
+
+
+def _verify_lines(file: Path, noted: str) -> int:
+    seen = set()
+
+    def entries(lines: Iterable[bytes]) -> Iterator[tuple[Link, str]]:
+        for number, line in enumerate(lines, 1):
+            link, digest = read_line(line, number)
+            if head_text(Head(link.sequence, digest)) == noted:
+                seen.add(noted)
+            yield link, digest
+
+    try:
+        with file.open("rb") as lines:
+            found = check_lines(entries(lines))
+    except OSError as problem:
+        raise typer.BadParameter(f"{file}: {problem.strerror}") from None
+    faults = [] if found.broken is None else [f"entry {found.broken.sequence}: {found.broken.reason}"]
+    if not found.entries:
+        faults.append("the file holds no entry")
+    if noted and not seen:
+        faults.append(f"the file does not have the head {noted}")
+    for fault in faults:
+        typer.echo(fault)
+    if not faults:
+        typer.echo(f"{found.entries} entries, whole")
+        if found.gaps:
+            typer.echo(f"{found.gaps} gaps: entries between these were left out")
+        for one in dict.fromkeys((found.first, found.last)):
+            typer.echo(f"head {one}")
+    return 1 if faults else 0
 
 
 async def _verify_audit(settings: Config, noted: str) -> int:

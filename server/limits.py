@@ -5,6 +5,12 @@ from __future__ import annotations
 MAX_BODY_BYTES = 256 * 1024
 """A request body: the longest summary and opinion take 60 kB; files never come through JSON."""
 
+AUDIT_ACTORS = 500
+"""People whose names have the letters of one search of the audit trail: a surname of a province."""
+
+AUDIT_EXPORT_ROWS = 200_000
+"""Entries of one file of the audit trail: some months of a county, 100 MB; a longer time is several files."""
+
 MAX_PAGE = 100
 """Items of one page: what a screen can show without paging."""
 

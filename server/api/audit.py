@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import closing
+from typing import Any, Literal
 
+from aiohttp import web
 from pydantic import Field
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from media.errors import RemoteProtocolError
+from media.errors import LIMIT_REACHED, RemoteProtocolError
 from server.api.context import RequestContext
 from server.api.models import ApiModel, Page, Timestamp
 from server.api.routing import endpoint
-from server.archive.models import AuditEntry, Practitioner
+from server.api.signal_exports import send
+from server.archive.models import Account, AuditEntry, Device, Practitioner
+from server.archive.trail import Wanted, What, conditions, what_of
+from server.archive.trail_file import MEDIA_TYPES, write_trail
 from server.auth.actor import Role
+from server.consults.models import Consultation
 from server.errors import FORBIDDEN
-from server.limits import DEFAULT_PAGE, MAX_PAGE
+from server.limits import AUDIT_ACTORS, AUDIT_EXPORT_ROWS, DEFAULT_PAGE, MAX_PAGE, SEARCH_LETTERS
 
-_OVERSEERS = frozenset({Role.REGULATOR, Role.ADMIN, Role.DESK})
+OVERSEERS = frozenset({Role.REGULATOR, Role.ADMIN, Role.DESK})
 
 
 class AuditActorOut(ApiModel):
@@ -33,6 +39,7 @@ class AuditEntryOut(ApiModel):
     id: int
     at: Timestamp
     actor: AuditActorOut
+    what: What
     action: str
     subject_type: str
     subject_id: str
@@ -40,29 +47,47 @@ class AuditEntryOut(ApiModel):
     hash: str
 
 
-class AuditQuery(ApiModel):
+class AuditFilter(ApiModel):
+    """Everything is narrowed by all that is given.
+
+    :param number: a consult's number, as people know it.
+    :param who: letters of a name or a user name, an id, or ``system``.
+    :param what: see `server.archive.trail.What`; ``action``: one step exactly.
+    :param start: ``from``; entries of ``[from, to)``.
+    """
+
     consultation_id: str | None = Field(default=None, max_length=64)
+    number: str = Field(default="", max_length=SEARCH_LETTERS)
+    who: str = Field(default="", max_length=SEARCH_LETTERS)
+    what: What | None = None
+    action: str = Field(default="", max_length=64)
+    start: Timestamp | None = Field(default=None, alias="from")
+    end: Timestamp | None = Field(default=None, alias="to")
+
+
+class AuditQuery(AuditFilter):
     cursor: int | None = Field(default=None, ge=0)
     limit: int = Field(default=DEFAULT_PAGE, ge=1, le=MAX_PAGE)
 
 
+class AuditExportQuery(AuditFilter):
+    """``csv``: for a spreadsheet; ``jsonl``: what ``huizhen verify audit FILE`` checks."""
+
+    format: Literal["csv", "jsonl"] = "csv"
+
+
 @endpoint("GET", "/api/v1/audit", summary="The audit trail")
 async def list_audit(ctx: RequestContext, query: AuditQuery) -> Page[AuditEntryOut]:
-    """Regulator, desk and administrator read all of it; others that of a consult of theirs."""
-    if not ctx.actor.has(_OVERSEERS):
+    """Regulator, desk and administrator read all of it; others that of a consult of theirs; whoever
+    broke the glass was let in to see a patient, and reads none of it."""
+    if not ctx.actor.has(OVERSEERS):
         if query.consultation_id is None:
             raise RemoteProtocolError(FORBIDDEN, "name a consultation of yours")
-        await ctx.services.consults.check_view(ctx.session, ctx.actor, query.consultation_id)
-    statement = select(AuditEntry).order_by(AuditEntry.sequence.desc()).limit(query.limit + 1)
+        await ctx.services.consults.check_part(ctx.session, ctx.actor, query.consultation_id)
+    wanted = conditions(await _wanted(ctx.session, query))
+    statement = select(AuditEntry).where(*wanted).order_by(AuditEntry.sequence.desc()).limit(query.limit + 1)
     if query.cursor is not None:
         statement = statement.where(AuditEntry.sequence < query.cursor)
-    if query.consultation_id is not None:
-        statement = statement.where(
-            or_(
-                AuditEntry.subject_id == query.consultation_id,
-                AuditEntry.detail["consultationId"].as_string() == query.consultation_id,
-            )
-        )
     rows = list(await ctx.session.scalars(statement))
     shown = rows[: query.limit]
     names = await _names(ctx.session, {row.actor_id for row in shown})
@@ -70,6 +95,71 @@ async def list_audit(ctx: RequestContext, query: AuditQuery) -> Page[AuditEntryO
         items=[_entry_out(row, names.get(row.actor_id)) for row in shown],
         next_cursor=str(shown[-1].sequence) if len(rows) > query.limit else None,
     )
+
+
+@endpoint(
+    "GET",
+    "/api/v1/audit/export",
+    summary="The audit trail as a file",
+    roles=OVERSEERS,
+    media_type=", ".join(MEDIA_TYPES.values()),
+)
+async def export_audit(ctx: RequestContext, query: AuditExportQuery) -> web.StreamResponse:
+    """The oldest entry first. Names stand in the CSV alone: the lines are what the hashes are over.
+    Stands in the audit trail itself, before a byte goes out.
+    """
+    wanted = conditions(await _wanted(ctx.session, query))
+    count = await ctx.session.scalar(select(func.count()).select_from(AuditEntry).where(*wanted)) or 0
+    if count > AUDIT_EXPORT_ROWS:
+        raise RemoteProtocolError(
+            LIMIT_REACHED, f"{count} entries, at most {AUDIT_EXPORT_ROWS}: a shorter time"
+        )
+    async with ctx.services.database.write() as session:
+        detail = {"format": query.format, "rows": count}
+        await ctx.services.audit.record(session, ctx.actor, "audit.export", "audit", query.format, detail)
+    headers = {
+        "Content-Disposition": f'attachment; filename="audit.{query.format}"',
+        "Cache-Control": "no-store",
+    }
+    directory = ctx.services.config.data_directory
+    with closing(await write_trail(ctx.session, wanted, query.format, directory)) as file:
+        return await send(ctx.request, file, MEDIA_TYPES[query.format], headers)
+
+
+async def _wanted(session: AsyncSession, query: AuditFilter) -> Wanted:
+    consultation_id = query.consultation_id
+    if consultation_id is None and query.number.strip():
+        by_number = select(Consultation.id).where(Consultation.number == query.number.strip())
+        consultation_id = await session.scalar(by_number) or query.number.strip()
+    return Wanted(
+        consultation_id=consultation_id,
+        actors=await _actors(session, query.who.strip()) if query.who.strip() else None,
+        what=query.what,
+        action=query.action,
+        start=query.start,
+        end=query.end,
+    )
+
+
+async def _actors(session: AsyncSession, letters: str) -> frozenset[str]:
+    """Ids of people and devices whose name has the letters, and the letters themselves as an id."""
+    people = select(Practitioner.id).outerjoin(Account, Account.practitioner_id == Practitioner.id)
+    people = people.where(
+        or_(
+            Practitioner.name.contains(letters, autoescape=True),
+            Practitioner.name_en.icontains(letters, autoescape=True),
+            Account.username.icontains(letters, autoescape=True),
+        )
+    )
+    devices = select(Device.id).where(
+        or_(
+            Device.name.contains(letters, autoescape=True), Device.name_en.icontains(letters, autoescape=True)
+        )
+    )
+    found = {letters}
+    for query in (people, devices):
+        found.update(await session.scalars(query.limit(AUDIT_ACTORS)))
+    return frozenset(found)
 
 
 async def _names(session: AsyncSession, ids: set[str]) -> dict[str, Practitioner]:
@@ -87,6 +177,7 @@ def _entry_out(row: AuditEntry, person: Practitioner | None) -> AuditEntryOut:
             name=person.name.reveal() if person else None,
             name_en=person.name_en.reveal() if person else None,
         ),
+        what=what_of(row.action),
         action=row.action,
         subject_type=row.subject_type,
         subject_id=row.subject_id,

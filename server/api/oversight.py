@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterable
 from typing import Literal
 
 from aiohttp import web
@@ -18,6 +17,7 @@ from server.auth.actor import Role
 from server.consults.limits import OVERSIGHT_DAYS
 from server.consults.oversight import Figures, figures, names_of, responses, waiting
 from server.errors import VALIDATION_FAILED
+from server.register.csv_text import write_table
 
 OVERSEERS = frozenset({Role.REGULATOR, Role.DESK})
 _DAY = 86_400.0
@@ -102,24 +102,20 @@ async def response_times(ctx: RequestContext, query: ResponseQuery) -> list[Resp
 async def response_table(ctx: RequestContext, query: ResponseQuery) -> web.Response:
     """UTF-8 with a byte order mark, as spreadsheets want it. Stands in the audit trail."""
     rows = await _responses(ctx, query)
-    text = io.StringIO()
-    table = csv.writer(text)
     names = [name for name in ResponseOut.model_fields if name != "name"]
-    table.writerow([*names, "name", "name_en"])
-    for row in rows:
-        table.writerow([*(getattr(row, name) for name in names), _plain(row.name.zh), _plain(row.name.en)])
+    table = write_table(
+        [*names, "name", "name_en"], [[*_cells(row, names), row.name.zh, row.name.en] for row in rows]
+    )
     await ctx.services.audit.record(
         ctx.session, ctx.actor, "oversight.export", "oversight", query.by, {"rows": len(rows)}
     )
     headers = {"Content-Disposition": f'attachment; filename="responses-{query.by}.csv"'}
-    return web.Response(
-        body=("\ufeff" + text.getvalue()).encode(), content_type="text/csv", charset="utf-8", headers=headers
-    )
+    return web.Response(body=table, content_type="text/csv", charset="utf-8", headers=headers)
 
 
-def _plain(cell: str) -> str:
-    """A cell that begins like a formula is text (OWASP, "CSV Injection")."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+def _cells(row: ApiModel, names: Iterable[str]) -> list[str]:
+    values = (getattr(row, name) for name in names)
+    return ["" if value is None else str(value) for value in values]
 
 
 async def _responses(ctx: RequestContext, query: ResponseQuery) -> list[ResponseOut]:

@@ -208,10 +208,10 @@ class AuditEntry(Base):
     __table_args__ = (Index("ix_audit_entries_subject", "subject_type", "subject_id"),)
 
     sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    at: Mapped[float]
+    at: Mapped[float] = mapped_column(index=True)
     actor_id: Mapped[str] = mapped_column(String(40), index=True)
     actor_kind: Mapped[str] = mapped_column(String(16))
-    action: Mapped[str] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(64), index=True)
     subject_type: Mapped[str] = mapped_column(String(32))
     subject_id: Mapped[str] = mapped_column(String(64))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -41,13 +41,18 @@ async def is_desk_of(session: AsyncSession, actor: Actor, row: Consultation) -> 
     return await root_of(session, actor.organization_id) == await root_of(session, row.organization_id)
 
 
-async def may_see(session: AsyncSession, actor: Actor, row: Consultation, now: float) -> bool:
-    """The requester, the expert, whoever was rung for it, the desk, and whoever broke the glass."""
+async def takes_part(session: AsyncSession, actor: Actor, row: Consultation) -> bool:
+    """The requester, the expert, whoever was rung for it, and the desk."""
     if actor.id in (row.requester_id, row.expert_id):
         return True
     if any(one.practitioner_id == actor.id for one in await offers_of(session, row.id)):
         return True
-    return await is_desk_of(session, actor, row) or await broke_glass(session, actor, row, now)
+    return await is_desk_of(session, actor, row)
+
+
+async def may_see(session: AsyncSession, actor: Actor, row: Consultation, now: float) -> bool:
+    """Whoever takes part, and whoever broke the glass."""
+    return await takes_part(session, actor, row) or await broke_glass(session, actor, row, now)
 
 
 async def broke_glass(session: AsyncSession, actor: Actor, row: Consultation, now: float) -> bool:

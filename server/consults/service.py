@@ -15,10 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.archive.models import Device, Practitioner
 from server.archive.recordings import consultation_of
 from server.auth.actor import Actor
+from server.consults.access import takes_part
 from server.consults.devices import DeviceDesk
 from server.consults.door import Door
 from server.consults.emergency import Emergency
 from server.consults.errors import (
+    FORBIDDEN,
     PASSWORD_REQUIRED,
     VERSION_CONFLICT,
     ActionRefused,
@@ -159,6 +161,16 @@ class ConsultService:
     async def check_view(self, session: AsyncSession, actor: Actor, consultation_id: str) -> None:
         """:raises ActionRefused: not_found, forbidden (noted)."""
         await self._work.admit(session, actor, consultation_id)
+
+    async def check_part(self, session: AsyncSession, actor: Actor, consultation_id: str) -> None:
+        """As `check_view`, for what an emergency does not open: who did what in the consult.
+
+        :raises ActionRefused: not_found, forbidden (noted).
+        """
+        admitted = await self._work.admit(session, actor, consultation_id)
+        if not await takes_part(session, actor, admitted.row):
+            self._work.note_refusal(actor, consultation_id, "trail")
+            raise ActionRefused(FORBIDDEN)
 
     # -- the system ----------------------------------------------------------------------------------------
 

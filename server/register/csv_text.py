@@ -209,11 +209,14 @@ def write_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
 
     A cell that a spreadsheet would calculate gets an apostrophe in front, which `plain` takes away again.
     """
+    return _MARK.encode() + write_rows([header]) + write_rows(rows)
+
+
+def write_rows(rows: Iterable[Sequence[str]]) -> bytes:
+    """Further lines of such a table, for one that is written a piece at a time."""
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(header)
-    writer.writerows([[_harmless(cell) for cell in row] for row in rows])
-    return (_MARK + out.getvalue()).encode()
+    csv.writer(out, lineterminator="\r\n").writerows([[_harmless(cell) for cell in row] for row in rows])
+    return out.getvalue().encode()
 
 
 def _harmless(cell: str) -> str:

@@ -58,7 +58,11 @@ class Caller:
             method, self.url + target, json=body, headers=headers, **options
         ) as reply:
             raw = await reply.read()
-            parsed = await reply.json(content_type=None) if "json" in reply.content_type else raw
+            parsed = (
+                await reply.json(content_type=None)
+                if reply.content_type.endswith(("/json", "+json"))
+                else raw
+            )
             self.contract.check(method, target, reply.status, reply.content_type, parsed)
             return reply.status, parsed
 

@@ -68,6 +68,6 @@ export interface GuestLink { id: string; url?: string | null; label?: string | n
 export interface OnCall { schedule: { id: string; name: Text } | Text; specialty: string; practitioners: PractitionerRef[]; until: string | null }
 
 export interface AuditEntry {
-  id: string | number; at: string; actor: { id: string; kind?: string; name?: Text | null; nameEn?: string | null } | null; action: string
+  id: string | number; at: string; actor: { id: string; kind?: string; name?: Text | null; nameEn?: string | null } | null; what: string; action: string
   subjectType?: string; subjectId?: string; detail?: Record<string, unknown> | null
 }

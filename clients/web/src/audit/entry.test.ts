@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { actionKey, detailPairs } from './entry'
+import { actionKey, asked, detailPairs, noFilters } from './entry'
 
 const known = ['audit.actions.recording_start', 'consultation.actions.start', 'consultation.actions.submit', 'consultation.steps.post']
 const exists = (key: string) => known.includes(key)
@@ -23,4 +23,12 @@ it('says keys and values in words where it has some', () => {
   expect(detailPairs({ policies: { urgent: 'x'.repeat(200) } }, String)[0]?.[1]).toHaveLength(61)
   const pairs = detailPairs({ kind: 'urgent', rung: ['prc-1', 'prc-2'], minutes: 15 }, String, word)
   expect(pairs).toEqual([['Kind: ', 'Urgent'], ['rung: ', 'prc-1, prc-2'], ['minutes: ', '15']])
+})
+
+it('asks for whole days of the reader, the last one included, and for one consult by its id', () => {
+  const filters = { ...noFilters(), who: ' 王 ', what: 'refused', number: '2026-1', from: '2026-11-01', until: '2026-11-30' }
+  const [from, to] = [new Date(2026, 10, 1).toISOString(), new Date(2026, 11, 1).toISOString()]
+  expect(asked(filters, '')).toEqual({ consultationId: '', who: '王', what: 'refused', number: '2026-1', from, to })
+  expect(asked(filters, 'con-1')).toMatchObject({ consultationId: 'con-1', number: '' })
+  expect(asked(noFilters(), '')).toEqual({ consultationId: '', who: '', what: '', number: '', from: '', to: '' })
 })

@@ -6,6 +6,24 @@ export function actionKey(action: string, exists: (key: string) => boolean): str
   return step ? [`consultation.actions.${step}`, `consultation.steps.${step}`].find(exists) ?? null : null
 }
 
+export interface TrailFilters { who: string; what: string; number: string; from: string; until: string }
+export const noFilters = (): TrailFilters => ({ who: '', what: '', number: '', from: '', until: '' })
+
+/** Midnight at the reader's place, at the beginning of a `YYYY-MM-DD` or of the day after it. */
+const midnight = (day: string, after = 0): string => {
+  const [year, month, date] = day.split('-').map(Number)
+  const at = new Date(year ?? 0, (month ?? 1) - 1, (date ?? 1) + after)
+  return Number.isNaN(at.getTime()) ? '' : at.toISOString()
+}
+
+/** The filters as the server asks for them. Days are the reader's, the last one included. */
+export function asked(filters: TrailFilters, consultationId: string): Record<string, string> {
+  return {
+    consultationId, who: filters.who.trim(), what: filters.what, number: consultationId ? '' : filters.number.trim(),
+    from: filters.from && midnight(filters.from), to: filters.until && midnight(filters.until, 1),
+  }
+}
+
 /** What is nested is for programs: the row shows its beginning. */
 const NESTED_MAX = 60
 const shortened = (text: string): string => (text.length > NESTED_MAX ? `${text.slice(0, NESTED_MAX)}…` : text)

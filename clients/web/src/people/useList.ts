@@ -16,8 +16,8 @@ export interface RegisterList<T> {
   put(item: T): void
 }
 
-/** A list of the register with its filters: read anew when they change, further pages on demand. */
-export function useList<T extends { id: string }>(path: string, filters: Ref<Record<string, string>>): RegisterList<T> {
+/** A list with its filters: read anew when they change, further pages on demand. `may`: whether there is anything to ask for. */
+export function useList<T extends { id: string | number }>(path: string, filters: Ref<Record<string, string>>, may: () => boolean = () => true): RegisterList<T> {
   const items = shallowRef<T[] | null>(null)
   const cursor = ref<string | null>(null)
   const busy = ref(false)
@@ -27,6 +27,7 @@ export function useList<T extends { id: string }>(path: string, filters: Ref<Rec
   onScopeDispose(() => clearTimeout(timer))
 
   async function load(more = false): Promise<void> {
+    if (!may()) return
     const mine = ++asked
     busy.value = true
     try {

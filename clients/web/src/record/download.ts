@@ -1,5 +1,6 @@
 /** Fetches a file that only a signed-in person may have, with its progress, and hands it to the browser to keep. */
 import { api, query } from '@/api/client'
+import { keep } from '@/ui/download'
 
 export const FORMATS = ['dicom', 'edf', 'wfdb', 'csv', 'fhir'] as const
 export type Format = (typeof FORMATS)[number]
@@ -35,12 +36,4 @@ export function nameOf(disposition: string | null): string {
 }
 
 /** As if a link to the file had been clicked. */
-export function save(file: DownloadedFile): void {
-  const url = URL.createObjectURL(file.data)
-  const link = Object.assign(document.createElement('a'), { href: url, download: file.name })
-  document.body.append(link)
-  link.click()
-  link.remove()
-  // The browser has taken the address by then; the bytes stay until it is done with them.
-  setTimeout(() => URL.revokeObjectURL(url), 60_000)
-}
+export const save = (file: DownloadedFile): void => keep(file.data, file.name)

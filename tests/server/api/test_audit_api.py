@@ -1,0 +1,119 @@
+"""The audit trail over HTTP: narrowed, a page at a time, and as files; who may have which part of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from server.app import Server
+from server.cli import app
+from tests.server.consults.test_consult_api import REQUEST, act, people, rung
+from tests.server.running import Caller, CallerFactory
+
+WHY = "急诊抢救，需了解既往会诊"
+
+
+async def busy_morning(caller: CallerFactory) -> tuple[Caller, dict[str, Any]]:
+    """A request that is accepted, looked into in an emergency, and refused to the regulator."""
+    village, experts = await people(caller)
+    _, page = await village.call("POST", "/consultations", REQUEST)
+    await act(await rung(page, experts), page["id"], "accept")
+    other, regulator = await caller("village2"), await caller("regulator")
+    await other.call("POST", f"/consultations/{page['id']}/break-glass", {"reason": WHY, "minutes": 10})
+    await regulator.call("GET", "/patients")
+    return regulator, page
+
+
+async def actions(regulator: Caller, question: str) -> set[str]:
+    return {entry["action"] for entry in (await regulator.get(f"/audit?limit=100&{question}"))["items"]}
+
+
+async def test_it_is_narrowed_by_who_what_when_and_consult(caller: CallerFactory) -> None:
+    regulator, page = await busy_morning(caller)
+    assert await actions(regulator, "what=refused") == {"access.refused"}
+    assert await actions(regulator, "what=break_glass") == {"consultation.break_glass"}
+    assert await actions(regulator, "what=sign_in") == {"auth.login"}
+    assert "consultation.submit" in await actions(regulator, "what=change")
+    assert "access.refused" not in await actions(regulator, "what=change")
+    assert await actions(regulator, "action=consultation.accept") == {"consultation.accept"}
+    by_number = await actions(regulator, f"number={page['number']}")
+    assert {"consultation.submit", "consultation.accept", "consultation.break_glass"} <= by_number
+    assert "auth.login" not in by_number
+    assert await actions(regulator, "number=nobody") == set()
+    for who in ("李秀兰", "xiulan", "village&what=sign_in", "prc-village"):
+        assert "auth.login" in await actions(regulator, f"who={who}")
+    found = await regulator.get("/audit?who=village&what=sign_in&limit=100")
+    assert {entry["actor"]["id"] for entry in found["items"]} == {"prc-village", "prc-village2"}
+    assert all(
+        entry["actor"]["id"] == "system" for entry in (await regulator.get("/audit?who=system"))["items"]
+    )
+    assert await actions(regulator, "who=nobody") == set()
+    assert await actions(regulator, "from=2000-01-01T00:00:00Z&to=2001-01-01T00:00:00Z") == set()
+    assert "auth.login" in await actions(regulator, "from=2000-01-01T00:00:00Z")
+
+
+async def test_pages_keep_to_what_was_asked(caller: CallerFactory) -> None:
+    regulator, _ = await busy_morning(caller)
+    seen, cursor = [], ""
+    while True:
+        page = await regulator.get(f"/audit?what=sign_in&limit=2{cursor}")
+        seen += page["items"]
+        if page["nextCursor"] is None:
+            break
+        cursor = f"&cursor={page['nextCursor']}"
+    assert len(seen) > 3
+    assert {(entry["action"], entry["what"]) for entry in seen} == {("auth.login", "sign_in")}
+
+
+async def test_the_lines_are_what_verify_reads_and_the_table_names_people(
+    caller: CallerFactory, tmp_path: Path
+) -> None:
+    regulator, _ = await busy_morning(caller)
+    status, lines = await regulator.call("GET", "/audit/export?format=jsonl")
+    (tmp_path / "audit.jsonl").write_bytes(lines)
+    checked = CliRunner().invoke(app, ["verify", "audit", str(tmp_path / "audit.jsonl")])
+    assert (status, checked.exit_code, "gaps" in checked.stdout) == (200, 0, False), checked.stdout
+    count = len(lines.splitlines())
+    assert checked.stdout.startswith(f"{count} entries, whole")
+    for secret in ("李秀兰", "张桂英", "胸痛", "急诊"):
+        assert secret not in lines.decode()
+    status, table = await regulator.call("GET", "/audit/export?format=csv&what=sign_in&who=prc-village")
+    [row] = csv.DictReader(io.StringIO(table.decode("utf-8-sig")))
+    assert (row["name"], row["what"], row["action"]) == ("李秀兰", "sign_in", "auth.login")
+    exports = (await regulator.get("/audit?what=export"))["items"]
+    assert [(one["detail"]["format"], one["detail"]["rows"]) for one in exports] == [
+        ("csv", 1),
+        ("jsonl", count),
+    ]
+
+
+async def test_too_long_a_trail_is_refused_whole(
+    caller: CallerFactory, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    regulator = await caller("regulator")
+    monkeypatch.setattr("server.api.audit.AUDIT_EXPORT_ROWS", 0)
+    status, problem = await regulator.call("GET", "/audit/export")
+    assert (status, problem["code"]) == (429, "limit_reached")
+    assert (await regulator.get("/audit?what=export"))["items"] == []
+
+
+async def test_who_takes_part_reads_the_consult_s_trail_and_an_emergency_opens_none(
+    caller: CallerFactory,
+) -> None:
+    _, page = await busy_morning(caller)
+    own = f"consultationId={page['id']}"
+    assert await actions(await caller("village"), f"{own}&what=break_glass") == {"consultation.break_glass"}
+    other = await caller("village2")
+    await other.get(f"/consultations/{page['id']}")
+    for path in (
+        f"/audit?{own}",
+        "/audit?what=break_glass",
+        f"/audit?number={page['number']}",
+        f"/audit/export?{own}",
+    ):
+        assert (await other.call("GET", path))[0] == 403, path
