@@ -1,6 +1,7 @@
 """Socket.IO: namespaces ``/room`` and ``/events``, and the place where signal sockets and WHIP are mounted.
 
-With `signaling.gateway_packets` the only importer of ``socketio``. Thin: it finds the session, acknowledges,
+With `signaling.gateway_packets` and `signaling.gateway_socket` the only importer of ``socketio``. Thin: it
+finds the session, acknowledges,
 and turns a `Fault` into the error of PROTOCOL.md. No rule of the protocol lives here.
 """
 
@@ -21,10 +22,12 @@ from signaling.connectivity import ConnectivityGateway
 from signaling.errors import INTERNAL, TOKEN_MISSING, UNKNOWN_EVENT
 from signaling.fan_out import FanOut
 from signaling.gateway_packets import REQUEST, RequestPacket, event_packet
+from signaling.gateway_socket import NOT_A_PACKET, GatewaySocket, end_the_silent
 from signaling.limits import (
     ACCOUNT_SOCKETS_MAX,
     IDENTIFIER_MAX,
     REFUSED_CONNECTS_MAX,
+    SILENT_SOCKETS_S,
     SOCKET_MESSAGE_BYTES_MAX,
     SOCKETS_MAX,
 )
@@ -90,6 +93,7 @@ class Gateway:
             serializer=RequestPacket,
             # Requests of one socket in order; one that floods waits for itself alone.
             async_handlers=False,
+            monitor_clients=False,
             cors_allowed_origins="*" if "*" in origins else self._allowed_origins(origins),
             max_http_buffer_size=SOCKET_MESSAGE_BYTES_MAX,
             ping_interval=PING_INTERVAL_S,
@@ -97,6 +101,7 @@ class Gateway:
             logger=_library_logger,
             engineio_logger=_library_logger,
         )
+        server.eio._async = {**server.eio._async, "websocket": GatewaySocket}
         server.on("connect", self._room_connected, namespace=ROOM)
         server.on("disconnect", self._room_disconnected, namespace=ROOM)
         server.on(REQUEST, self._room_request, namespace=ROOM)
@@ -168,8 +173,16 @@ class Gateway:
 
     async def _lifetime(self, _app: web.Application) -> AsyncIterator[None]:
         await self._rooms.start()
+        looking = asyncio.create_task(self._end_the_silent(), name="silent sockets")
         yield
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
         await self.close()
+
+    async def _end_the_silent(self) -> None:
+        while True:
+            await asyncio.sleep(SILENT_SOCKETS_S)
+            await end_the_silent(self._sio.eio.sockets)
 
     async def _shutdown(self, _app: web.Application) -> None:
         await self.close()
@@ -187,7 +200,7 @@ class Gateway:
                 self._upgrades[engine_sid] = request
         try:
             response: web.StreamResponse = await self._sio.handle_request(request)
-        except (ValueError, RecursionError, IndexError, OSError) as error:
+        except (*NOT_A_PACKET, OSError) as error:
             # Not even an Engine.IO packet: there is nobody to answer in that protocol.
             logger.info("socket dropped: %s", type(error).__name__)
             _drop(request)
@@ -264,7 +277,7 @@ class Gateway:
         if session is None or connection is None:
             return None
         connection.hold()
-        answer = await _guarded(_request(session, event, arguments, fault))
+        answer = _request(session, event, arguments, fault)
         if session.flooding:
             connection.abort()
         return _acknowledge(connection, answer, wants_ack)
@@ -316,25 +329,20 @@ class Gateway:
         return _acknowledge(connection, _refusal(fault or RemoteProtocolError(UNKNOWN_EVENT)), wants_ack)
 
 
-async def _request(
+def _request(
     session: RoomSession, event: str, arguments: tuple[object, ...], fault: Fault | None
 ) -> Acknowledgement:
-    """The one place where a `Fault` becomes a reply."""
+    """The one place where a `Fault` becomes a reply.
+
+    Any other error is ours: logged whole, told the client as ``internal``, and nobody else is disturbed.
+    """
     try:
         return {"ok": True, "data": session.request(event, arguments, fault)}
     except Fault as raised:
         return _refusal(raised)
-
-
-async def _guarded(work: Coroutine[Any, Any, Acknowledgement]) -> Acknowledgement:
-    """Run ``work``; an error that is not a `Fault` is ours: logged whole, told the client as ``internal``."""
-    task = asyncio.ensure_future(work)
-    await asyncio.wait({task})
-    error = task.exception()
-    if error is None:
-        return task.result()
-    logger.error("a request failed", exc_info=error)
-    return _refusal(LocalProtocolError(INTERNAL))
+    except Exception:
+        logger.exception("a request failed")
+        return _refusal(LocalProtocolError(INTERNAL))
 
 
 def _refusal(fault: Fault) -> Acknowledgement:

@@ -1,6 +1,7 @@
 """Socket.IO packets as the gateway wants them: every client event is one ``request``, nothing is thrown.
 
-Part of the gateway; only these two modules import ``socketio`` and ``engineio``.
+Part of the gateway; with `signaling.gateway` and `signaling.gateway_socket` the only importer of ``socketio``
+and ``engineio``.
 """
 
 from __future__ import annotations

@@ -21,6 +21,12 @@ REQUESTS_PER_SECOND = 40.0
 REQUESTS_BURST = 160.0
 """A reload of a room with many tracks at once."""
 
+SOCKET_TURN_MESSAGES = 16
+"""Messages of one Socket.IO connection that are handled before others have their turn: a join is ten."""
+
+SILENT_SOCKETS_S = 1.0
+"""How often Socket.IO connections are looked at that do not answer pings."""
+
 REFUSALS_IN_A_ROW_MAX = 200
 """Who goes on after this many refusals is broken or hostile and is disconnected."""
 
