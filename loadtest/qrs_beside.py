@@ -25,7 +25,7 @@ from media.clock import SystemClock
 from media.signals import Frame, SignalFanout, SignalStore, StreamDescriptor, encode, read_header
 from media.signals.analysis.alarms import AlarmLimits
 from media.signals.analysis.board import AnalysisBoard
-from media.signals.frames import FrameHeader
+from media.signals.frames import FrameHeader, payload_of
 from signaling.signal_analysis import SignalAnalysis
 
 STREAMS: Final = 300
@@ -112,10 +112,11 @@ async def _played(
 def _send(analysis: SignalAnalysis, rooms: list[_Room], frames: list[list[bytes]], number: int) -> None:
     """The next frame of every stream."""
     headers = [read_header(one[number]) for one in frames]
+    payloads = [payload_of(one[number], header) for one, header in zip(frames, headers, strict=True)]
     for at, room in enumerate(rooms):
         kind = at % KINDS
         header: FrameHeader = headers[kind]._replace(stream_id=room.descriptor.stream_id)
-        analysis.put(room, header, frames[kind][number])
+        analysis.put(room, header, payloads[kind])
 
 
 async def _watch(late: list[float]) -> None:

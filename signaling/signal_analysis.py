@@ -27,7 +27,7 @@ from media.signals.analysis.feed import AnalysisFeed, Batch
 from media.signals.analysis.findings import Alarm, State
 from media.signals.analysis.patients import RoomLimits, WantedLimits
 from media.signals.fanout import SignalFanout
-from media.signals.frames import FrameHeader
+from media.signals.frames import FrameHeader, Payload
 from signaling.access import RoomClaims, may_use_signals
 from signaling.events import RoomEvent, SignalAlarm, SignalLimits
 from signaling.limits import (
@@ -35,6 +35,7 @@ from signaling.limits import (
     ANALYSIS_BUSY_STREAMS,
     ANALYSIS_LOOK_S,
     ANALYSIS_STREAMS_PER_LOOK,
+    ANALYSIS_TOLD_PER_TURN,
 )
 
 logger = logging.getLogger(__name__)
@@ -138,11 +139,14 @@ class SignalAnalysis:
                 live.feed.limits = limits.limits
         room.signals.tell(wire.limits(limits))
 
-    def put(self, room: AnalysedRoom, header: FrameHeader, data: bytes) -> None:
-        """A frame of a stream, which goes its way to disk and viewers anyway."""
+    def put(self, room: AnalysedRoom, header: FrameHeader, payload: Payload) -> None:
+        """A frame of a stream, which goes its way to disk and viewers anyway.
+
+        :param payload: as `inspect` gave it.
+        """
         known = self._live.get((room.id, header.stream_id))
         if known is not None:
-            known.feed.put(header, data, self._clock.monotonic())
+            known.feed.put(header, payload, self._clock.monotonic())
 
     def end(self, room: AnalysedRoom, stream_id: str) -> None:
         """The stream's device is gone. Idempotent."""
@@ -197,10 +201,11 @@ class SignalAnalysis:
             work = [(live.feed, batch) for _, live, batch in due]
             loop = asyncio.get_running_loop()
             found = await loop.run_in_executor(thread, _analyse, work, self._clock.wall())
-            for (key, live, _), findings in zip(due, found, strict=True):
+            for number, ((key, live, _), findings) in enumerate(zip(due, found, strict=True), 1):
                 if findings is not None and self._live.get(key) is live:
                     self._found(live, findings)
-                await asyncio.sleep(0)  # frames that came meanwhile go first
+                if number % ANALYSIS_TOLD_PER_TURN == 0:
+                    await asyncio.sleep(0)  # frames that came meanwhile go first
         for live in list(self._live.values()):
             silent = live.feed.silent(self._clock.monotonic())
             if silent is not None:

@@ -244,7 +244,7 @@ class Publisher(SignalSocket):
         if self.room.signals.publish(output.frame, output.data, arrived_ns):
             logger.warning("stream %s: the device's clock was set", self.stream_id)
             self._do_soon([Mark(SIGNAL_CLOCK_JUMP.code)])
-        self._gateway.analysis.put(self.room, output.frame, output.data)
+        self._gateway.analysis.put(self.room, output.frame, output.payload)
         sequence = output.frame.sequence
         self._log.submit(sequence, output.data, partial(self._stored, sequence))
 

@@ -60,6 +60,7 @@ _NUMBER_AT = 20
 COMPRESSION_LEVEL = 6  # 100 ms of 12 leads at 1 kHz: about 40 % of raw in 0.1 ms
 
 Samples = NDArray[np.int16]
+Payload = bytes | memoryview
 
 
 class FrameHeader(NamedTuple):
@@ -204,17 +205,18 @@ def check_header(header: FrameHeader, descriptor: StreamDescriptor) -> None:
         )
 
 
-def inspect(data: bytes, descriptor: StreamDescriptor) -> FrameHeader:
+def inspect(data: bytes, descriptor: StreamDescriptor) -> tuple[FrameHeader, Payload]:
     """Make sure that `decode` will read a frame of a known stream, without the cost of its samples.
 
+    :returns: its header, and its payload as `payload_of` gives it.
     :raises RemoteProtocolError: any code of `read_header` and `check_header`; ``signal_out_of_range``.
     """
     header = read_header(data, descriptor)
     check_header(header, descriptor)
-    payload = _payload(data, header)
+    payload = payload_of(data, header)
     if descriptor.limits is not None:
         _check_limits(_samples(payload, header), descriptor)
-    return header
+    return header, payload
 
 
 def decode(data: bytes, descriptor: StreamDescriptor) -> Frame:
@@ -224,7 +226,7 @@ def decode(data: bytes, descriptor: StreamDescriptor) -> Frame:
     """
     header = read_header(data, descriptor)
     check_header(header, descriptor)
-    samples = _samples(_payload(data, header), header)
+    samples = _samples(payload_of(data, header), header)
     return Frame(
         header.stream_id,
         header.sequence,
@@ -241,23 +243,19 @@ def samples_of(data: bytes, header: FrameHeader) -> Samples:
 
     :raises RemoteProtocolError: ``signal_malformed``, a payload of another size than the header says.
     """
-    payload = _payload(data, header)
-    if header.flags & FLAG_DELTA:
-        return _sum_up(payload, header.samples_per_lead, header.leads)
-    samples = np.frombuffer(payload, dtype="<i2").reshape(header.samples_per_lead, header.leads)
-    return samples.astype(np.int16, copy=False)
+    return _samples(payload_of(data, header), header)
 
 
-def samples_of_run(frames: Sequence[tuple[bytes, FrameHeader]]) -> Samples:
-    """As `samples_of`, of frames of one stream that follow each other; all at once when they are alike.
+def samples_of_run(frames: Sequence[tuple[Payload, FrameHeader]]) -> Samples:
+    """The samples of frames of one stream that follow each other; all at once when they are alike.
 
-    :raises RemoteProtocolError: as `samples_of`.
+    :param frames: of each, what `payload_of` gave, and its header.
     """
     shapes = {(header.flags & FLAG_DELTA, header.samples_per_lead, header.leads) for _, header in frames}
     delta, samples, leads = next(iter(shapes))
     if len(shapes) > 1 or not delta:
-        return np.concatenate([samples_of(data, header) for data, header in frames])
-    raw = b"".join(_payload(data, header) for data, header in frames)
+        return np.concatenate([_samples(payload, header) for payload, header in frames])
+    raw = b"".join(payload for payload, _ in frames)
     deltas = np.frombuffer(raw, dtype="<i2").reshape(len(frames), leads, samples)
     return deltas.cumsum(axis=2, dtype=np.int16).transpose(0, 2, 1).reshape(-1, leads)
 
@@ -287,8 +285,11 @@ def _pack(samples: Samples) -> bytes:
     return zlib.compress(np.ascontiguousarray(deltas.T).astype("<i2").tobytes(), COMPRESSION_LEVEL)
 
 
-def _payload(data: bytes, header: FrameHeader) -> bytes | memoryview:
-    """The payload as the header says it is, inflated."""
+def payload_of(data: bytes, header: FrameHeader) -> Payload:
+    """The payload as the header says it is, inflated.
+
+    :raises RemoteProtocolError: ``signal_malformed``, another size than the header says.
+    """
     payload = memoryview(data)[HEADER_SIZE : HEADER_SIZE + header.payload_length]
     size = header.samples_per_lead * header.leads * 2
     if header.flags & FLAG_DELTA:
@@ -311,7 +312,7 @@ def _inflate(payload: memoryview, size: int) -> bytes:
     return raw
 
 
-def _samples(payload: bytes | memoryview, header: FrameHeader) -> Samples:
+def _samples(payload: Payload, header: FrameHeader) -> Samples:
     if header.flags & FLAG_DELTA:
         return _sum_up(payload, header.samples_per_lead, header.leads)
     return np.frombuffer(payload, dtype="<i2").reshape(header.samples_per_lead, header.leads)

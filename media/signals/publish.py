@@ -42,7 +42,7 @@ from media.signals.errors import (
     SIGNAL_UNEXPECTED,
     SIGNAL_WINDOW_EXCEEDED,
 )
-from media.signals.frames import FrameHeader, content_of, inspect
+from media.signals.frames import FrameHeader, Payload, content_of, inspect
 from media.signals.ledger import Fingerprints, StreamLedger
 from media.signals.records import Loss
 
@@ -58,10 +58,11 @@ class Open:
 
 
 class Store(NamedTuple):
-    """Make ``data`` durable and pass it on; ``frame`` is what stands at its head."""
+    """Make ``data`` durable and pass it on; ``frame`` is what stands at its head, ``payload`` inflated."""
 
     frame: FrameHeader
     data: bytes
+    payload: Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +182,8 @@ class PublishSession:
         if self.state is not State.LIVE or self.descriptor is None:
             return self._fail(RemoteProtocolError(SIGNAL_UNEXPECTED, self.state.value))
         try:
-            frame = inspect(data, self.descriptor)
-            return self._accept(frame, data)
+            frame, payload = inspect(data, self.descriptor)
+            return self._accept(frame, data, payload)
         except RemoteProtocolError as fault:
             return self._fail(fault)
 
@@ -241,7 +242,7 @@ class PublishSession:
         self._heard_at = max(self._heard_at, now)
         return self._fail(fault)
 
-    def _accept(self, frame: FrameHeader, data: bytes) -> list[Output]:
+    def _accept(self, frame: FrameHeader, data: bytes, payload: Payload) -> list[Output]:
         if self._fingerprints.differs(frame.sequence, content_of(data)):
             raise RemoteProtocolError(SIGNAL_CONFLICT, f"sequence {frame.sequence}")
         if frame.sequence in self._durable:
@@ -253,7 +254,7 @@ class PublishSession:
         if frame.sequence - 1 not in self._pending:
             self._durable.check(frame.sequence)
         self._pending.add(frame.sequence)
-        return [Store(frame, data)]
+        return [Store(frame, data, payload)]
 
     def _lose(self, lost: wire.Lost) -> list[Output]:
         """What is known already is acknowledged again; frames of the range that did come stay."""

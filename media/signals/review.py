@@ -16,7 +16,7 @@ from media.signals.analysis.analyzer import can_analyse
 from media.signals.analysis.feed import AnalysisFeed
 from media.signals.analysis.findings import Quality
 from media.signals.errors import SIGNAL_UNSUPPORTED
-from media.signals.frames import FLAG_BACKFILL, FrameHeader, read_header
+from media.signals.frames import FLAG_BACKFILL, FrameHeader, payload_of, read_header
 from media.signals.replay import StreamIndex
 
 
@@ -58,7 +58,7 @@ def review(index: StreamIndex, frames: Iterable[bytes]) -> Review:
             found.complete = False
             break
         # Live, what comes late is left out; here everything is in its place.
-        feed.put(header._replace(flags=header.flags & ~FLAG_BACKFILL), body, 0.0)
+        feed.put(header._replace(flags=header.flags & ~FLAG_BACKFILL), payload_of(body, header), 0.0)
         batch = feed.take(0.0)
         if batch is None:
             continue

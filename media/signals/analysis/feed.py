@@ -14,7 +14,7 @@ from media.limits import ANALYSIS_ROUND_S, ANALYSIS_WAITING_S
 from media.signals.analysis.alarms import NO_DATA_S, AlarmLimits, Condition
 from media.signals.analysis.analyzer import Block, Findings, StreamAnalyzer
 from media.signals.descriptor import StreamDescriptor
-from media.signals.frames import FLAG_BACKFILL, FLAG_SEAM, FrameHeader, samples_of_run
+from media.signals.frames import FLAG_BACKFILL, FLAG_SEAM, FrameHeader, Payload, samples_of_run
 
 CLOCK_STEP_NS = 500_000_000
 """A device time that is further from the one expected: its clock was set."""
@@ -22,7 +22,7 @@ CLOCK_STEP_NS = 500_000_000
 
 class _Waiting(NamedTuple):
     header: FrameHeader
-    data: bytes
+    payload: Payload
     follows: bool
 
 
@@ -61,8 +61,8 @@ class AnalysisFeed:
         self._taken_at = now
         self._heard_at = now
 
-    def put(self, header: FrameHeader, data: bytes, now: float) -> None:
-        """A frame that `inspect` has passed. Backfill and what comes out of order is not analysed."""
+    def put(self, header: FrameHeader, payload: Payload, now: float) -> None:
+        """What `inspect` gave of a frame. Backfill and what comes out of order is not analysed."""
         newest = self._newest
         if self.broken or header.flags & FLAG_BACKFILL:
             return
@@ -71,7 +71,7 @@ class AnalysisFeed:
         self._heard_at = now
         follows = not self._hole and newest is not None and _follows(newest, header)
         self._newest, self._hole = header, False
-        self._waiting.append(_Waiting(header, data, follows))
+        self._waiting.append(_Waiting(header, payload, follows))
         self._waiting_samples += header.samples_per_lead
         if self._waiting_samples > ANALYSIS_WAITING_S * self.descriptor.sampling_rate_hz:
             self._skip()
@@ -123,5 +123,5 @@ def _follows(before: FrameHeader, header: FrameHeader) -> bool:
 
 def _joined(run: list[_Waiting]) -> Block:
     first = run[0]
-    samples = samples_of_run([(frame.data, frame.header) for frame in run])
+    samples = samples_of_run([(frame.payload, frame.header) for frame in run])
     return Block(first.header.device_time_ns / 1e9, samples, first.follows)

@@ -18,7 +18,7 @@ from media.signals.analysis.board import AnalysisBoard
 from media.signals.analysis.feed import AnalysisFeed
 from media.signals.analysis.findings import Alarm, Analysis
 from media.signals.fanout import SignalFanout, ViewerQueue
-from media.signals.frames import FLAG_BACKFILL, FLAG_DELTA, FLAG_SEAM, Frame, encode, read_header
+from media.signals.frames import FLAG_BACKFILL, FLAG_DELTA, FLAG_SEAM, Frame, encode, payload_of, read_header
 from signaling.limits import ANALYSIS_BUSY_ROUND_S
 
 STREAM = made.descriptor(2)
@@ -33,7 +33,8 @@ def frame(number: int, flags: int = FLAG_DELTA, sequence: int | None = None, lat
 
 def put(feed: AnalysisFeed, *datas: bytes, now: float = 0.0) -> None:
     for data in datas:
-        feed.put(read_header(data), data, now)
+        header = read_header(data)
+        feed.put(header, payload_of(data, header), now)
 
 
 def feed() -> AnalysisFeed:

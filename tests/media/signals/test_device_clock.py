@@ -96,7 +96,7 @@ STREAM = StreamDescriptor(str(uuid.UUID(int=1)), "ecg", "", 500.0, (Lead("I"),))
 def header_at(sequence: int, begin_ns: int, flags: int = 0) -> tuple[FrameHeader, bytes]:
     samples = np.zeros((50, 1), dtype=np.int16)
     data = encode(Frame.of(STREAM, sequence, begin_ns, samples, flags))
-    return inspect(data, STREAM), data
+    return inspect(data, STREAM)[0], data
 
 
 def test_a_step_inside_a_stream_is_a_clock_that_is_set_and_a_seam_is_not() -> None:
@@ -149,7 +149,7 @@ def test_streams_of_one_group_share_the_clock() -> None:
     # The first stream's frame is slow on its way, the second's is not: the first profits.
     for stream, arrival in ((streams[0], 1.0), (streams[1], 0.5), (streams[0], 2.0)):
         data = encode(Frame.of(stream, 0, BEGIN_NS, samples))
-        header = inspect(data, stream)
+        header, _ = inspect(data, stream)
         fanout.publish(header, data, header.end_ns + round(arrival * 1e9))
     texts = [one for one in iter(queue.pop, None) if isinstance(one, str)]
     assert [json.loads(one)["offset"] for one in texts] == [1.0, 0.5, 0.5]

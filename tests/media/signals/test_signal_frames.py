@@ -23,6 +23,7 @@ from media.signals.frames import (
     encode,
     inspect,
     mark_backfill,
+    payload_of,
     read_header,
     samples_of_run,
 )
@@ -83,7 +84,8 @@ def test_round_trip(samples: np.ndarray, flags: int, sequence: int, time_ns: int
     descriptor = descriptor_of(samples.shape[1])
     data = encode(Frame.of(descriptor, sequence, time_ns, samples, flags))
     frame = decode(data, descriptor)
-    assert inspect(data, descriptor) == read_header(data)
+    header = read_header(data)
+    assert inspect(data, descriptor) == (header, payload_of(data, header))
     assert (frame.sequence, frame.device_time_ns, frame.flags) == (sequence, time_ns, flags)
     assert np.array_equal(frame.samples, samples)
 
@@ -175,7 +177,8 @@ def test_a_run_of_frames_is_its_frames_one_behind_the_other(
         encode(Frame.of(TWO, number, 0, samples, flag))
         for number, (samples, flag) in enumerate(zip(parts, flags, strict=True))
     ]
-    run = samples_of_run([(data, read_header(data)) for data in datas])
+    headed = [(data, read_header(data)) for data in datas]
+    run = samples_of_run([(payload_of(data, header), header) for data, header in headed])
     assert run.dtype == np.int16
     assert np.array_equal(run, np.concatenate(parts))
 

@@ -493,7 +493,7 @@ class View:
 def publish(fanout: SignalFanout, *sequences: int) -> None:
     for sequence in sequences:
         data = data_of(sequence)
-        header = inspect(data, TWO)
+        header, _ = inspect(data, TWO)
         fanout.publish(header, data, header.end_ns)
 
 
