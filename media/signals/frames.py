@@ -300,14 +300,16 @@ def payload_of(data: bytes, header: FrameHeader) -> Payload:
 
 
 def _inflate(payload: memoryview, size: int) -> bytes:
-    """Inflate no more than ``size`` bytes, so that a small frame cannot fill the memory."""
+    """Inflate ``size`` bytes and at most one more, so that a small frame cannot fill the memory.
+
+    With room for that one the end of the stream is seen by the same call; each gives the interpreter away.
+    """
     inflater = zlib.decompressobj()
     try:
-        raw = inflater.decompress(payload, size)
-        finished = inflater.eof or not inflater.decompress(inflater.unconsumed_tail, 1)
+        raw = inflater.decompress(payload, size + 1)
     except zlib.error:
         raise RemoteProtocolError(SIGNAL_MALFORMED, "zlib") from None
-    if len(raw) != size or not finished or not inflater.eof or inflater.unused_data:
+    if len(raw) != size or not inflater.eof or inflater.unused_data:
         raise RemoteProtocolError(SIGNAL_MALFORMED, "payload size")
     return raw
 
