@@ -134,6 +134,10 @@ ANALYSIS_BUSY_ROUND_S = 1.8
 ANALYSIS_STREAMS_PER_LOOK = 64
 """Streams analysed in one go; the others' turn comes 0.1 s later, which spreads them over the second."""
 
+ANALYSIS_NICE = 10
+"""Of the thread that analyses (a tenth of the event loop's weight): people who join and frames wait for the
+loop, findings may be a second later. Signal that waits longer than 5 s is skipped, and that is said."""
+
 ANALYSIS_TOLD_PER_TURN = 8
 """Streams whose findings are told in one turn of the event loop, 0.5 ms. One a turn took 4 s for 64 of them
 where 300 rooms make a turn 60 ms long, and the next round of analysis waits for it."""

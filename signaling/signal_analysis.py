@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +36,7 @@ from signaling.limits import (
     ANALYSIS_BUSY_ROUND_S,
     ANALYSIS_BUSY_STREAMS,
     ANALYSIS_LOOK_S,
+    ANALYSIS_NICE,
     ANALYSIS_STREAMS_PER_LOOK,
     ANALYSIS_TOLD_PER_TURN,
 )
@@ -103,7 +106,7 @@ class SignalAnalysis:
         self._live[room.id, descriptor.stream_id] = _Live(room, AnalysisFeed(descriptor, limits, now))
         self._wanted.set()
         if self._task is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="signal-analysis")
+            self._thread = ThreadPoolExecutor(1, "signal-analysis", _give_way)
             self._task = asyncio.create_task(self._run(self._thread), name="signal analysis")
 
     async def know_patient(self, room: AnalysedRoom) -> None:
@@ -258,6 +261,11 @@ class SignalAnalysis:
         except Fault as fault:
             # The room has seen it and the audit trail has it; the disk's fault is told to the device anyway.
             logger.error("stream %s: a note was not stored: %s", descriptor.stream_id, fault.code.code)
+
+
+def _give_way() -> None:
+    """In the thread, once: where the core is full it takes what the event loop leaves, instead of as much."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ANALYSIS_NICE)
 
 
 def _analyse(work: Sequence[tuple[AnalysisFeed, Batch]], at: float) -> list[Findings | None]:
