@@ -23,10 +23,10 @@ SIGNAL_STORE_QUEUE_BYTES = 64 * 1024 * 1024  # waiting for the disk: a minute of
 SIGNAL_COMMIT_FILE_S = (
     1 / 300  # of rest for each file of a busy round: at most 300 syncs a second, and each for more frames
 )
-SIGNAL_COMMIT_REST_S = 1.0  # at most, between two rounds: a device keeps what is not acknowledged
 SIGNAL_COMMIT_BUSY_FILES = (
     16  # a round of so many files is a busy one: a few streams are made durable at once
 )
+SIGNAL_COMMIT_ROUND_FILES = 64  # at most: all 300 streams at once made a second's burst for the event loop
 SIGNAL_FINGERPRINTS = 1024  # frames of a stream whose content is remembered: two windows in flight
 SIGNAL_MAX_LOSSES = 256  # statements of loss of one stream: a card that damages more has to be replaced
 SIGNAL_MAX_MARK_BYTES = 4096  # a mark in the record says a code and a time, no more

@@ -6,7 +6,8 @@ import asyncio
 import errno
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from media.errors import LocalProtocolError
 from media.limits import (
     SIGNAL_COMMIT_BUSY_FILES,
     SIGNAL_COMMIT_FILE_S,
-    SIGNAL_COMMIT_REST_S,
+    SIGNAL_COMMIT_ROUND_FILES,
     SIGNAL_STORE_QUEUE_BYTES,
 )
 from media.signals.errors import STORE_BUSY, STORE_FAILED, STORE_FULL
@@ -122,11 +123,13 @@ _Result = tuple[_Job, LocalProtocolError | None]
 
 
 class CommitThread:
-    """Takes everything that waits, writes it file by file with one sync each, and tells; then again.
+    """Takes what waits, writes it file by file with one sync each, and tells; then again.
 
-    While one round syncs, the next one gathers. After a round of many files it rests, the longer the more
-    they were, so that of each stream several frames share a sync and an acknowledgement, and the syncs of a
-    second have a bound: each takes the interpreter away from who moves frames, and gives it back.
+    While one round syncs, the next one gathers. A round takes at most `SIGNAL_COMMIT_ROUND_FILES`, those that
+    wait longest: what is told of many comes to the event loop in portions. After a round of many files
+    it rests, the longer the more they were, so that of each stream several frames share a sync and an
+    acknowledgement, and the syncs of a second have a bound: each takes the interpreter away from who moves
+    frames, and gives it back.
 
     :param rest: waits so many seconds, or less when the thread is to end; tests count it.
     :param note: hears on the event loop how each append went, before its own ``done``.
@@ -140,7 +143,7 @@ class CommitThread:
     ) -> None:
         self._loop = loop
         self._note = note
-        self._jobs: list[_Job] = []
+        self._waiting: dict[AppendFile, list[_Job]] = {}
         self._waiting_bytes = 0
         self._closed = False
         self._closing = threading.Event()
@@ -162,7 +165,10 @@ class CommitThread:
                 raise LocalProtocolError(STORE_FAILED, "closed")
             if self._waiting_bytes + len(data) > SIGNAL_STORE_QUEUE_BYTES:
                 raise LocalProtocolError(STORE_BUSY)
-            self._jobs.append(_Job(file, data, done))
+            batch = self._waiting.get(file)
+            if batch is None:
+                self._waiting[file] = batch = []
+            batch.append(_Job(file, data, done))
             self._waiting_bytes += len(data)
             self._wake()
 
@@ -175,21 +181,21 @@ class CommitThread:
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        while jobs := self._take():
-            batches = _by_file(jobs)
+        while batches := self._take():
             results = [result for batch in batches for result in _commit(batch)]
             self._loop.call_soon_threadsafe(self._tell, results)
             if len(batches) >= SIGNAL_COMMIT_BUSY_FILES:
-                self._rest(min(SIGNAL_COMMIT_REST_S, SIGNAL_COMMIT_FILE_S * len(batches)))
+                self._rest(SIGNAL_COMMIT_FILE_S * len(batches))
 
-    def _take(self) -> list[_Job]:
-        """Everything that waits; empty when there will be nothing more."""
+    def _take(self) -> list[list[_Job]]:
+        """What waits, file by file; empty when there will be nothing more."""
         while True:
             with self._lock:
-                if self._jobs or self._closed:
-                    jobs, self._jobs = self._jobs, []
-                    self._waiting_bytes = 0
-                    return jobs
+                if self._waiting or self._closed:
+                    files = list(islice(self._waiting, SIGNAL_COMMIT_ROUND_FILES))
+                    batches = [self._waiting.pop(file) for file in files]
+                    self._waiting_bytes -= sum(len(job.data) for batch in batches for job in batch)
+                    return batches
                 self._asleep = True
             self._bell.acquire()
 
@@ -208,13 +214,6 @@ class CommitThread:
         if self._asleep:
             self._asleep = False
             self._bell.release()
-
-
-def _by_file(jobs: Iterable[_Job]) -> Collection[list[_Job]]:
-    batches: dict[AppendFile, list[_Job]] = {}
-    for job in jobs:
-        batches.setdefault(job.file, []).append(job)
-    return batches.values()
 
 
 def _commit(batch: list[_Job]) -> list[_Result]:

@@ -108,12 +108,19 @@ async def test_one_sync_serves_everyone_who_waits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("files", "rests"),
-    [(SIGNAL_COMMIT_BUSY_FILES - 1, []), (SIGNAL_COMMIT_BUSY_FILES, [16 / 300]), (400, [1.0])],
+    [
+        (SIGNAL_COMMIT_BUSY_FILES - 1, []),
+        (SIGNAL_COMMIT_BUSY_FILES, [16 / 300]),
+        (400, [64 / 300] * 6 + [16 / 300]),
+    ],
 )
 async def test_after_a_round_of_many_files_the_thread_rests(
     tmp_path: Path, files: int, rests: list[float]
 ) -> None:
-    """So that of each stream several frames share a sync; a few streams are made durable at once."""
+    """So that of each stream several frames share a sync; a few streams are made durable at once.
+
+    What many files wait with is written in portions.
+    """
     first_round, everyone_waits = threading.Event(), threading.Event()
     rested: list[float] = []
     thread = CommitThread(asyncio.get_running_loop(), rested.append)
