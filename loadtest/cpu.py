@@ -56,6 +56,37 @@ def usage(pids: Iterable[int]) -> Usage:
     return Usage(cpu, main, wakeups, memory)
 
 
+@dataclass(frozen=True, slots=True)
+class CoreTime:
+    """Of some cores together, since the machine began.
+
+    :param busy_ns: with anybody's work, the kernel's own included; by the kernel's tick.
+    :param stolen_ns: wanted, and given to another machine by the hypervisor.
+    """
+
+    busy_ns: int
+    stolen_ns: int
+
+    def __sub__(self, earlier: CoreTime) -> CoreTime:
+        return CoreTime(self.busy_ns - earlier.busy_ns, self.stolen_ns - earlier.stolen_ns)
+
+
+def core_time(cores: Iterable[int], stat: str | None = None) -> CoreTime:
+    """How busy these cores were.
+
+    :param stat: what ``/proc/stat`` says; None = it is asked.
+    """
+    lines = (stat if stat is not None else Path("/proc/stat").read_text()).splitlines()
+    named = {line.split()[0]: [int(word) for word in line.split()[1:]] for line in lines if line[:3] == "cpu"}
+    tick = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    busy = stolen = 0
+    for core in cores:
+        user, nice, system, _, _, irq, softirq, steal, *_ = named[f"cpu{core}"]
+        busy += user + nice + system + irq + softirq
+        stolen += steal
+    return CoreTime(busy * tick, stolen * tick)
+
+
 def _switches(status: str) -> int:
     line = next(line for line in status.splitlines() if line.startswith("voluntary_ctxt_switches"))
     return int(line.split()[1])

@@ -24,6 +24,7 @@ class Sample:
     :param left_out: not arrived without a hole in the numbers: what the server decided not to send.
     :param overrun: datagrams that the traffic's socket had no room for, and so none of the server's losses.
     :param server_overrun: that other sockets, the server's above all, had no room for.
+    :param strangers_percent: of one core, what processes outside of the measurement took of its two.
     :param load: ``saturated``, ``half`` or ``paced``.
     """
 
@@ -44,6 +45,7 @@ class Sample:
     server_overrun: int
     delay_p50_ms: float
     delay_p99_ms: float
+    strangers_percent: float = 0.0
 
     @property
     def us_per_packet(self) -> float:
@@ -58,8 +60,22 @@ class Sample:
         return 100 * self.cpu_ns / 1e9 / self.seconds
 
 
-def of_case(case: Case, samples: Iterable[Sample]) -> list[dict[str, Any]]:
-    """An object for each plane and size: medians over the runs; ratios are medians of each run's ratio."""
+STRANGERS_MOST = 15.0
+"""Percent of one core. A turn, in which all planes are measured within seconds, is made again above it: they
+are to be compared with one another. What was measured in it is reported beside what counts."""
+
+
+def is_quiet(turn: Iterable[Sample]) -> bool:
+    """Whether nobody else was on the cores to speak of."""
+    return all(one.strangers_percent <= STRANGERS_MOST for one in turn)
+
+
+def of_case(case: Case, samples: Iterable[Sample], disturbed: Sequence[Sample] = ()) -> list[dict[str, Any]]:
+    """An object for each plane and size: medians over the runs; ratios are medians of each run's ratio.
+
+    :param disturbed: samples of turns that were made again: they stand beside the figures, in none of
+        them, but for losses, which count.
+    """
     grouped: dict[tuple[int, str, str], list[Sample]] = defaultdict(list)
     for sample in samples:
         grouped[sample.size, sample.load, sample.plane].append(sample)
@@ -69,6 +85,8 @@ def of_case(case: Case, samples: Iterable[Sample]) -> list[dict[str, Any]]:
             continue
         delays = grouped.get((size, "half", plane), group)
         both = group if delays is group else [*group, *delays]
+        again = [one for one in disturbed if (one.plane, one.size) == (plane, size)]
+        loaded = {one.load for one in delays}
         found.append(
             {
                 "case": case.name,
@@ -84,8 +102,8 @@ def of_case(case: Case, samples: Iterable[Sample]) -> list[dict[str, Any]]:
                 "egress_packets_per_second": round(median(one.rate for one in group)),
                 "cpu_percent": round(median(one.cpu_percent for one in group), 1),
                 "main_thread_percent": round(median(one.main_ns / one.seconds / 1e7 for one in group), 1),
-                "lost_packets": sum(one.lost for one in both),
-                "left_out_packets": sum(one.left_out for one in delays),
+                "lost_packets": sum(one.lost for one in [*both, *again]),
+                "left_out_packets": sum(one.left_out for one in [*delays, *again] if one.load in loaded),
                 "left_out_packets_saturated": sum(one.left_out for one in group)
                 if load == "saturated"
                 else 0,
@@ -96,10 +114,22 @@ def of_case(case: Case, samples: Iterable[Sample]) -> list[dict[str, Any]]:
                 "traffic_frames_late": max(one.frames_late for one in delays),
                 "traffic_socket_dropped": sum(one.overrun for one in both),
                 "server_socket_dropped": sum(one.server_overrun for one in both),
+                "strangers_percent": round(max(one.strangers_percent for one in both), 1),
+                "disturbed": [_disturbed(one) for one in again],
                 "runs": len(group),
             }
         )
     return found
+
+
+def _disturbed(one: Sample) -> dict[str, Any]:
+    return {
+        "run": one.run,
+        "load": one.load,
+        "strangers_percent": round(one.strangers_percent, 1),
+        "us_per_egress_packet": round(one.us_per_packet, 2),
+        "added_delay_p99_ms": round(one.delay_p99_ms, 3),
+    }
 
 
 def _ratio(ours: Sequence[Sample], theirs: Sequence[Sample]) -> float | None:

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 from media.limits import (
     PADDING_HISTORY_PACKETS,
     RELAY_HISTORY_S,
-    RELAY_SENT_PACKETS,
     VOICE_KEPT_BYTES,
     VOICE_SENT_PACKETS,
     VOICE_TWICE_AFTER,
 )
 from media.relay import rewrite, rtx
-from media.relay.layer import PlainLayer
 from media.relay.pacer import Waiting
 from media.relay.rewrite import MediaPacket
 from media.rtp.packet import parse_header
@@ -95,9 +93,8 @@ def retransmit(subscription: PlainSubscription, sequences: Iterable[int], now: f
 
 def _is_gone(subscription: PlainSubscription, sequence: int, now: float) -> bool:
     """Whether this was sent of the layer that is sent now, is kept no more, and no key frame came since."""
-    table, current = subscription.egress.sent, subscription.current
-    entry = table[sequence & (RELAY_SENT_PACKETS - 1)] if table is not None else None
-    if entry is None or current is None or entry[0] != sequence or entry[5] is not current:
+    entry, current = rewrite.sent(subscription.egress, sequence), subscription.current
+    if entry is None or current is None or entry[5] != current.index + 1:
         return False
     return now - current.frames.key_at >= RELAY_HISTORY_S
 
@@ -156,17 +153,15 @@ def _pad_empty(subscription: PlainSubscription, least: int, now: float) -> int:
 
 def _sent(subscription: PlainSubscription, sequence: int) -> tuple[MediaPacket, rewrite.Sent] | None:
     """A packet that left with this number, and its numbers, while both are remembered."""
-    table = subscription.egress.sent
-    entry = table[sequence & (RELAY_SENT_PACKETS - 1)] if table is not None else None
-    if entry is None or entry[0] != sequence:
+    entry = rewrite.sent(subscription.egress, sequence)
+    if entry is None:
         return None
-    layer = entry[5]
-    packet = layer.history.get(entry[1]) if isinstance(layer, PlainLayer) else None
+    packet = subscription.layers[entry[5] - 1].history.get(entry[0])
     return None if packet is None else (packet, entry)
 
 
 def _resend(subscription: PlainSubscription, packet: MediaPacket, entry: rewrite.Sent, now: float) -> int:
-    sequence, _, timestamp, picture_id, tl0, _ = entry
+    _, picture_id, timestamp, sequence, tl0, _ = entry
     egress = subscription.egress
     rewrite.write(packet, egress.ssrc, sequence, timestamp, picture_id, tl0)
     rewrite.stamp(packet, rewrite.abs_send_time(now))

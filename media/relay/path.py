@@ -91,7 +91,7 @@ class PlainPath:
     def subscribe(
         self, layers: Sequence[Layer], values: SubscriptionValues, events: SubscriptionEvents
     ) -> Subscription:
-        return PlainSubscription(self, values, events)
+        return PlainSubscription(self, layers, values, events)
 
     def set_target(self, bps: float, queued_s: float = 0.0) -> None:
         self.gate.set_target(bps, queued_s)

@@ -130,7 +130,7 @@ def deliver(
             return
         _switch(subscription, layer, packet, now)
     egress = subscription.egress
-    sequence = rewrite.rewrite(packet, egress, layer)
+    sequence = rewrite.rewrite(packet, egress, layer.index)
     if sequence < 0:
         return
     if not subscription.numbered:

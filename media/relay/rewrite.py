@@ -32,8 +32,11 @@ from media.rtp.packet import (
 _SEQ_TS_SSRC = Struct("!HII")
 _SENT_MASK = RELAY_SENT_PACKETS - 1
 
-# (outgoing sequence, layer's sequence, timestamp, picture id, TL0PICIDX, layer) of one sent packet
-Sent = tuple[int, int, int, int, int, object]
+Sent = tuple[int, int, int, int, int, int]
+"""A packet that left: (layer's sequence, picture id, timestamp, sequence, TL0PICIDX, layer's index + 1)."""
+_SENT = Struct("=qqIHhB")
+_SENT_STRIDE = 32
+assert _SENT.size <= _SENT_STRIDE
 
 
 class Ingress:
@@ -234,7 +237,8 @@ class Egress:
     """What the rule needs to know of one consumer, and what it counts.
 
     :param first_sequence: where the outgoing sequence numbers begin.
-    :param remember: whether sent numbers are kept for retransmission.
+    :param remember: whether sent numbers are kept for retransmission; in bytes, for the garbage collector
+        would look through a tuple for each of them while nothing is forwarded.
     :param removed_extensions: the router's ids this receiver does not know.
     :param plain_type: of redundant audio the newest block alone goes, as this payload type; -1 = as it came.
     """
@@ -275,7 +279,7 @@ class Egress:
         self.last_sent_at = 0.0
         self.removed_extensions = removed_extensions
         self.plain_type = plain_type
-        self.sent: list[Sent | None] | None = [None] * RELAY_SENT_PACKETS if remember else None
+        self.sent = bytearray(RELAY_SENT_PACKETS * _SENT_STRIDE) if remember else None
         self.packets = 0
         self.octets = 0
 
@@ -291,10 +295,18 @@ def begin(egress: Egress, packet: MediaPacket, timestamp_delta: int) -> None:
     egress.temporal.restart()
 
 
-def rewrite(packet: MediaPacket, egress: Egress, layer: object) -> int:
+def sent(egress: Egress, sequence: int) -> Sent | None:
+    """The numbers with which the packet left whose outgoing number this is, while they are remembered."""
+    if egress.sent is None:
+        return None
+    entry: Sent = _SENT.unpack_from(egress.sent, (sequence & _SENT_MASK) * _SENT_STRIDE)
+    return entry if entry[5] and entry[3] == sequence else None
+
+
+def rewrite(packet: MediaPacket, egress: Egress, layer: int) -> int:
     """Make ``packet.data`` the consumer's packet; the outgoing sequence number, or -1 to leave it out.
 
-    :param layer: remembered with the numbers, to find the packet in that layer's history again.
+    :param layer: its index, remembered with the numbers to find the packet in that layer's history again.
     """
     sequences = egress.sequences
     sequence = packet.sequence
@@ -324,9 +336,10 @@ def rewrite(packet: MediaPacket, egress: Egress, layer: object) -> int:
         egress.last_sent_at = packet.received_at
         if tl0 >= 0:
             egress.tl0 = tl0
-    sent = egress.sent
-    if sent is not None:
-        sent[out & _SENT_MASK] = (out, sequence, timestamp, picture_id, tl0, layer)
+    ring = egress.sent
+    if ring is not None:
+        at = (out & _SENT_MASK) * _SENT_STRIDE
+        _SENT.pack_into(ring, at, sequence, picture_id, timestamp, out, tl0, layer + 1)
     egress.packets += 1
     egress.octets += packet.payload_end - packet.payload_start
     return out

@@ -208,6 +208,7 @@ class PlainSubscription(Subscription):
         "gate",
         "held",
         "hold",
+        "layers",
         "numbered",
         "priority",
         "refused",
@@ -232,8 +233,15 @@ class PlainSubscription(Subscription):
     retransmitted: int
     refused: int
 
-    def __init__(self, outlet: PlainOutlet, values: SubscriptionValues, events: SubscriptionEvents) -> None:
+    def __init__(
+        self,
+        outlet: PlainOutlet,
+        layers: Sequence[Layer],
+        values: SubscriptionValues,
+        events: SubscriptionEvents,
+    ) -> None:
         super().__init__(values.clock_rate)
+        self.layers = [layer for layer in layers if isinstance(layer, PlainLayer)]  # all: of one plane
         self.egress = Egress(
             values.ssrc,
             values.first_sequence,

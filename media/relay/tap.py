@@ -41,7 +41,7 @@ class PlainTapOutlet:
     def subscribe(
         self, layers: Sequence[Layer], values: SubscriptionValues, events: SubscriptionEvents
     ) -> Subscription:
-        return PlainSubscription(self, values, events)
+        return PlainSubscription(self, layers, values, events)
 
     def send(self, packet: bytearray, number_at: int, now: float) -> bool:
         if number_at >= 0:  # its own, not what another consumer of the shared packet left there

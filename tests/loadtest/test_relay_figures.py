@@ -9,7 +9,7 @@ import pytest
 
 from loadtest.relay import cases
 from loadtest.relay.cases import Case, chosen, planes_named
-from loadtest.relay.figures import Sample, judge, of_case
+from loadtest.relay.figures import Sample, is_quiet, judge, of_case
 from loadtest.report import Report
 
 CASE = Case("gcm-3", cases.GCM, 3, 10, (1200,), 0, 5)
@@ -61,6 +61,22 @@ def test_delays_are_those_of_half_load_and_losses_of_both() -> None:
     (native,) = of_case(CASE, samples)
     assert native["added_delay_p99_ms"] == 1.5
     assert native["lost_packets"] == 3
+
+
+def test_a_disturbed_turn_stands_beside_the_figures_and_its_losses_count() -> None:
+    quiet = [sample("native", 3.0), sample("native", 3.0, load="half", left_out=1, strangers_percent=2.24)]
+    loud = [
+        sample("native", 9.0, lost=2, left_out=7, strangers_percent=80.0),
+        sample("native", 9.0, load="half", left_out=5, delay_p99_ms=70.0),
+    ]
+    assert is_quiet(quiet)
+    assert not is_quiet(loud)
+    (native,) = of_case(CASE, quiet, loud)
+    assert (native["us_per_egress_packet"], native["added_delay_p99_ms"], native["runs"]) == (3.0, 0.5, 1)
+    assert (native["lost_packets"], native["left_out_packets"]) == (2, 6)
+    assert native["strangers_percent"] == 2.2
+    assert [one["strangers_percent"] for one in native["disturbed"]] == [80.0, 0.0]
+    assert native["disturbed"][1]["added_delay_p99_ms"] == 70.0
 
 
 def judged(found: list[dict[str, Any]]) -> list[str]:

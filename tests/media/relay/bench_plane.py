@@ -35,6 +35,7 @@ from media.transport import (
     MediaSocketConfig,
 )
 from tests.media.relay.helpers import Listener
+from tests.media.relay.instructions import Instructions
 from tests.media.relay.test_upstream import numbered
 
 FRAMES = 100  # one round: a second of media
@@ -73,6 +74,8 @@ class Bench:
         self.packetizer = Vp8Packetizer(mtu=1172)
         self.sequence = self.frames = 0
         self.down: list[tuple[WebRtcTransport, Peer]] = []
+        self.counter = Instructions.count()
+        self.instructions = 0  # of the server's part, all rounds
 
     async def open(self) -> None:
         self.socket = await MediaSocket.open(
@@ -93,6 +96,8 @@ class Bench:
         for peer in (self.up, *(peer for _, peer in self.down)):
             await peer.client.close()
         await self.socket.close()
+        if self.counter is not None:
+            self.counter.close()
 
     def sent(self) -> int:
         return sum(one.packets for receiver, _ in self.down for one in _subscriptions(receiver))
@@ -109,17 +114,22 @@ class Bench:
                     peer.client.send_rtcp(rtcp.pack(self._told(receiver, peer)))
             if profile is not None:
                 profile.enable()
+            counted = self._counted()
             start = process_time()
             self.socket._readable()
             if self.router.due <= self.clock.monotonic():
                 self.router.tick(self.clock.monotonic())
             await asyncio.sleep(0)
             spent += process_time() - start
+            self.instructions += self._counted() - counted
             if profile is not None:
                 profile.disable()
         sent = self.sent() - before
         assert sent >= FRAMES * FRAME_PACKETS * self.fan_out, "packets were left out"
         return 1e6 * spent / sent
+
+    def _counted(self) -> int:
+        return self.counter.read() if self.counter is not None else 0
 
     def _frame(self) -> list[bytearray]:
         head = bytes.fromhex("10d0009d012a8002e001") if self.frames == 0 else b"\x11"
@@ -161,12 +171,15 @@ async def run(fan_out: int, rounds: int, feedback: bool, profile: cProfile.Profi
     await bench.open()
     for _ in range(3):
         await bench.round()
+    bench.instructions, before = 0, bench.sent()
     costs = [await bench.round(profile) for _ in range(rounds)]
+    instructions = bench.instructions / (bench.sent() - before)
     await bench.close()
     return {
         "fan_out": fan_out,
         "us_per_egress_packet": round(median(costs), 2),
         "us_per_egress_packet_least": round(min(costs), 2),
+        "instructions_per_egress_packet": round(instructions) or None,
     }
 
 
