@@ -36,82 +36,6 @@ static bool news(struct engine *engine)
     return true;
 }
 
-static void sink_settle(void *context);
-
-/* -- the sink: what the rule sends ------------------------------------------------------------------------ */
-
-static uint8_t *sink_reserve(void *context, void *out, size_t size)
-{
-    struct engine *engine = context;
-    struct engine_peer *peer = out;
-    if (peer == NULL || size > DATAGRAM_MOST)
-        return NULL;
-    if (peer->way == WAY_UDP && peer->protect != NULL)
-        return outbox_room(engine->in_batch ? &engine->outbox : &engine->side);
-    if (peer->way == WAY_UP) {
-        struct up_record *record = up_reserve(&engine->up, UP_OUT, size, false);
-        if (record != NULL)
-            return up_packet(record);
-    }
-    peer->counters.dropped++;
-    return NULL;
-}
-
-static bool commit_up(struct engine *engine, struct engine_peer *peer, size_t size)
-{
-    struct up_record *record = (struct up_record *)(void *)(engine->up.filling + engine->up.used);
-    record->size = (uint32_t)size;
-    record->peer = peer->number;
-    record->generation = peer->generation;
-    record->at_ns = engine->in_batch ? engine->batch_ns : monotonic_ns();
-    up_commit(&engine->up, record);
-    return true;
-}
-
-static bool sink_commit(void *context, void *out, size_t size)
-{
-    struct engine *engine = context;
-    struct engine_peer *peer = out;
-    if (peer->way == WAY_UP)
-        return commit_up(engine, peer, size);
-    struct outbox *outbox = engine->in_batch ? &engine->outbox : &engine->side;
-    uint32_t length = (uint32_t)size;
-    if (!srtp_in_place(srtp_library.protect, peer->protect, outbox_room(outbox), &length)) {
-        peer->counters.dropped++;
-        return false;
-    }
-    outbox_add(outbox, &peer->to, length);
-    peer->counters.packets_sent++;
-    peer->counters.bytes_sent += length;
-    return true;
-}
-
-static void sink_control(void *context, void *out, const uint8_t *packet, size_t size)
-{
-    struct engine *engine = context;
-    struct engine_peer *peer = out;
-    if (peer == NULL || size > DATAGRAM_MOST)
-        return;
-    if (peer->way == WAY_UP) {
-        struct up_record *record = up_reserve(&engine->up, UP_CONTROL, size, false);
-        if (record != NULL) {
-            memcpy(up_packet(record), packet, size);
-            commit_up(engine, peer, size);
-        }
-        return;
-    }
-    struct outbox *outbox = engine->in_batch ? &engine->outbox : &engine->side;
-    uint32_t length = (uint32_t)size;
-    if (peer->way != WAY_UDP || peer->protect == NULL)
-        return;
-    memcpy(outbox_room(outbox), packet, size);
-    if (!srtp_in_place(srtp_library.protect_rtcp, peer->protect, outbox_room(outbox), &length))
-        return;
-    outbox_add(outbox, &peer->to, length);
-    peer->counters.packets_sent++;
-    peer->counters.bytes_sent += length;
-}
-
 /* -- receiving -------------------------------------------------------------------------------------------- */
 
 static void tell_python(struct engine *engine, struct engine_peer *peer, enum up_kind kind, const uint8_t *bytes,
@@ -290,7 +214,7 @@ bool engine_init(struct engine *engine, int fd, struct rule *rule, uint32_t most
         return false;
     }
     engine->family = bound.ss_family;
-    rule_set_sink(rule, (struct rule_sink){engine, sink_reserve, sink_commit, sink_settle, sink_control});
+    rule_set_sink(rule, engine_sink(engine));
     return true;
 }
 
@@ -340,54 +264,7 @@ void engine_free(struct engine *engine)
     engine->wake_fd = engine->up_fd = -1;
 }
 
-/* -- peers ------------------------------------------------------------------------------------------------ */
-
-static bool grow(struct engine *engine)
-{
-    uint32_t room = engine->peers_room ? 2 * engine->peers_room : 64;
-    struct engine_peer **peers = realloc(engine->peers, room * sizeof(struct engine_peer *));
-    if (peers == NULL)
-        return false;
-    memset(peers + engine->peers_room, 0, (room - engine->peers_room) * sizeof(struct engine_peer *));
-    engine->peers = peers;
-    engine->peers_room = room;
-    return true;
-}
-
-struct engine_peer *engine_add_peer(struct engine *engine)
-{
-    uint32_t number = 0;
-    while (number < engine->peers_room && engine->peers[number] != NULL)
-        number++;
-    if (number >= engine->peers_most || (number == engine->peers_room && !grow(engine)))
-        return NULL;
-    struct engine_peer *peer = calloc(1, sizeof *peer);
-    if (peer == NULL)
-        return NULL;
-    destination_init(&peer->to);
-    peer->number = number;
-    peer->generation = ++engine->generation;
-    engine->peers[number] = peer;
-    return peer;
-}
-
-void engine_remove_peer(struct engine *engine, struct engine_peer *peer)
-{
-    engine_attach(peer, NULL);
-    if (engine->side.count > 0)
-        outbox_flush(&engine->side); /* it may stand in there */
-    engine->peers[peer->number] = NULL;
-    free(peer);
-}
-
-void engine_attach(struct engine_peer *peer, struct rule_peer *rule_peer)
-{
-    if (peer->rule_peer != NULL)
-        rule_peer_set_out(peer->rule_peer, NULL);
-    peer->rule_peer = rule_peer;
-    if (rule_peer != NULL)
-        rule_peer_set_out(rule_peer, peer);
-}
+/* -- what Python asks for --------------------------------------------------------------------------------- */
 
 const uint8_t *engine_take(struct engine *engine, size_t *bytes)
 {
@@ -408,9 +285,4 @@ void engine_settle(struct engine *engine)
     }
     if (news(engine))
         signal_fd(engine->up_fd);
-}
-
-static void sink_settle(void *context)
-{
-    engine_settle(context);
 }

@@ -92,6 +92,7 @@ void engine_stop(struct engine *engine);
 void engine_free(struct engine *engine);
 
 /* Under the lock: */
+struct rule_sink engine_sink(struct engine *engine);
 struct engine_peer *engine_add_peer(struct engine *engine);
 void engine_remove_peer(struct engine *engine, struct engine_peer *peer);
 /* One datagram that came by another way (TCP). RTP and RTCP of a peer with keys; `bytes` has a trailer's room. */
