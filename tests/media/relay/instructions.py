@@ -1,4 +1,4 @@
-"""A thread's own instructions, as the processor counts them: a cost that noise and other work do not change."""
+"""The instructions of a thread, as the processor counts them: a cost that other work does not change."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from media import limits
@@ -512,3 +514,18 @@ def test_the_clients_json(house: House) -> None:
     assert producer.rtp_parameters["encodings"][0]["rid"] == "r0"
     assert up.state == "connected"
     assert simulcast(house, up)[0].rid == "r0"
+
+
+def test_what_the_collector_looks_through_does_not_grow_with_receivers(house: House) -> None:
+    """A packet of the history, yes; something for each receiver of it would stop everybody at times."""
+    producer, _, layer, _, _ = single(house)
+    for _ in range(3):
+        receiver, _ = house.peer()
+        receiver.consume(producer.id, CHROMIUM, paused=False)
+    layer.frame(key=True)
+    gc.collect()
+    before = len(gc.get_objects())
+    packets = sum(len(layer.frame()) for _ in range(100))
+    gc.collect()
+    assert packets >= 200
+    assert len(gc.get_objects()) - before < 1.5 * packets
