@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ from loadtest.traffic.transport import Hub
 Progress = Callable[[str], None]
 AGAIN_MOST = 5
 """Turns of a case and size that are made again because strangers were on the cores; then they count."""
+PAUSE_S = 2.0
+"""Before a turn is made again: strangers may be gone by then."""
 WARM_UP_RATE = 10_000
 """Packets a second to all receivers together: none of the planes is busy with it."""
 
@@ -165,6 +168,7 @@ async def _case(
                     again -= 1
                     disturbed += turn
                     progress(f"{case.name}: strangers disturbed turn {number}, which is made again")
+                    await asyncio.sleep(PAUSE_S)
                 samples += turn
     finally:
         for forwarder in forwarders:
