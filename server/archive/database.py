@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from media.errors import WRONG_STATE, LocalProtocolError
-from server.archive.sqlite_cursor import connect
+from server.archive.checkpoint import AT_LATEST_PAGES, Checkpoints
+from server.archive.sqlite_cursor import OneVisitConnection, connect
 from server.errors import BUSY
 from server.limits import DATABASE_WAIT_S
 
@@ -39,6 +40,7 @@ WRITES = "writes"
 """In ``session.info`` of a session that writes: rows that it is about to change may be locked."""
 
 _LAST = "last"
+_BRIEF = "brief"
 
 Last = Callable[[AsyncSession], Awaitable[None]]
 
@@ -61,9 +63,12 @@ class Database:
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
+        path = self.engine.url.database if self.is_sqlite else None
+        self.checkpoints = Checkpoints(path) if path else None
         self._writer = asyncio.Lock()
-        self._write_sessions = async_sessionmaker(
-            self.engine, expire_on_commit=False, sync_session_class=_Keeping
+        self._write_sessions, self._brief_sessions = (
+            async_sessionmaker(engine, expire_on_commit=False, sync_session_class=_Keeping)
+            for engine in (self.engine, self.engine.execution_options(**{_BRIEF: True}))
         )
         reading: dict[str, Any] = {"read_only": True}
         if not self.is_sqlite:
@@ -80,19 +85,24 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
+    async def write(self, *, brief: bool = False) -> AsyncIterator[AsyncSession]:
         """One transaction: committed when the block ends, rolled back when it raises.
+
+        :param brief: each of its statements touches a few rows only; on SQLite they are quicker than handing
+            them to another thread would be, and run in the event loop's.
 
         Do not open a second one inside: on SQLite it would wait for the first. Raises
         LocalProtocolError(busy) when the turn does not come within `DATABASE_WAIT_S`.
         """
         await self._take_turn()
         try:
-            async with self._write_sessions.begin() as session:
+            async with (self._brief_sessions if brief else self._write_sessions).begin() as session:
                 session.info[WRITES] = True
                 yield session
                 for last in session.info.pop(_LAST, ()):
                     await last(session)
+            if self.checkpoints is not None:
+                self.checkpoints.committed()
         finally:
             self._give_turn()
 
@@ -109,6 +119,8 @@ class Database:
             self._writer.release()
 
     async def close(self) -> None:
+        if self.checkpoints is not None:
+            await self.checkpoints.close()
         await self.engine.dispose()
 
 
@@ -155,6 +167,7 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
         cursor.execute("PRAGMA journal_mode=WAL")
         # FULL: an accepted consult must survive a power cut in the county, not only a crash.
         cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={AT_LATEST_PAGES}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA busy_timeout={int(DATABASE_WAIT_S * 1000)}")
         cursor.close()
@@ -163,3 +176,6 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
     def on_begin(connection: Connection) -> None:
         read_only = connection.get_execution_options().get("read_only", False)
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        driven = connection.connection.driver_connection
+        if connection.get_execution_options().get(_BRIEF, False) and isinstance(driven, OneVisitConnection):
+            driven.brief = True

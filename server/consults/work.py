@@ -61,7 +61,7 @@ class Work:
         :raises ActionRefused: version_conflict when somebody else has changed the consult meanwhile.
         """
         try:
-            async with self.services.database.write() as session:
+            async with self.services.database.write(brief=True) as session:
                 tx = Tx(session, now)
                 yield tx
                 await session.flush()

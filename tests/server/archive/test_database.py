@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 import server.consults.models
 import server.oncall.models
@@ -24,6 +25,7 @@ from server.archive.chain import Break
 from server.archive.database import Base, Database
 from server.archive.migrate import upgrade_database
 from server.archive.models import AuditEntry, Organization, Patient
+from server.archive.sqlite_cursor import OneVisitConnection
 from server.auth.actor import system_actor
 from signaling.personal import Personal
 from tests.server.migrated import empty_database
@@ -65,6 +67,30 @@ async def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
         await fail()
     async with database.read() as session:
         assert await session.get(Organization, "org-1") is None
+
+
+async def test_a_brief_transaction_leaves_its_connection_as_it_was(database: Database) -> None:
+    async def fail(place_id: str, *, wrong: bool) -> None:
+        async with database.write(brief=True) as session:
+            driven = await driver(session)
+            assert driven.brief
+            session.add(place(place_id))
+            await session.flush()
+            if wrong:
+                raise LookupError
+
+    await fail("org-1", wrong=False)
+    with pytest.raises(LookupError):
+        await fail("org-2", wrong=True)
+    async with database.write() as session:
+        assert not (await driver(session)).brief
+        assert list(await session.scalars(select(Organization.id))) == ["org-1"]
+
+
+async def driver(session: AsyncSession) -> OneVisitConnection:
+    driven = (await (await session.connection()).get_raw_connection()).driver_connection
+    assert isinstance(driven, OneVisitConnection)
+    return driven
 
 
 async def test_writers_take_turns_and_lose_nothing(database: Database) -> None:
