@@ -179,7 +179,7 @@ class Day:
                 self.found.ring_ms.append(reply["ringMs"])
             elif what["kind"] == "urgent":
                 self.found.unrung += 1
-        if (do == "request" and reply["rings"]) or reply.get("taken") == 1:
+        if reply.get("rings") and reply.get("taken", 1) == 1:
             self.found.decision_ms.append(reply["ms"])
         for consult, (state, expert) in reply.get("states", {}).items():
             self._people.saw(consult, state, expert)

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.api.references import age_at
-from server.archive.models import Organization, Patient, Practitioner
+from server.archive.models import Practitioner
 from server.archive.specialties import specialty
 from server.consults.models import Consultation, Offer, Seat
+from server.consults.store import parties_of
 from server.times import iso_from_unix
 
 CONSULTATION = "consultation"
@@ -32,9 +33,7 @@ def consultation_push(row: Consultation, *, alarm: str | None = None) -> dict[st
 
 async def ring_push(session: AsyncSession, row: Consultation, offer: Offer, now: float) -> dict[str, Any]:
     """What stands on a ringing screen: urgency, specialty, age, sex, from where, why; no patient's name."""
-    patient = await session.get_one(Patient, row.patient_id)
-    requester = await session.get_one(Practitioner, row.requester_id)
-    organization = await session.get_one(Organization, row.organization_id)
+    patient, organization, requester = await parties_of(session, row)
     seat = await session.get(Seat, offer.seat_id) if offer.seat_id else None
     code = row.specialty if seat is None else seat.specialty
     wanted = specialty(code)

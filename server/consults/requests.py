@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import LIMIT_REACHED
 from server.archive.ids import new_id
-from server.archive.models import Device, Patient
+from server.archive.models import Device
 from server.archive.specialties import specialty
 from server.auth.actor import Actor
 from server.consults.errors import NO_SUCH_DEVICE, NO_SUCH_PATIENT, NO_SUCH_SPECIALTY, ActionRefused
@@ -20,7 +20,7 @@ from server.consults.limits import OPEN_PER_REQUESTER
 from server.consults.models import Consultation, ConsultNumber, Seat
 from server.consults.schema import ConsentIn, ConsultationIn, ConsultationPatch
 from server.consults.seats import new_seats
-from server.consults.store import nothing_stored, seats_of
+from server.consults.store import nothing_stored, parties, seats_of
 from server.consults.vocabulary import FINAL, Action, Data, Kind, Role, State
 from server.consults.work import Work
 from signaling.personal import Personal
@@ -164,8 +164,8 @@ async def _check_references(
     session: AsyncSession, actor: Actor, patient_id: str, specialty_code: str, device_ids: Collection[str]
 ) -> None:
     """The patient and the devices are the actor's own organization's; the specialty exists, if named."""
-    patient = await session.get(Patient, patient_id)
-    if patient is None or patient.organization_id != actor.organization_id:
+    found = await parties(session, patient_id, actor.organization_id or "", actor.id)
+    if found is None or found[0].organization_id != actor.organization_id:
         raise ActionRefused(NO_SUCH_PATIENT)
     if specialty_code and specialty(specialty_code) is None:
         raise ActionRefused(NO_SUCH_SPECIALTY)

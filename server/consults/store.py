@@ -9,6 +9,7 @@ from sqlalchemy import Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.database import WRITES
+from server.archive.models import Organization, Patient, Practitioner
 from server.consults.errors import NOT_FOUND, VERSION_CONFLICT, ActionRefused
 from server.consults.models import Consultation, Offer, Opinion, Rating, Seat
 from server.consults.vocabulary import Consult, Kind, State
@@ -24,6 +25,19 @@ _SELECTS: Mapping[type[Any], Select[Any]] = {
     one: select(one).where(one.consultation_id == bindparam("consult"))
     for one in (Offer, Opinion, Rating, Seat)
 }
+Parties = tuple[Patient, Organization, Practitioner]
+
+_WHO = ("patient", "organization", "requester")
+_PARTIES = (
+    select(Patient, Organization, Practitioner)
+    .select_from(Patient)
+    .join(Organization, Organization.id == bindparam(_WHO[1]))
+    .join(Practitioner, Practitioner.id == bindparam(_WHO[2]))
+    .where(Patient.id == bindparam(_WHO[0]))
+)
+_KNOWN = "parties"
+"""In ``session.info``: those that were read, by their ids."""
+
 _WHOLE = "whole"
 """In ``session.info``: (table, consult) of which the session holds every row, and those that it read."""
 
@@ -35,6 +49,25 @@ async def load(session: AsyncSession, consultation_id: str) -> Consultation:
     if row is None:
         raise ActionRefused(NOT_FOUND)
     return row
+
+
+async def parties(
+    session: AsyncSession, patient_id: str, organization_id: str, requester_id: str
+) -> Parties | None:
+    """For whom is asked, from where, who asks; read once a transaction. None: one of them is not there."""
+    key = (patient_id, organization_id, requester_id)
+    known: dict[tuple[str, str, str], Parties | None] = session.info.setdefault(_KNOWN, {})
+    if key not in known:
+        found = (await session.execute(_PARTIES, dict(zip(_WHO, key, strict=True)))).first()
+        known[key] = None if found is None else (found[0], found[1], found[2])
+    return known[key]
+
+
+async def parties_of(session: AsyncSession, row: Consultation) -> Parties:
+    """Those of a stored request."""
+    found = await parties(session, row.patient_id, row.organization_id, row.requester_id)
+    assert found is not None  # foreign keys
+    return found
 
 
 async def seats_of(session: AsyncSession, consultation_id: str) -> list[Seat]:

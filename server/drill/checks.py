@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import case, func, select
+from sqlalchemy import bindparam, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.consults.models import Consultation, ConsultEvent
@@ -16,19 +16,32 @@ _FINAL = [one.value for one in FINAL]
 _OWNED = [one.value for one in OWNERS]
 
 
-async def states_of(session: AsyncSession, consults: Collection[str]) -> dict[str, tuple[str, str | None]]:
-    """(state, expert) of consults."""
-    query = select(Consultation.id, Consultation.state, Consultation.expert_id)
-    rows = await session.execute(query.where(Consultation.id.in_(consults)))
-    return {one: (state, expert) for one, state, expert in rows}
+_TIMER = TimerRow.__table__
+_CONSULT = Consultation.__table__
+_STATES = (
+    select(_CONSULT.c.id, _CONSULT.c.state, _CONSULT.c.expert_id, _TIMER.c.consultation_id)
+    .select_from(_CONSULT.outerjoin(_TIMER, _TIMER.c.consultation_id == _CONSULT.c.id))
+    .where(_CONSULT.c.id.in_(bindparam("consults", expanding=True)))
+)
 
 
-async def silent(session: AsyncSession, consults: Collection[str] | None = None) -> list[str]:
-    """Consults in a state that is not final, with neither a timer nor an owner (None: of all)."""
+async def standing(
+    session: AsyncSession, consults: Collection[str]
+) -> tuple[dict[str, tuple[str, str | None]], list[str]]:
+    """(state, expert) of consults, and which of them are silent."""
+    states: dict[str, tuple[str, str | None]] = {}
+    quiet: list[str] = []
+    for one, state, expert, timer in await session.execute(_STATES, {"consults": list(consults)}):
+        states[one] = (state, expert)
+        if timer is None and state not in (*_FINAL, *_OWNED):
+            quiet.append(one)
+    return states, quiet
+
+
+async def silent(session: AsyncSession) -> list[str]:
+    """Consults in a state that is not final, with neither a timer nor an owner."""
     query = select(Consultation.id).outerjoin(TimerRow, TimerRow.consultation_id == Consultation.id)
     query = query.where(Consultation.state.not_in([*_FINAL, *_OWNED]), TimerRow.consultation_id.is_(None))
-    if consults is not None:
-        query = query.where(Consultation.id.in_(consults))
     return list(await session.scalars(query))
 
 

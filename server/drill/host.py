@@ -32,7 +32,7 @@ from server.consults.schema import ConsentIn, ConsultationIn, OpinionIn
 from server.consults.service import ConsultService
 from server.consults.store import RINGING
 from server.consults.vocabulary import FINAL, Action, Data, Kind
-from server.drill.checks import doubled, overdue, silent, states_of
+from server.drill.checks import doubled, overdue, silent, standing
 from server.drill.province import PASSWORD, patient_of, settle
 from server.drill.stage import Floor, Screens, Told, telling
 from server.keys import Keys
@@ -105,8 +105,7 @@ class Host:
                 "due": await next_due(session),
             }
             if touched:
-                seen["states"] = await states_of(session, touched)
-                seen["silent"] = await silent(session, touched)
+                seen["states"], seen["silent"] = await standing(session, touched)
         return seen
 
     # -- commands ------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from server.register.limits import DEPTH
 PAGE_S = 86_400.0
 """A page is read anew after a day: holidays and overrides are loaded around the time of loading."""
 
-_COUNT = select(RotaChanges.__table__.c.count)
+COUNT = select(RotaChanges.__table__.c.count)
 _PAGE = "book_page"
 """In ``session.info``: the page of the running transaction."""
 
@@ -94,11 +94,25 @@ class Book:
         """What stands in this transaction."""
         page: Page | None = session.info.get(_PAGE)
         if page is None:
-            count = (await session.execute(_COUNT)).scalar_one()
+            count = (await session.execute(COUNT)).scalar_one()
             if self._page is None or not self._page.holds(count, now):
                 self._page = await _read(session, count, now)
             page = session.info[_PAGE] = self._page
         return page
+
+    def guess(self, session: AsyncSession, specialty: str, now: float) -> tuple[Page, dict[str, Rota]] | None:
+        """What `rotas` would give if nothing has changed since; it is to be confirmed. None: not read yet."""
+        page: Page | None = session.info.get(_PAGE, self._page)
+        if page is None or not page.holds(page.count, now) or specialty not in page.rotas:
+            return None
+        return page, page.rotas[specialty]
+
+    def confirm(self, session: AsyncSession, page: Page, count: int | None) -> bool:
+        """Whether ``page`` stands in this transaction, which read ``count`` (`COUNT`); then it stays so."""
+        stands = count == page.count
+        if stands:
+            session.info.setdefault(_PAGE, page)
+        return stands
 
     async def rotas(self, session: AsyncSession, specialty: str, now: float) -> tuple[Page, dict[str, Rota]]:
         """The page, and on it all rotas of a specialty by their ids."""

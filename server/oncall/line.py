@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.models import Practitioner
 from server.consults.models import Consultation, Offer
-from server.consults.store import RINGING
+from server.consults.store import RINGING, parties_of
 from server.consults.vocabulary import Kind, State
-from server.oncall.book import Book
+from server.oncall.book import COUNT, Book, Page, Rota
 from server.oncall.dispatch import SHARED_S, Candidate, Standing, Way, in_order
 from server.oncall.policy import Policy
 
@@ -56,15 +56,7 @@ async def line_for(
 ) -> Line:
     """Who is on call for the consult's specialty (or another), in order; nobody who left."""
     wanted = specialty or row.specialty
-    page, rotas = await book.rotas(session, wanted, now)
-    near = page.near(rotas, row.organization_id)
-    posts = [
-        (tier, level, person)
-        for tier, rota in near
-        for level, people in page.on_call(rota.schedule, now)
-        for person in people
-    ]
-    people = await _people(session, row, now, {person for _, _, person in posts}, wanted)
+    near, posts, people = await _read(session, row, now, book, wanted)
     ways = await reachable(session, people)
     standings = [
         replace(people[person], tier=tier, line=level, way=ways[person])
@@ -74,6 +66,40 @@ async def line_for(
     own = (rota.policies.get(Kind(row.kind)) for _, rota in near)
     policy = next((one for one in own if one is not None), None)
     return Line(in_order(standings, row.requester_id), policy, len(near))
+
+
+Post = tuple[int, int, str]
+"""How far up the level of the rota is, the line of defence, who has it."""
+
+
+async def _read(
+    session: AsyncSession, row: Consultation, now: float, book: Book, wanted: str
+) -> tuple[list[tuple[int, Rota]], list[Post], dict[str, Standing]]:
+    """The rotas near, who is on call in them, and what those have to do.
+
+    The book as it was read last is believed until the same query says whether it still stands.
+    """
+    guess = book.guess(session, wanted, now)
+    if guess is not None:
+        near, posts = _posts(*guess, row.organization_id, now)
+        people, count = await _people(session, row, now, {person for _, _, person in posts}, wanted)
+        if book.confirm(session, guess[0], count):
+            return near, posts, people
+    near, posts = _posts(*await book.rotas(session, wanted, now), row.organization_id, now)
+    people, _ = await _people(session, row, now, {person for _, _, person in posts}, wanted)
+    return near, posts, people
+
+
+def _posts(
+    page: Page, rotas: Mapping[str, Rota], home: str, now: float
+) -> tuple[list[tuple[int, Rota]], list[Post]]:
+    near = page.near(rotas, home)
+    return near, [
+        (tier, level, person)
+        for tier, rota in near
+        for level, people in page.on_call(rota.schedule, now)
+        for person in people
+    ]
 
 
 def tried(offers: Iterable[Offer], from_ring: int) -> set[str]:
@@ -103,6 +129,7 @@ def _work() -> Select[Any]:
         rings.correlate(Practitioner).scalar_subquery(),
         in_session.correlate(Practitioner),
         last.correlate(Practitioner).scalar_subquery(),
+        COUNT.scalar_subquery(),
     ).where(Practitioner.id.in_(bindparam("people", expanding=True)), Practitioner.active)
 
 
@@ -111,11 +138,17 @@ _WORK = _work()
 
 async def _people(
     session: AsyncSession, row: Consultation, now: float, ids: set[str], specialty: str
-) -> dict[str, Standing]:
-    """Those of ``ids`` whose account has not ended, with what they have to do now; one query."""
-    found = await session.execute(_WORK, {"people": sorted(ids), "consult": row.id, "since": now - SHARED_S})
-    spoken = (await session.get_one(Practitioner, row.requester_id)).languages
-    return {
+) -> tuple[dict[str, Standing], int | None]:
+    """Those of ``ids`` whose account has not ended, with what they have to do now; and the book's count, in
+    one query. None: nobody, so it is not known.
+    """
+    if not ids:
+        return {}, None
+    given = {"people": sorted(ids), "consult": row.id, "since": now - SHARED_S}
+    found = (await session.execute(_WORK, given)).all()
+    _, _, requester = await parties_of(session, row)
+    spoken = requester.languages
+    people = {
         who: Standing(
             who,
             skilled=specialty in skills,
@@ -125,5 +158,6 @@ async def _people(
             taken=taken + ringing,
             last_rung=last_rung or 0.0,
         )
-        for who, skills, languages, work, taken, ringing, busy, last_rung in found
+        for who, skills, languages, work, taken, ringing, busy, last_rung, _ in found
     }
+    return people, found[0][-1] if found else None

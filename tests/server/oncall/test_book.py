@@ -106,6 +106,21 @@ async def test_the_same_page_serves_until_something_changes(world: World) -> Non
         assert await book.open(session, world.now) is not first  # the clock was put back
 
 
+async def test_a_page_is_believed_until_the_count_has_moved(world: World) -> None:
+    book = Book()
+    async with world.services.database.read() as session:
+        assert book.guess(session, "cardiology", world.now) is None
+        page, rotas = await book.rotas(session, "cardiology", world.now)
+    async with world.services.database.read() as session:
+        assert book.guess(session, "cardiology", world.now) == (page, rotas)
+        assert book.guess(session, "neurology", world.now) is None
+        assert book.guess(session, "cardiology", world.now + PAGE_S) is None
+        assert not book.confirm(session, page, None)
+        assert not book.confirm(session, page, page.count + 1)
+        assert book.confirm(session, page, page.count)
+        assert await book.open(session, world.now) is page
+
+
 async def test_the_page_knows_the_desks_that_the_database_knows(world: World) -> None:
     async with world.services.database.write() as session:
         session.add(Organization(id="org-alone", name="x", name_en="x", level="village", parent_id=None))

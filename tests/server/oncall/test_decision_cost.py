@@ -19,13 +19,13 @@ from server.consults.vocabulary import Action
 from tests.server.consults.flow import ringing
 from tests.server.consults.world import World
 
-REQUEST = 16
+REQUEST = 13
 """A request that is triaged and rung: three steps in one transaction."""
 
-RING_ENDS = 20
+RING_ENDS = 17
 """A ring that ended and the next one, with the dispatcher's looks for what is due before and after."""
 
-ACCEPTS = 15
+ACCEPTS = 12
 
 
 @pytest_asyncio.fixture
