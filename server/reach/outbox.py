@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.ids import new_id
 from server.archive.models import Practitioner
+from server.consults.models import Offer
+from server.consults.store import RINGING
 from server.reach.limits import DELIVERIES_KEPT_S, SUBSCRIPTIONS_EACH, WAITING
 from server.reach.models import DeliveryRow, PushSubscription
 from server.reach.rules import State
@@ -75,6 +77,13 @@ async def call_off(session: AsyncSession, practitioner_id: str, subject: str) ->
         if row.state == State.WAITING.value:
             row.state = State.OVER.value
     return {(row.way, row.target) for row in rows if row.tries}
+
+
+async def over(session: AsyncSession, now: float) -> list[tuple[str, Offer]]:
+    """Who may still hear the ring of an offer that rings no more: its deliveries have not run out."""
+    query = select(DeliveryRow.practitioner_id, Offer).join(Offer, Offer.id == DeliveryRow.subject)
+    query = query.where(DeliveryRow.kind == "ring", DeliveryRow.expires_at > now, Offer.state != RINGING)
+    return [(who, offer) for who, offer in (await session.execute(query.distinct())).all()]
 
 
 async def claim(session: AsyncSession, now: float, until: float, most: int) -> list[DeliveryRow]:

@@ -150,14 +150,7 @@ class Reach:
             if event == consult_messages.RING:
                 await outbox.put(session, _rings(user_id, ways, payload, now))
                 return
-            told = await outbox.call_off(session, user_id, payload["offerId"])
-            body = ended_body(payload)
-            rows = [
-                outbox.delivery(user_id, way, body["offer"], body, now, now + TEST_S)
-                for way in ways
-                if way in told
-            ]
-            await outbox.put(session, rows)
+            await _call_off(session, user_id, ways, payload, now)
 
     # -- presence --------------------------------------------------------------------------------------------
 
@@ -295,9 +288,12 @@ class Reach:
                 push = await consult_messages.ring_push(session, row, offer, now)
                 ways = await outbox.ways_of(session, offer.practitioner_id, self._config.webhooks)
                 rows += _rings(offer.practitioner_id, ways, push, now)
-        if rows:
-            async with self._services.database.write() as session:
-                await outbox.put(session, rows)
+        async with self._services.database.write() as session:
+            await outbox.put(session, rows)
+            for who, offer in await outbox.over(session, now):
+                push = consult_messages.ring_ended_push(offer, _ENDS.get(offer.state, "cancelled"), None)
+                ways = await outbox.ways_of(session, who, self._config.webhooks)
+                await _call_off(session, who, ways, push, now)
         self._missed = False
 
     async def _try(self, row: DeliveryRow, now: float) -> int | None:
@@ -381,6 +377,22 @@ def _move(row: DeliveryRow, then: Next) -> None:
     row.state = then.state.value
     if then.at is not None:
         row.next_at = then.at
+
+
+_ENDS = {"timed_out": "timed_out", "declined": "declined"}
+"""State of an offer -> why its ring ended; who else took it, if anybody did, is not told any more."""
+
+
+async def _call_off(
+    session: AsyncSession, user_id: str, ways: list[tuple[str, str]], push: Mapping[str, Any], now: float
+) -> None:
+    """By the ways by which the ring was told; once."""
+    told = await outbox.call_off(session, user_id, push["offerId"])
+    body = ended_body(push)
+    rows = [
+        outbox.delivery(user_id, way, body["offer"], body, now, now + TEST_S) for way in ways if way in told
+    ]
+    await outbox.put(session, rows)
 
 
 def _rings(

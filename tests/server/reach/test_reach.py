@@ -224,6 +224,31 @@ async def test_a_ring_whose_deliveries_were_lost_gets_them_at_the_next_start(
     assert services.pushes[0][0]["type"] == "ring"
 
 
+async def test_a_ring_whose_end_was_lost_is_called_off_at_the_next_start(
+    caller: CallerFactory, server: Server, services: FakeServices
+) -> None:
+    """The process died between the accept (here: by another screen) and the end of the ring."""
+    village, expert = await caller("village"), await first_cardiologist(caller)
+    await subscribe(expert, services)
+    made = await request(village)
+    await asyncio.wait_for(services.wait_for(pushes=1), 20)
+    await settled(server, {("push", "ring", "sent")})
+    reach = server.services.reach
+    await reach.stop()
+    server.services.consults.tell_through(server.services.gateway)  # what follows the step is lost
+    actions = f"/consultations/{made['id']}/actions"
+    assert (await expert.call("POST", actions, {"action": "accept"}))[0] == 200
+    server.services.consults.tell_through(reach)
+    for _ in range(2):
+        reach._missed = True
+        await reach.start()
+        await asyncio.wait_for(services.wait_for(pushes=2), 20)
+        await settled(server, {("push", "ring", "sent"), ("push", "ringEnded", "sent")})
+        await reach.stop()
+    assert [body["type"] for body, _ in services.pushes] == ["ring", "ringEnded"]
+    assert services.pushes[1][0]["offer"] == services.pushes[0][0]["offer"]
+
+
 async def test_who_on_call_can_be_rung(caller: CallerFactory, services: FakeServices) -> None:
     await subscribe(await caller("neuro1"), services)
     desk = await caller("desk")

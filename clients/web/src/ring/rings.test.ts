@@ -35,6 +35,19 @@ describe('rings', () => {
     expect(rings.shown).toEqual([])
   })
 
+  it('fall silent when the server no longer knows of them, but not those that came meanwhile', async () => {
+    const rings = useRings()
+    rings.add(push({ offerId: 'over', consultationId: 'con-over' }))
+    rings.add(push({ offerId: 'on', consultationId: 'con-on' }))
+    await rings.confirm(() => {
+      rings.add(push({ offerId: 'new', consultationId: 'con-new' }))
+      return Promise.resolve([{ id: 'con-on' }])
+    })
+    expect(rings.rings.map((ring) => ring.offerId)).toEqual(['on', 'new'])
+    await rings.confirm(() => Promise.reject(new Error('the line is down'))).catch(() => undefined)
+    expect(rings.sounding).not.toBeNull()
+  })
+
   it('ring anew when the same offer comes again after it ended', () => {
     const rings = useRings()
     rings.add(push())

@@ -62,5 +62,16 @@ export const useRings = defineStore('rings', () => {
     }
   }
 
-  return { rings, shown, sounding, add, end, drop, expire, putAside }
+  /**
+   * Drops what rings no more by the server's word: a server that died over an accept told nobody that the ring ended.
+   * What comes while the question is under way is newer than the answer.
+   */
+  async function confirm(running: () => Promise<{ id: string }[]>): Promise<void> {
+    const before = rings.value.filter((ring) => !ring.ended)
+    if (!before.length) return
+    const still = new Set((await running()).map((consultation) => consultation.id))
+    for (const ring of before) if (!ring.ended && !still.has(ring.consultationId)) drop(ring.offerId)
+  }
+
+  return { rings, shown, sounding, add, end, drop, expire, confirm, putAside }
 })
