@@ -150,12 +150,16 @@ def _keep(session: Session, loaded: object) -> None:
 
 
 def _driver(url: str) -> dict[str, Any]:
-    """How connections are made: SQLite's by us."""
+    """How connections are made (SQLite's by us) and chosen: the one used last has its statements prepared,
+    and on SQLite its pages in memory, which another connection's writing throws away.
+    """
     wanted = make_url(url)
-    if wanted.get_backend_name() != "sqlite" or not wanted.database:
+    if wanted.get_backend_name() != "sqlite":
+        return {"pool_use_lifo": True}
+    if not wanted.database:
         return {}
     path = wanted.database
-    return {"async_creator": lambda: connect(path)}
+    return {"async_creator": lambda: connect(path), "pool_use_lifo": True}
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:
