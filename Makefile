@@ -32,7 +32,7 @@ $(PY_STAMP): requirements.lock pyproject.toml
 	@mkdir -p $(@D) && touch $@
 
 # Optional: without a compiler there is a warning, and the Python plane runs.
-$(NATIVE_STAMP): $(PY_STAMP) hatch_build.py media/_native.pyi media/native/__init__.py $(wildcard media/native/*.[ch])
+$(NATIVE_STAMP): $(PY_STAMP) hatch_build.py media/_native.pyi media/native/__init__.py media/native/sources.py $(wildcard media/native/*.[ch])
 	@$(BIN)/python hatch_build.py
 	@mkdir -p $(@D) && touch $@
 
@@ -57,12 +57,14 @@ SANITIZED = $(BIN)/pytest -q -p no:cacheprovider --plane native \
 	  tests/media/native tests/media/relay/test_on_wire.py
 
 sanitize: setup ## the media engine's tests under the address and undefined-behaviour sanitizers
+	rm -f $(NATIVE_STAMP) # were this broken off, `setup` builds the usual one
 	$(BIN)/python hatch_build.py --sanitize
 	status=0; .ci/in_own_network env ASAN_OPTIONS=detect_leaks=0 \
 	  LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)" $(SANITIZED) || status=$$?; $(BIN)/python hatch_build.py; exit $$status
 
 # Without address randomization, which older versions of the sanitizer do not stand. It knows our code and every lock, but not what Python and libsrtp do.
 sanitize-threads: setup ## the same under the sanitizer for data races
+	rm -f $(NATIVE_STAMP)
 	$(BIN)/python hatch_build.py --sanitize-threads
 	status=0; .ci/in_own_network setarch -R env TSAN_OPTIONS=exitcode=66 LD_PRELOAD="$$(cc -print-file-name=libtsan.so)" \
 	  $(SANITIZED) tests/media/transport || status=$$?; $(BIN)/python hatch_build.py; exit $$status
