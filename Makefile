@@ -84,11 +84,16 @@ test: setup $(TOOLS_STAMP) test-web test-python ## every test, with coverage and
 test-web: setup
 	cd $(WEB) && npm run --silent test
 
+# Three runs (tests/DESIGN.md): what only computes, on all cores; what drives a browser or lays a network, one at
+# a time; the product's own pages, whose driver keeps an event loop in its thread that other tests need for theirs.
+PYTEST = .ci/in_own_network $(BIN)/pytest --cov --cov-report= --durations=10
+ALONE := (browser or network)
+
 test-python: setup $(TOOLS_STAMP)
 	@rm -f .coverage .coverage.*
-	@# Two processes: the browsers' driver keeps an event loop in its thread, which other tests need for theirs.
-	.ci/in_own_network $(BIN)/pytest --cov --cov-report= --durations=10 --ignore tests/browser $(ARGS)
-	.ci/in_own_network $(BIN)/pytest --cov --cov-append --cov-report= --durations=10 tests/browser $(ARGS)
+	$(PYTEST) -n auto --maxprocesses 4 --dist loadfile --ignore tests/browser -m "not $(ALONE)" $(ARGS)
+	$(PYTEST) --cov-append --ignore tests/browser -m "$(ALONE)" $(ARGS)
+	$(PYTEST) --cov-append tests/browser $(ARGS)
 	@$(BIN)/coverage combine -q 2>/dev/null || true
 	@$(BIN)/coverage report --format=total | sed 's/^/coverage (lines and branches, percent): /'
 

@@ -173,7 +173,8 @@ async def test_beats_and_rate_are_had_by_ticket(recorded: Recorded) -> None:
     # A staircase has no beats and no rate.
     assert (body["beatsMs"], body["complete"], len(body["points"])) == ([], True, 12)
     assert {rate for _, rate, _ in body["points"]} == {None}
-    assert body["points"][0][0] == pytest.approx(1500, abs=250)
+    # By when the frames came, so later on a machine that took its time to store them.
+    assert body["points"][0][0] == pytest.approx(1500, abs=900)
     async with recorded.village.http.get(url.replace("ticket=", "ticket=1")) as reply:
         assert reply.status == 403
 
