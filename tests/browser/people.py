@@ -25,8 +25,11 @@ class Person:
     complaints: list[str] = field(default_factory=list)
 
     @classmethod
-    def at(cls, browser: Browser, url: str, *, locale: str = "zh-CN", **options: Any) -> Person:
-        context = person(browser, url, None, locale=locale, **options)
+    def at(
+        cls, browser: Browser, url: str, username: str | None = None, *, locale: str = "zh-CN", **options: Any
+    ) -> Person:
+        """Signed in as ``username`` already, without its page; None: nobody yet."""
+        context = person(browser, url, username, locale=locale, **options)
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         who = cls(context, page)

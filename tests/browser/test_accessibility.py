@@ -122,8 +122,7 @@ def test_no_page_of_the_story_breaks_a_rule(
 def test_no_page_of_the_desk_breaks_a_rule(
     ward: Ward, browser: Browser, locale: str, device: dict[str, Any]
 ) -> None:
-    who = Person.at(browser, ward.server.url, locale=locale, reduced_motion="reduce", **device)
-    who.log_in("desk")
+    who = Person.at(browser, ward.server.url, "desk", locale=locale, reduced_motion="reduce", **device)
     found: list[str] = []
     for path, ready in (("/desk", "consultation-row"), ("/audit", "audit-row"), (f"/c/{ward.id}", "state")):
         who.page.goto(path)
@@ -244,8 +243,9 @@ def test_the_opinion_and_the_record_break_no_rule(
     expert = Rest(ward.expert.context, ward.expert_name)
     if expert.call("GET", f"/consultations/{ward.id}")["endedAt"] is None:
         expert.call("POST", f"/consultations/{ward.id}/actions", {"action": "end"})
-    who = Person.at(browser, ward.server.url, locale=locale, reduced_motion="reduce", **device)
-    who.log_in(ward.expert_name)
+    who = Person.at(
+        browser, ward.server.url, ward.expert_name, locale=locale, reduced_motion="reduce", **device
+    )
     who.page.goto(f"/c/{ward.id}")
     expect(who.get("opinion-findings")).to_be_visible()
     found = violations(who.page)

@@ -147,7 +147,7 @@ def consult(session: Consult) -> Iterator[Consult]:
                 const now = (await window.__huizhen.stats()).consumers;
                 return before.every((was) => {
                     const is = now[was.consumerId];
-                    if (!is || is.packetsLost > 0) return false;
+                    if (!is || is.packetsLost > was.packetsLost) return false;
                     return was.kind === 'video'
                         ? is.framesDecoded >= was.framesDecoded + 5
                         : is.audioEnergy > was.audioEnergy;

@@ -31,8 +31,8 @@ class Cast:
 
     def __getitem__(self, username: str) -> Person:
         if username not in self._people:
-            who = Person.at(self._browser, self._url)
-            who.log_in(username)
+            who = Person.at(self._browser, self._url, username)
+            who.page.goto("/")
             self._people[username] = who
         return self._people[username]
 

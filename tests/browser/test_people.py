@@ -42,8 +42,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 def signed_in(browser: Browser, server: ServerProcess, name: str, **options: Any) -> Person:
-    who = Person.at(browser, server.url, **{"viewport": {"width": 1366, "height": 900}, **options})
-    who.log_in(name)
+    who = Person.at(browser, server.url, name, **{"viewport": {"width": 1366, "height": 900}, **options})
+    who.page.goto("/")
     return who
 
 
@@ -225,8 +225,7 @@ def test_the_switch_takes_the_line_and_gives_it_back(server: ServerProcess, brow
 def test_no_page_of_the_register_breaks_a_rule(
     server: ServerProcess, browser: Browser, locale: str, device: dict[str, Any]
 ) -> None:
-    who = Person.at(browser, server.url, locale=locale, reduced_motion="reduce", **device)
-    who.log_in("desk")
+    who = Person.at(browser, server.url, "desk", locale=locale, reduced_motion="reduce", **device)
     found: list[str] = []
     ready = {"people": "person-row", "places": "place-row", "devices": "device-row"}
     ready |= {"import": "import-file", "deliveries": "on-call-reach"}

@@ -28,8 +28,8 @@ def desk(server: ServerProcess, browser: Browser) -> Iterator[Rest]:
 
 
 def signed_in(browser: Browser, server: ServerProcess, name: str, **options: Any) -> Person:
-    who = Person.at(browser, server.url, **{"viewport": {"width": 1366, "height": 900}, **options})
-    who.log_in(name)
+    who = Person.at(browser, server.url, name, **{"viewport": {"width": 1366, "height": 900}, **options})
+    who.page.goto("/")
     return who
 
 
@@ -132,8 +132,7 @@ def test_the_calendar_breaks_no_rule(
     device: dict[str, Any],
     request: pytest.FixtureRequest,
 ) -> None:
-    who = Person.at(browser, server.url, locale=locale, reduced_motion="reduce", **device)
-    who.log_in("desk")
+    who = Person.at(browser, server.url, "desk", locale=locale, reduced_motion="reduce", **device)
     who.page.goto(CARDIOLOGY)
     expect(who.get("rota-bar").first).to_be_visible()
     found = violations(who.page)

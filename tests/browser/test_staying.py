@@ -25,7 +25,7 @@ from tests.browser.people import PATIENCE_MS, Person
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE_MS)
 
-SIGNALING_CUT_MS = 20_000
+SIGNALING_CUT_MS = 17_000
 """Longer than consent (15 s), shorter than a peer is kept (30 s): only the living media keeps the place."""
 CUT_AFTER_SEEN_MS = 4_000
 """The browser sees a cut after about 6 s; so it lasts some 10 s in all, shorter than consent."""
