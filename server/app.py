@@ -70,6 +70,7 @@ from server.consults.states import with_ring
 from server.errors import CONFIG_INVALID
 from server.keys import Keys
 from server.limits import MAX_BODY_BYTES
+from server.listening import listen
 from server.metrics import Metrics
 from server.nodes.node import Node
 from server.oncall.dispatcher import Dispatcher
@@ -354,9 +355,7 @@ async def _listen(services: Services, runner: web.AppRunner, stack: AsyncExitSta
     ports: dict[str, int] = {}
     for scheme, port, context in wanted:
         bound = _bind(http.host, port)
-        site = web.SockSite(runner, bound, ssl_context=context)
-        await site.start()
-        stack.push_async_callback(site.stop)
+        await listen(runner, bound, context, stack)
         ports[scheme] = bound.getsockname()[1]
     return ports
 

@@ -11,6 +11,9 @@ AUDIT_ACTORS = 500
 AUDIT_EXPORT_ROWS = 200_000
 """Entries of one file of the audit trail: some months of a county, 100 MB; a longer time is several files."""
 
+ACCEPTED_PER_TURN = 16
+"""New connections in one turn of the event loop: 80 a second where a turn takes 0.2 s; a join brings two."""
+
 MAX_PAGE = 100
 """Items of one page: what a screen can show without paging."""
 
