@@ -67,7 +67,8 @@ async def recorded_session(url: str) -> Session:
         await room.publish(Vp8Source(moving_picture()), "camera")
         rooms.append(room)
     await rooms[0].wait_for(RecordingChanged, lambda event: event.state == "on")
-    await rooms[0].wait_for_sink(lambda sink: sink.source == "camera")
+    camera = await rooms[0].wait_for_sink(lambda sink: sink.source == "camera")
+    await camera.wait_frames(3)  # the recorder may hear of the first one later than the other person
     return Session(consultation["id"], [village, expert], rooms)
 
 
