@@ -31,6 +31,10 @@ SURE_EVENTS = 5
 AT_ONCE_S = 1.0
 """Answers to one ring that come within so many seconds are given at the same moment."""
 
+BESIDE_S = 0.05
+"""With several nodes, whatever anybody does within so many seconds is done at the same moment: ten times as
+long as it takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -102,13 +106,15 @@ class Day:
     async def _next(self) -> None:
         """The next event; what people do to one consult in the same second they do at the same time.
 
-        With several nodes, what anybody does in that second.
+        With several nodes, also what anybody does within `BESIDE_S`.
         """
         at, _, consult, what = heapq.heappop(self._heap)
         together = [what()]
         many = len(self._nodes) > 1
-        while self._heap and self._heap[0][0] - at < AT_ONCE_S:
-            if not many and (not consult or self._heap[0][2] != consult):
+        while self._heap:
+            later, _, other, _ = self._heap[0]
+            races = bool(consult) and other == consult and later - at < AT_ONCE_S
+            if not races and not (many and later - at < BESIDE_S):
                 break
             together.append(heapq.heappop(self._heap)[3]())
         await asyncio.gather(*together)
