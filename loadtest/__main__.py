@@ -185,10 +185,11 @@ def dispatch(
     sites: Annotated[int, typer.Option(min=20)] = 400,
     kills: Annotated[int, typer.Option(min=0, help="How often the case killed is killed.")] = 100,
     seed: Annotated[int, typer.Option(help="Another seed makes another day.")] = 1,
+    until: Annotated[float, typer.Option(min=0, max=24, help="Nobody asks after this hour.")] = 24.0,
 ) -> None:
     """A province's day of requests on a counted clock: rung in time, nobody twice, nobody in silence."""
     wanted = _understood(lambda: dispatch_scenario.chosen(cases))
-    size = dispatch_scenario.Size(requests, practitioners, sites, kills, seed)
+    size = dispatch_scenario.Size(requests, practitioners, sites, kills, seed, until)
     report = Report("dispatch")
     dispatch_scenario.run(report, size, wanted, _tell)
     _finish(report, json)

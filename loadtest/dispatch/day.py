@@ -38,12 +38,17 @@ long as it takes."""
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How large a day is. ``kills``: how often a node is killed, spread over its commands."""
+    """How large a day is.
+
+    :param kills: how often a node is killed, spread over its commands.
+    :param until_s: seconds after midnight; later requests are left out.
+    """
 
     requests: int
     kills: int = 0
     seed: int = 1
     habits: Habits = field(default_factory=Habits)
+    until_s: float = DAY_S
 
 
 class Day:
@@ -76,7 +81,8 @@ class Day:
         for hour in range(25):
             self.at(MIDNIGHT + hour * 3600.0, "", self._shift)
         for at in arrivals(self._random, self._plan.requests):
-            self.at(MIDNIGHT + at, "", self._people.ask_for_help)
+            if at < self._plan.until_s:
+                self.at(MIDNIGHT + at, "", self._people.ask_for_help)
         until = MIDNIGHT + DAY_S + 3600.0
         step, told = 0, MIDNIGHT
         while True:

@@ -34,6 +34,8 @@ class Size:
     sites: int = 400
     kills: int = 100
     seed: int = 1
+    until: float = 24.0
+    """Hour of the day after which nobody asks any more: a day too long for the machine, cut short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ async def _case(case: CaseOf, size: Size, habits: Habits, province: Province, sa
         if case.database == "postgresql":
             url = stack.enter_context(Postgres(durable=True)).new_database("drill")
         nodes = [Node(directory, url) for _ in range(case.nodes)]
-        plan = Plan(size.requests, size.kills if case.killed else 0, size.seed, replace(habits))
+        kills = size.kills if case.killed else 0
+        plan = Plan(size.requests, kills, size.seed, replace(habits), size.until * 3600.0)
         day = Day(nodes, province, plan, lambda line: say(f"{case.name}: {line}"))
         began = time.monotonic()
         try:

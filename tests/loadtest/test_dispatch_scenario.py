@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -17,12 +18,13 @@ from loadtest.dispatch.shares import shares
 from loadtest.report import Report
 
 SIZE = Size(requests=20, people=300, sites=40, kills=3)
+MORNING = replace(SIZE, requests=40, until=10.5)
 WRONG = ("double_assignments", "silent_requests", "broken_audit_chains", "late_in_place_percent")
 
 
-def ran(case: str) -> Report:
+def ran(case: str, size: Size = SIZE) -> Report:
     report = Report("dispatch")
-    run(report, SIZE, chosen(case), lambda line: None)
+    run(report, size, chosen(case), lambda line: None)
     return report
 
 
@@ -42,9 +44,12 @@ def test_two_nodes_on_one_postgresql() -> None:
         binaries()
     except NoPostgresError as missing:
         pytest.skip(str(missing))
-    report = ran("two-nodes")
+    report = ran("two-nodes", MORNING)
     assert {name: report.figures[name] for name in WRONG} == dict.fromkeys(WRONG, 0)
-    assert report.figures["cases"][0]["exit_status"] == 0
+    [found] = report.figures["cases"]
+    assert found["exit_status"] == 0
+    before = sum(one < MORNING.until * 3600.0 for one in arrivals(Random(MORNING.seed), MORNING.requests))
+    assert found["commands"]["request"] == before < MORNING.requests
 
 
 def test_a_province_of_the_wanted_size() -> None:
