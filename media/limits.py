@@ -41,6 +41,10 @@ SIGNAL_FILE_MAX_VALUES = 64 * 1024 * 1024  # samples of all leads together: 24 h
 SIGNAL_FILE_MAX_HEADER_BYTES = 64 * 1024  # a WFDB header of 64 signals is about 6 kB
 SIGNAL_FILE_MAX_MEMBERS = 16  # files in a ZIP with one WFDB record: header, a few signal files, annotations
 SIGNAL_FILE_MAX_NOTES = 1_000_000  # beats of a week at 99 a minute
+SIGNAL_FILE_MAX_XML_BYTES = (
+    32 * 1024 * 1024
+)  # an hour of 3 leads at 500 Hz as text; the tree takes twice as much
+SIGNAL_FILE_MAX_XML_ELEMENTS = 200_000  # an ECG of 18 leads with annotations of each beat has some thousands
 SIGNAL_EXPORT_MAX_VALUES = 1024 * 1024 * 1024  # 2 GiB of samples: 24 h of 12 leads at 1 kHz
 SIGNAL_EXPORT_MAX_CSV_VALUES = 64 * 1024 * 1024  # about 400 MB of text: 3 h of 12 leads at 500 Hz
 SIGNAL_EXPORT_MAX_FHIR_VALUES = (

@@ -75,8 +75,10 @@ SIGNAL_UNSUPPORTED = ErrorCode(
 SIGNAL_FILE_UNKNOWN = ErrorCode(
     "signal_file_unknown",
     415,
-    "无法识别此文件的格式；支持 DICOM 波形、EDF/EDF+、BDF/BDF+ 和 WFDB。",
-    "The file's format is not known; DICOM waveform, EDF/EDF+, BDF/BDF+ and WFDB are read.",
+    "无法识别此文件的格式；支持 DICOM 波形、EDF/EDF+、BDF/BDF+、WFDB、HL7 aECG、"
+    "FHIR Observation 和会诊系统导出的 CSV。",
+    "The file's format is not known; DICOM waveform, EDF/EDF+, BDF/BDF+, WFDB, HL7 aECG, FHIR Observation "
+    "and this system's own CSV are read.",
 )
 SIGNAL_FILE_BROKEN = ErrorCode(
     "signal_file_broken",

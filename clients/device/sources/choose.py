@@ -2,7 +2,7 @@
 
 ::
 
-    FILE                                    a record: DICOM, WFDB, EDF+, BDF+
+    FILE                                    a record: DICOM, WFDB, EDF+, BDF+, HL7 aECG, FHIR, CSV
     -                                       text messages on standard input
     tcp://HOST:PORT                         text messages, a line each
     mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC, mqtts://...

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from media.errors import RemoteProtocolError
 from media.limits import SIGNAL_FILE_MAX_BYTES
-from media.signals.errors import SIGNAL_FILE_TOO_LARGE, SIGNAL_FILE_UNKNOWN, SIGNAL_UNSUPPORTED
+from media.signals.errors import SIGNAL_FILE_TOO_LARGE, SIGNAL_FILE_UNKNOWN
+from media.signals.formats.aecg import AECG_ROOT, read_aecg
 from media.signals.formats.csv_table import CSV_MAGIC, read_csv
 from media.signals.formats.dicom import read_dicom
 from media.signals.formats.edf import BDF_MAGIC, EDF_MAGIC, read_edf
@@ -16,12 +17,11 @@ from media.signals.formats.wfdb import read_wfdb, read_wfdb_zip, record_name
 
 _HEAD = 4096  # enough for every magic number, and for the first line of a WFDB header
 _ZIP_MAGIC = b"PK\x03\x04"
-_AECG_ROOT = b"AnnotatedECG"
 
 
 def read_file(path: Path) -> tuple[Waveform, ...]:
-    """Read a DICOM waveform, EDF(+), BDF(+), FHIR Observation, our own CSV, or a WFDB record given by its
-    header, by any of its other files with the header beside it, or as a ZIP file. Blocks on the disk.
+    """Read a DICOM waveform, EDF(+), BDF(+), HL7 aECG, FHIR Observation, our own CSV, or a WFDB record given
+    by its header, by any of its other files with the header beside it, or as a ZIP file. Blocks on the disk.
 
     :return: one waveform a sampling rate, the ECG first; never empty.
 
@@ -43,9 +43,8 @@ def read_file(path: Path) -> tuple[Waveform, ...]:
         return (read_csv(path.read_bytes()),)
     if head.lstrip().startswith(b"{") and b'"Observation"' in head:
         return (read_fhir(path.read_bytes()),)
-    if _AECG_ROOT in head:
-        # The one reader in Python (aecg) needs 3.12; nothing else is kept under a licence we can take.
-        raise RemoteProtocolError(SIGNAL_UNSUPPORTED, "HL7 aECG is not read")
+    if AECG_ROOT in head:
+        return (read_aecg(path.read_bytes()),)
     if record_name(head) is not None:
         return read_wfdb(path)
     beside = path.with_suffix(".hea")

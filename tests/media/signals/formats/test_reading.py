@@ -249,6 +249,7 @@ def zipped(*names: str) -> Callable[[Path], Path]:
         (written(bytes(5000), "ecg.dcm"), "signal_file_unknown"),
         (written(b"\x89PNG\r\n\x1a\n" + bytes(900), "ecg.edf"), "signal_file_unknown"),
         (written(b'<?xml version="1.0"?><AnnotatedECG xmlns="urn:hl7-org:v3"/>'), "signal_unsupported"),
+        (written(b'<?xml version="1.0"?><AnnotatedECG'), "signal_file_broken"),
         (written(bytes(128) + b"DICM" + b"\xff" * 400), "signal_file_broken"),
         (cut(lambda d: written(sample_record().read_bytes())(d), 0.5), "signal_file_broken"),
         (dicom(lambda d: delattr(d, "WaveformSequence")), "signal_unsupported"),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from media.errors import RemoteProtocolError
 from media.signals.descriptor import Lead
 from media.signals.formats import FORMATS, About, Gap, Note, Source, Waveform, read_file
+from tests.media.signals.formats.aecg_file import aecg
 
 ABOUT = About("6f1f3c1e-0000-4000-8000-0123456789ab")
 SMALL = Waveform(
@@ -40,7 +41,7 @@ def golden(kind: str) -> dict[str, bytes]:
             return {name: archive.read(name) for name in archive.namelist()}
 
 
-GOLDEN = {kind: golden(kind) for kind in FORMATS}
+GOLDEN = {kind: golden(kind) for kind in FORMATS} | {"aecg": {"file": aecg(SMALL)}}
 
 _EDITS = st.lists(
     st.tuples(
@@ -63,7 +64,7 @@ def edited(data: bytes, edits: list[tuple[str, int, bytes]]) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", GOLDEN)
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_changed_file_is_read_or_refused(kind: str, data: st.DataObject) -> None:
@@ -82,7 +83,16 @@ def test_a_changed_file_is_read_or_refused(kind: str, data: st.DataObject) -> No
 @settings(max_examples=200, deadline=None)
 @given(
     start=st.sampled_from(
-        [b"", b"0       ", b"\xffBIOSEMI", b"PK\x03\x04", b"strip 1 250 9\n", b"{", b"# huizhen-signal 1\n"]
+        [
+            b"",
+            b"0       ",
+            b"\xffBIOSEMI",
+            b"PK\x03\x04",
+            b"strip 1 250 9\n",
+            b"{",
+            b"# huizhen-signal 1\n",
+            b"<AnnotatedECG>",
+        ]
     ),
     rest=st.binary(max_size=600),
 )
