@@ -37,16 +37,26 @@ def export(
         list[SignalFormat] | None,
         typer.Option(help="Add the signals in this format too; may be given several times."),
     ] = None,
+    recorded_only: Annotated[
+        bool,
+        typer.Option(
+            help="Leave out signals that were measured while nothing was recorded; the rest comes in the "
+            "formats of --signals alone."
+        ),
+    ] = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
-    """Write a consult's whole record (opinion, trail, recordings, signals) into one ZIP file."""
-    names = run(
-        _export(settings_for(config, data), consultation, target, [str(one) for one in signals or ()])
-    )
+    """Write a consult's whole record (opinion, trail, recordings, signals, materials) into one ZIP file."""
+    settings, formats = settings_for(config, data), [str(one) for one in signals or ()]
+    names = run(_export(settings, consultation, target, formats, recorded_only))
     typer.echo(f"{target}: {len(names)} files")
 
 
-async def _export(settings: Config, consultation_id: str, target: Path, formats: Sequence[str]) -> list[str]:
+async def _export(
+    settings: Config, consultation_id: str, target: Path, formats: Sequence[str], recorded_only: bool
+) -> list[str]:
     async with opened_database(settings) as database, database.read() as session:
-        return await export_consultation(session, settings, consultation_id, target, SystemClock(), formats)
+        return await export_consultation(
+            session, settings, consultation_id, target, SystemClock(), formats, recorded_only
+        )

@@ -14,11 +14,12 @@ from media.signals import StoredStream
 from media.signals.formats import Waveform
 from server.api.context import RequestContext
 from server.api.entering import CLINICAL
-from server.api.materials import body_of
+from server.api.materials import MaterialOut, body_of, material_out
 from server.api.models import ApiModel, Timestamp
 from server.api.recordings import OverviewQuery, PartQuery, binary
 from server.api.routing import endpoint
 from server.auth.tickets import check_ticket, make_ticket
+from server.consults.limits import LINE_LETTERS
 
 _OPEN = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
 _PATH = "/api/v1/consultations/{consultation_id}/materials"
@@ -36,11 +37,19 @@ class SignalLook(ApiModel):
 
 
 class MaterialLook(ApiModel):
-    """What a file is; nothing of it was kept."""
+    """What a file is. ``upload``: by which it is kept within ten minutes, without sending it again."""
 
     media_type: str
     size: int
     signals: list[SignalLook]
+    upload: str
+
+
+class KeepIn(ApiModel):
+    """``upload``: from the reply to ``check``."""
+
+    upload: str = Field(max_length=64)
+    name: str = Field(default="", max_length=LINE_LETTERS)
 
 
 class MaterialSignalOut(ApiModel):
@@ -64,11 +73,27 @@ class MaterialSignalOut(ApiModel):
     writes=False,
 )
 async def check_material(ctx: RequestContext, consultation_id: str) -> MaterialLook:
-    """The body is the file; it is read as it would be kept, and forgotten."""
+    """The body is the file; it is read as it would be kept, and forgotten after ten minutes."""
     data = await body_of(ctx.request)
-    look = await ctx.services.consults.materials.check(ctx.actor, consultation_id, data)
+    look, upload = await ctx.services.consults.materials.check(ctx.actor, consultation_id, data, ctx.now)
     signals = [_look(waveform) for waveform in look.waveforms]
-    return MaterialLook(media_type=look.media_type, size=len(data), signals=signals)
+    return MaterialLook(media_type=look.media_type, size=len(data), signals=signals, upload=upload)
+
+
+@endpoint(
+    "POST",
+    f"{_PATH}/keep",
+    summary="Lay the file that was checked beside the consult",
+    roles=CLINICAL,
+    writes=False,
+    status=201,
+)
+async def keep_material(ctx: RequestContext, consultation_id: str, body: KeepIn) -> MaterialOut:
+    """``upload_gone`` (410) when it is no longer held: then it is sent as any file."""
+    material = await ctx.services.consults.materials.add_held(
+        ctx.actor, consultation_id, body.name, body.upload, ctx.now
+    )
+    return await material_out(ctx, material)
 
 
 @endpoint(

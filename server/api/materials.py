@@ -13,12 +13,10 @@ from server.api.models import ApiModel, Timestamp
 from server.api.routing import endpoint
 from server.archive.models import Practitioner
 from server.consults.limits import LINE_LETTERS, MATERIAL_BYTES, TEXT_LETTERS
-from server.consults.material_signals import DICOM, SIGNAL_TYPES, suffix_of
-from server.consults.materials import JPEG, PDF, PNG
+from server.consults.material_signals import DICOM, SIGNAL_TYPES
+from server.consults.materials import JPEG, PDF, PNG, suffix_of
 from server.consults.models import Material, ThreadMessage
 from server.consults.schema import PersonRef
-
-_SUFFIX = {JPEG: "jpg", PNG: "png", PDF: "pdf"}
 
 
 class MaterialQuery(ApiModel):
@@ -60,15 +58,14 @@ class MessageOut(ApiModel):
     status=201,
 )
 async def add_material(ctx: RequestContext, consultation_id: str, query: MaterialQuery) -> MaterialOut:
-    """The body is the file: JPEG, PNG, PDF, DICOM or an ECG file (EDF+, BDF+, WFDB as ZIP, CSV, FHIR), known
-    by its bytes, 20 MB at most.
+    """The body is the file: JPEG, PNG, PDF, DICOM or an ECG file (EDF+, BDF+, WFDB as ZIP, HL7 aECG,
+    CSV, FHIR), known by its bytes, 20 MB at most.
     """
     data = await body_of(ctx.request)
     material = await ctx.services.consults.materials.add(
         ctx.actor, consultation_id, query.name, data, ctx.now
     )
-    people = await _people(ctx, {material.added_by})
-    return _material(material, people)
+    return await material_out(ctx, material)
 
 
 @endpoint("GET", "/api/v1/consultations/{consultation_id}/materials", summary="Materials", roles=CLINICAL)
@@ -89,10 +86,10 @@ async def list_materials(ctx: RequestContext, consultation_id: str) -> list[Mate
 async def read_material(ctx: RequestContext, consultation_id: str, material_id: str) -> web.StreamResponse:
     """Stands in the audit trail. Handed out as a file: nothing in it runs in our pages."""
     material, path = await ctx.services.consults.materials.read(ctx.actor, consultation_id, material_id)
-    suffix = _SUFFIX.get(material.media_type) or suffix_of(material.media_type)
+    name = f"{material.id}.{suffix_of(material.media_type)}"
     headers = {
         "Content-Type": material.media_type,
-        "Content-Disposition": f'attachment; filename="{material.id}.{suffix}"',
+        "Content-Disposition": f'attachment; filename="{name}"',
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
     }
@@ -147,6 +144,11 @@ async def body_of(request: web.Request) -> bytes:
         if len(data) > MATERIAL_BYTES:
             raise RemoteProtocolError(TOO_LARGE)
     return bytes(data)
+
+
+async def material_out(ctx: RequestContext, material: Material) -> MaterialOut:
+    """With the name of whoever added it."""
+    return _material(material, await _people(ctx, {material.added_by}))
 
 
 async def _people(ctx: RequestContext, ids: set[str]) -> dict[str, PersonRef]:

@@ -37,8 +37,11 @@ TOO_MANY_ADDENDA = ErrorCode("too_many_addenda", 429, "补充说明过多。", "
 NO_KNOWN_MATERIAL = ErrorCode(
     "no_known_material",
     422,
-    "只能添加图片（JPEG、PNG）、PDF、DICOM 或心电文件（EDF、WFDB、CSV、FHIR），且文件须完整。",
-    "Only pictures (JPEG, PNG), PDF, DICOM and ECG files (EDF, WFDB, CSV, FHIR), and whole ones.",
+    "只能添加图片（JPEG、PNG）、PDF、DICOM 或心电文件（EDF、WFDB、HL7 aECG、CSV、FHIR），且文件须完整。",
+    "Only pictures (JPEG, PNG), PDF, DICOM and ECG files (EDF, WFDB, HL7 aECG, CSV, FHIR), and whole ones.",
+)
+UPLOAD_GONE = ErrorCode(
+    "upload_gone", 410, "该文件已不再保留，请重新发送。", "The file is no longer held; send it again."
 )
 TOO_MANY_MATERIALS = ErrorCode("too_many_materials", 429, "资料过多。", "Too many materials.")
 TOO_MANY_MESSAGES = ErrorCode("too_many_messages", 429, "留言过多。", "Too many messages.")

@@ -17,6 +17,15 @@ BREAK_GLASS_REASON = 8
 MATERIAL_BYTES = 20 * 1024 * 1024
 """One material: a photograph of a film is 5 MB, an ultrasound clip 15."""
 
+HELD_UPLOAD_S = 600.0
+"""How long a file that was looked at waits to be kept: what is in it is read in a minute."""
+
+HELD_UPLOADS = 16
+"""Files that wait so at once: 320 MB of the disk at most; who comes too late sends the file again."""
+
+HELD_UPLOADS_PER_PERSON = 2
+"""Of one person: the one on the screen, and one in another tab."""
+
 MATERIALS_PER_CONSULT = 30
 """Materials of one consult: a series of films and reports."""
 

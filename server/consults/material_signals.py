@@ -19,9 +19,9 @@ from server.consults.errors import NO_KNOWN_MATERIAL, ActionRefused
 
 DICOM: Final = "application/dicom"
 EDF, WFDB, CSV, FHIR = "application/edf", "application/zip", "text/csv", "application/fhir+json"
-SIGNAL_TYPES: Final = (EDF, WFDB, CSV, FHIR)
-_TYPE_OF_HEAD: Final = ((b"PK", WFDB), (b"{", FHIR), (b"#", CSV))
-_SUFFIX: Final = {DICOM: "dcm", EDF: "edf", WFDB: "zip", CSV: "csv", FHIR: "json"}
+AECG = "application/xml"
+SIGNAL_TYPES: Final = (EDF, WFDB, CSV, FHIR, AECG)
+_TYPE_OF_HEAD: Final = ((b"PK", WFDB), (b"{", FHIR), (b"#", CSV), (b"<", AECG), (b"\xef\xbb", AECG))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,6 @@ class Look:
 
     media_type: str
     waveforms: tuple[Waveform, ...] = ()
-
-
-def suffix_of(media_type: str) -> str:
-    """What the name of such a file ends with."""
-    return _SUFFIX[media_type]
 
 
 class MaterialSignals:

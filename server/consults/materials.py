@@ -26,9 +26,11 @@ from media.errors import NOT_FOUND, Fault, RemoteProtocolError
 from media.signals import StoredStream
 from server.archive.ids import new_id
 from server.auth.actor import Actor
+from server.config import Config
 from server.consults.errors import TOO_MANY_MATERIALS, ActionRefused
+from server.consults.held_uploads import HeldUploads
 from server.consults.limits import MATERIAL_PIXELS, MATERIALS_PER_CONSULT
-from server.consults.material_signals import DICOM, Look, MaterialSignals
+from server.consults.material_signals import AECG, CSV, DICOM, EDF, FHIR, WFDB, Look, MaterialSignals
 from server.consults.models import Material
 from server.consults.vocabulary import Action, Data
 from server.consults.work import Work
@@ -36,8 +38,20 @@ from signaling.personal import Personal
 
 JPEG, PNG, PDF = "image/jpeg", "image/png", "application/pdf"
 _PICTURES = {"JPEG": JPEG, "PNG": PNG}
+_SUFFIX = {JPEG: "jpg", PNG: "png", PDF: "pdf", DICOM: "dcm"}
+_SUFFIX |= {EDF: "edf", WFDB: "zip", CSV: "csv", FHIR: "json", AECG: "xml"}
 _PDF_TAIL = 2048
 """A PDF's end mark stands in its last bytes (ISO 32000-1 annex H: readers look at the last 1024)."""
+
+
+def suffix_of(media_type: str) -> str:
+    """What the name of such a file ends with."""
+    return _SUFFIX[media_type]
+
+
+def materials_directory(config: Config) -> Path:
+    """Where the bytes lie, each file under its material's id."""
+    return config.data_directory / "materials"
 
 
 def media_type_of(data: bytes) -> str | None:
@@ -104,17 +118,35 @@ class Materials:
     def __init__(self, work: Work, directory: Path) -> None:
         self._work = work
         self._directory = directory
+        self._held = HeldUploads(directory)
         self.signals = MaterialSignals(work.services.signals, directory)
 
-    async def check(self, actor: Actor, consultation_id: str, data: bytes) -> Look:
-        """What `add` would keep, without keeping it.
+    async def check(self, actor: Actor, consultation_id: str, data: bytes, now: float) -> tuple[Look, str]:
+        """What `add` would keep, and the token by which `add_held` keeps it.
 
         :raises ActionRefused: no_known_material, forbidden, not_found.
         :raises RemoteProtocolError: a signal file that cannot be read, as `read_file`.
         """
         async with self._work.services.database.read() as session:
             await self._work.admit(session, actor, consultation_id)
-        return await self._look(data)
+        look = await self._look(data)
+        return look, await self._held.hold(actor.id, consultation_id, data, now)
+
+    async def add_held(
+        self, actor: Actor, consultation_id: str, name: str, upload: str, now: float
+    ) -> Material:
+        """Keep the file that `check` looked at.
+
+        :raises ActionRefused: upload_gone, and as `add`, after which the file is still held.
+        """
+        data = await self._held.read(upload, actor.id, consultation_id, now)
+        material = await self.add(actor, consultation_id, name, data, now)
+        self._held.drop(upload)
+        return material
+
+    def close(self) -> None:
+        """Forget what is held. Twice is harmless."""
+        self._held.close()
 
     async def _look(self, data: bytes) -> Look:
         media_type = await asyncio.to_thread(media_type_of, data)

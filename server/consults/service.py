@@ -28,7 +28,7 @@ from server.consults.errors import (
 )
 from server.consults.guests import Guests, guest_may_stay
 from server.consults.keeping import keep
-from server.consults.materials import Materials
+from server.consults.materials import Materials, materials_directory
 from server.consults.messages import DEVICE_ASSIGNED, RING, person, ring_push
 from server.consults.models import Consultation, Offer
 from server.consults.opinions import Opinions
@@ -72,7 +72,7 @@ class ConsultService:
         self.requests = Requests(self._work)
         self.opinions = Opinions(self._work)
         self.emergency = Emergency(self._work)
-        self.materials = Materials(self._work, services.config.data_directory / "materials")
+        self.materials = Materials(self._work, materials_directory(services.config))
         self.threads = Threads(self._work)
         self.door = Door(self._work)
         self.guests = Guests(self._work)
@@ -100,6 +100,7 @@ class ConsultService:
     async def stop(self) -> None:
         """Finish what is in line. Twice is harmless."""
         await self._work.delivery.stop()
+        self.materials.close()
 
     def tell_through(self, pushes: Pushes) -> None:
         """Send messages by ``pushes`` from now on; without it they go to screens only."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import sqlite3
 import subprocess
@@ -14,18 +16,21 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
+from sqlalchemy import delete
 from typer.testing import CliRunner, Result
 
 from media.clock import SystemClock
 from media.signals import Frame, Lead, SignalStore, StreamDescriptor
-from media.signals.formats import read_file
+from media.signals.formats import read_file, sample_record
 from server.app import Server
+from server.archive.models import RecordingRow
 from server.auth.service import AuthService
 from server.cli import app
 from server.config import sample_toml
 from server.demo import seed
 from server.keys import Keys
 from server.loop import run
+from server.times import iso_from_unix
 from signaling.access import verify_room_token
 from tests.server.contract import Contract
 from tests.server.running import Caller, config_in
@@ -129,6 +134,7 @@ def test_a_consult_is_exported_whole(county: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(target) as archive:
         exported = json.loads(archive.read("consultation.json"))
         trail = json.loads(archive.read("audit.json"))
+        assert json.loads(archive.read("materials.json")) == []
     assert exported["patient"]["name"] == "张桂英"
     assert exported["allowed"] == []
     assert "consultation.create" in {entry["action"] for entry in trail}
@@ -149,13 +155,87 @@ def test_its_signals_are_added_in_the_formats_asked_for(county: Path, tmp_path: 
         assert read_file(path)[0].samples.tolist() == [[7], [8], [9]]
 
 
-async def store_signal(data: Path, room_id: str) -> None:
+def test_what_was_laid_beside_it_is_exported_byte_for_byte(county: Path, tmp_path: Path) -> None:
+    consultation = run(make_consultation(county))
+    data = sample_record().read_bytes()
+    run(lay_beside(county, consultation["id"], data))
+    target = tmp_path / "out.zip"
+    done = huizhen("export", consultation["id"], str(target), "--data", str(county))
+    assert done.exit_code == 0, done.output
+    with zipfile.ZipFile(target) as archive:
+        [material] = json.loads(archive.read("materials.json"))
+        assert (material["name"], material["by"]) == ("心电图.dcm", "prc-village")
+        assert archive.read(material["file"]) == data
+    assert material["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+def test_what_nobody_agreed_to_record_can_be_left_out(county: Path, tmp_path: Path) -> None:
+    """The record is whole unless it is asked to be cut to what was recorded; either way it is said."""
+    consultation = run(make_consultation(county))
+    begin = run(store_signal(county, consultation["roomId"], frames=4))
+    run(record(county, consultation, begin + 0.5, begin + 2.5))
+    target = tmp_path / "out.zip"
+
+    def exported(*more: str) -> tuple[list[str], list[list[str]]]:
+        arguments = ("export", consultation["id"], str(target), "--data", str(county), *more)
+        done = huizhen(*arguments, "--signals", "csv")
+        assert done.exit_code == 0, done.output
+        with zipfile.ZipFile(target) as archive:
+            [told] = json.loads(archive.read("signals.json"))
+            archive.extractall(tmp_path / "out")
+            return archive.namelist(), told["recorded"]
+
+    def samples(names: list[str]) -> int:
+        [path] = [tmp_path / "out" / name for name in names if name.endswith(".csv")]
+        return len(read_file(path)[0].samples)
+
+    names, recorded = exported()
+    assert samples(names) == 12
+    assert recorded == [[iso_from_unix(begin + 0.5), iso_from_unix(begin + 2.5)]]
+    assert any(name.endswith(".hzs") for name in names)
+    names, _ = exported("--recorded-only")
+    assert samples(names) == 6
+    assert not any(name.endswith(".hzs") for name in names)
+    run(record(county, consultation, begin + 20, begin + 30))
+    names, recorded = exported("--recorded-only")
+    assert not any(name.startswith("signals/") for name in names)
+    assert recorded == []
+
+
+async def record(data: Path, consultation: Any, start: float, end: float) -> None:
+    """As if the one recording had run then; its files are elsewhere."""
+    server = await Server.start(config_in(data), SystemClock())
+    row = RecordingRow(id=f"rec-{start}", room_id=consultation["roomId"], consultation_id=consultation["id"])
+    row.started_at, row.ended_at, row.manifest_path = start, end, ""
+    async with server.services.database.write() as session:
+        await session.execute(delete(RecordingRow))
+        session.add(row)
+    await server.stop()
+
+
+async def lay_beside(data: Path, consultation_id: str, content: bytes) -> None:
+    server = await Server.start(config_in(data), SystemClock())
+    async with aiohttp.ClientSession() as http:
+        village = await Caller(http, server.url, Contract(server.services.openapi)).login("village")
+        url = f"{server.url}/api/v1/consultations/{consultation_id}/materials"
+        headers, name = {"Authorization": f"Bearer {village.token}"}, {"name": "心电图.dcm"}
+        async with http.post(url, params=name, data=io.BytesIO(content), headers=headers) as reply:
+            assert reply.status == 201, await reply.text()
+    await server.stop()
+
+
+async def store_signal(data: Path, room_id: str, frames: int = 1) -> float:
+    """Three samples at the begin of each second; when the first was measured, Unix seconds."""
     store = SignalStore(config_in(data).signals_directory, SystemClock())
     stream = StreamDescriptor(str(uuid.uuid4()), "ecg", "ECG", 500.0, (Lead("II"),))
     log = await store.open(room_id, stream)
-    await log.append(Frame.of(stream, 0, 10**18, np.array([[7], [8], [9]], np.int16)))
+    for number in range(frames):
+        samples = np.array([[7], [8], [9]], np.int16)
+        await log.append(Frame.of(stream, number, 10**18 + number * 10**9, samples))
     await log.close()
+    (stored,) = store.streams(room_id)
     await store.close()
+    return stored.start
 
 
 async def make_consultation(data: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 from dataclasses import replace
@@ -19,7 +20,15 @@ from pydicom.data import get_testdata_file
 from media.signals import StreamDescriptor, decode
 from media.signals.formats import FORMATS, About, Gap, Source, read_file, sample_record
 from server.app import Server
-from server.consults.limits import MATERIAL_BYTES, MATERIALS_PER_CONSULT
+from server.consults.errors import ActionRefused
+from server.consults.held_uploads import HeldUploads
+from server.consults.limits import (
+    HELD_UPLOAD_S,
+    HELD_UPLOADS,
+    HELD_UPLOADS_PER_PERSON,
+    MATERIAL_BYTES,
+    MATERIALS_PER_CONSULT,
+)
 from server.consults.material_signals import CSV, DICOM, EDF, FHIR, WFDB
 from server.consults.materials import JPEG, PDF, PNG, media_type_of
 from server.consults.models import ThreadMessage
@@ -160,6 +169,11 @@ async def checked(who: Caller, consult: str, data: bytes) -> tuple[int, Any]:
         return reply.status, await reply.json(content_type=None)
 
 
+async def kept(who: Caller, consult: str, token: str) -> tuple[int, Any]:
+    body = {"upload": token, "name": "心电图"}
+    return await who.call("POST", f"/consultations/{consult}/materials/keep", body)
+
+
 def ecg_file(name: str) -> bytes:
     """The real record in another format, with a gap of a second in it."""
     (waveform,) = read_file(sample_record())
@@ -188,8 +202,10 @@ async def opened(village: Caller, consult: str, data: bytes, media_type: str) ->
     assert (signal["kind"], len(signal["leads"]), signal["samplingRateHz"]) == ("ecg", 12, 1000)
     assert (signal["seconds"], signal["missingS"]) == (11, 1)
     assert await village.get(f"/consultations/{consult}/materials") == before
-    status, made = await upload(village, consult, data, "心电图")
-    assert (status, made["mediaType"]) == (201, media_type)
+    status, made = await kept(village, consult, look["upload"])
+    assert (status, made["mediaType"], made["name"]) == (201, media_type, "心电图")
+    assert made["sha256"] == hashlib.sha256(data).hexdigest()
+    assert (await kept(village, consult, look["upload"]))[1]["code"] == "upload_gone"
     [stored] = await village.get(f"/consultations/{consult}/materials/{made['id']}/signals")
     assert stored["endMs"] == 11_000
     begin = datetime.fromisoformat(stored["startedAt"]).timestamp()
@@ -236,6 +252,42 @@ async def test_a_broken_ecg_file_says_what_is_wrong_and_keeps_nothing(
     kept = server.services.config.data_directory
     assert list((kept / "materials").iterdir()) == []
     assert list((kept / "signals").glob("m-*")) == []
+
+
+async def test_a_held_file_is_its_sender_s_for_its_consult_and_a_while(world: World) -> None:
+    consult, other = await world.request(), await world.request()
+    materials, village = world.services.consults.materials, world.actor("village")
+    data = picture("PNG")
+
+    async def held() -> str:
+        return (await materials.check(village, consult, data, world.now))[1]
+
+    token = await held()
+    for actor, where, expected in (
+        (world.actor("village2"), consult, "upload_gone"),
+        (village, other, "upload_gone"),
+        (village, "con-none", "upload_gone"),
+    ):
+        assert await refused(materials.add_held(actor, where, "x", token, world.now)) == expected
+    late = world.now + HELD_UPLOAD_S
+    assert await refused(materials.add_held(village, consult, "x", token, late)) == "upload_gone"
+    assert (await materials.add_held(village, consult, "x", token, late - 1)).size == len(data)
+    tokens = [await held() for _ in range(HELD_UPLOADS_PER_PERSON + 1)]
+    assert await refused(materials.add_held(village, consult, "x", tokens[0], world.now)) == "upload_gone"
+    await materials.add_held(village, consult, "x", tokens[1], world.now)
+    materials.close()
+    assert await refused(materials.add_held(village, consult, "x", tokens[2], world.now)) == "upload_gone"
+
+
+async def test_the_disk_takes_so_many_held_files(tmp_path: Path) -> None:
+    uploads = HeldUploads(tmp_path)
+    tokens = [await uploads.hold(str(one), "con", b"file", 0.0) for one in range(HELD_UPLOADS + 1)]
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ActionRefused, match="upload_gone"):
+        await uploads.read(tokens[0], "0", "con", 1.0)
+    assert await uploads.read(tokens[1], "1", "con", 1.0) == b"file"
+    uploads.close()
+    uploads.close()
 
 
 async def test_a_picture_in_dicom_has_no_signals(caller: CallerFactory) -> None:
