@@ -9,8 +9,11 @@ canvases cannot go to a worker: there DevTools slows all of it down, with everyt
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from json import dumps
 from pathlib import Path
@@ -19,9 +22,11 @@ from typing import Any
 from playwright.sync_api import Browser, CDPSession, Page
 
 from loadtest.browser import PHONE, Rest, chromium, person
+from loadtest.ecg.source import samples_of, write_record
 from loadtest.join import start_consult
 from loadtest.report import Report, machine, percentile
 from loadtest.server_process import ServerProcess
+from loadtest.traffic.tokens import TokenMaker
 
 SLOWER = 4
 FRAME_P99_MS = 20.0
@@ -30,6 +35,8 @@ SETTLE_MS = 4_000
 LONG_MS = 34.0
 """Two pictures of a screen with 60 a second."""
 WAIT_MS = 60_000
+DEMO_LEADS = 12
+"""Of the record that the demo's own gateway sends."""
 DESK: Mapping[str, Any] = {"viewport": {"width": 1366, "height": 768}}
 ON_THE_PAGE = "delete HTMLCanvasElement.prototype.transferControlToOffscreen"
 PREFACE = """
@@ -57,11 +64,13 @@ class Case:
     """One screen and one thread.
 
     :param worker: drawn in a worker (as the product does) or on the page's own thread.
+    :param leads: 12 by the demo's own gateway; 18 by another beside it, without a limit.
     """
 
     name: str
     screen: Mapping[str, Any] = field(hash=False)
     worker: bool
+    leads: int = 12
 
 
 CASES = (
@@ -69,6 +78,8 @@ CASES = (
     Case("phone-worker", PHONE, worker=True),
     Case("desk-page", DESK, worker=False),
     Case("phone-page", PHONE, worker=False),
+    Case("desk-18-leads", DESK, worker=True, leads=18),
+    Case("phone-18-leads", PHONE, worker=True, leads=18),
 )
 
 
@@ -84,29 +95,56 @@ def chosen(names: str) -> list[Case]:
 
 def run(report: Report, cases: list[Case], seconds: float, progress: Progress) -> None:
     """Fill ``report`` with the frame times of each case."""
-    with tempfile.TemporaryDirectory(prefix="huizhen-canvas-") as directory:
-        server = ServerProcess(Path(directory))
-        try:
-            with chromium() as browser:
-                report.conditions |= machine() | {
-                    "chromium": browser.version,
-                    "graphics": "software (no GPU)",
-                    "slower": SLOWER,
-                    "seconds_a_case": seconds,
-                    "signal": "12 leads at 1 kHz, live, diagnostic filter",
-                }
-                village = person(browser, server.url, "village")
-                consultation, _ = start_consult(browser, server.url, Rest(village, "village"))
-                # The first opening warms the caches, as yesterday's consult would have.
-                measure(browser, server.url, consultation, cases[0], 1)
-                for case in cases:
-                    figures = measure(browser, server.url, consultation, case, seconds)
-                    report.figures |= {f"{case.name}_{name}": value for name, value in figures.items()}
-                    progress(f"{case.name}: p99 {figures['frame_p99_ms']:.1f} ms")
-                    if case.worker:
-                        report.require(f"{case.name}_frame_p99_ms", FRAME_P99_MS)
-        finally:
-            server.stop()
+    for leads in sorted({case.leads for case in cases}):
+        _run(report, [case for case in cases if case.leads == leads], leads, seconds, progress)
+
+
+def _run(report: Report, cases: list[Case], leads: int, seconds: float, progress: Progress) -> None:
+    with tempfile.TemporaryDirectory(prefix="huizhen-canvas-") as place, ExitStack() as closing:
+        directory = Path(place)
+        server = ServerProcess(directory / "county", [] if leads == DEMO_LEADS else ["--no-devices"])
+        closing.callback(server.stop)
+        browser = closing.enter_context(chromium())
+        report.conditions |= machine() | {
+            "chromium": browser.version,
+            "graphics": "software (no GPU)",
+            "slower": SLOWER,
+            "seconds_a_case": seconds,
+            "signal": "12 leads at 1 kHz, live, diagnostic filter; 18 where the case says so",
+        }
+        village = person(browser, server.url, "village")
+        kinds = ("ecg",) if leads == DEMO_LEADS else ()
+        consultation, _ = start_consult(browser, server.url, Rest(village, "village"), kinds)
+        if leads != DEMO_LEADS:
+            closing.enter_context(gateway(server, consultation, leads, directory))
+        # The first opening warms the caches, as yesterday's consult would have.
+        measure(browser, server.url, consultation, cases[0], 1)
+        for case in cases:
+            figures = measure(browser, server.url, consultation, case, seconds)
+            report.figures |= {f"{case.name}_{name}": value for name, value in figures.items()}
+            progress(f"{case.name}: p99 {figures['frame_p99_ms']:.1f} ms")
+            if case.worker and leads == DEMO_LEADS:
+                report.require(f"{case.name}_frame_p99_ms", FRAME_P99_MS)
+
+
+@contextmanager
+def gateway(server: ServerProcess, consultation: str, leads: int, directory: Path) -> Iterator[None]:
+    """A real gateway that sends a looped record of so many leads into the consult's room."""
+    record = write_record(directory, "record", *samples_of(leads))
+    token = TokenMaker(server.data).make(
+        f"c-{consultation}", "load-device", "device", signals=frozenset({"publish"})
+    )
+    command = [sys.executable, "-m", "server.cli", "device", "ecg", "--loop", "--lang", "en"]
+    command += ["--server", server.url, "--room-token", token, "--file", str(record)]
+    with (directory / "gateway.log").open("ab") as log:
+        process = subprocess.Popen(
+            [*command, "--outbox", str(directory / "outbox")], stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def measure(browser: Browser, url: str, consultation: str, case: Case, seconds: float) -> dict[str, float]:

@@ -107,8 +107,30 @@ def test_frozen_measured_and_looked_back_at(
     assert violations(who.page) == []
     who.get("limits-save").click()
     expect(who.get("ecg-limits")).to_contain_text("75–160")
+    alarmed_and_acknowledged(who, *ALARMS[locale])
     assert who.complaints == []
     who.context.close()
+
+
+ALARMS = {
+    "zh-CN": ("tachycardia", 20, 30, "高于上限 30", "已确认"),
+    "en-GB": ("bradycardia", 250, 260, "below the limit of 250", "Acknowledged"),
+}
+"""Limits that the record's rate is beyond, and what a person reads then."""
+
+
+def alarmed_and_acknowledged(who: Person, kind: str, low: int, high: int, words: str, seen: str) -> None:
+    who.get("ecg-limits").click()
+    who.get("limits-low").fill(str(low))
+    who.get("limits-high").fill(str(high))
+    who.get("limits-save").click()
+    alarm = who.page.locator(f"[data-testid=ecg-alarm][data-kind={kind}]")
+    expect(alarm).to_have_attribute("data-state", "raised")
+    expect(alarm).to_contain_text(words)
+    assert violations(who.page) == []
+    alarm.get_by_test_id("ecg-acknowledge").click()
+    expect(alarm).to_have_attribute("data-state", "acknowledged")
+    expect(alarm).to_contain_text(seen)
 
 
 def test_an_expert_s_phone_has_room_for_every_button(browser: Browser, consult: Consult) -> None:
