@@ -22,8 +22,8 @@ function resealed(hex: string, change: (view: DataView) => void): ArrayBuffer {
 }
 
 describe('golden frames', () => {
-  it.each([['compressed', DELTA], ['plain', PLAIN]])('%s', async (_name, hex) => {
-    const frame = await parseFrame(bytes(hex).buffer)
+  it.each([['compressed', DELTA], ['plain', PLAIN]])('%s', (_name, hex) => {
+    const frame = parseFrame(bytes(hex).buffer)
     expect(frame).toMatchObject({
       streamId: '018f3c5e-7b1a-7c3d-8e2f-0123456789ab', sequence: 258, rateHz: 500, leads: 2, count: 4, backfill: false, seam: false,
     })
@@ -31,8 +31,8 @@ describe('golden frames', () => {
     expect([...frame.samples]).toEqual(VALUES)
   })
 
-  it('reads the marks for backfill and seam', async () => {
-    expect(await parseFrame(bytes(MARKED).buffer)).toMatchObject({ backfill: true, seam: true })
+  it('reads the marks for backfill and seam', () => {
+    expect(parseFrame(bytes(MARKED).buffer)).toMatchObject({ backfill: true, seam: true })
   })
 
   it('knows the usual check value of CRC-32', () => {
@@ -58,14 +58,21 @@ describe('broken frames', () => {
     ['zlib that holds less than announced', resealed(DELTA, (view) => { view.setUint16(42, 40, true) })],
     ['zlib that holds more than announced', resealed(DELTA, (view) => { view.setUint16(42, 1, true) })],
     ['too much', new ArrayBuffer(70_000)],
-  ])('%s is refused with FrameError', async (_name, buffer) => {
-    await expect(parseFrame(buffer)).rejects.toBeInstanceOf(FrameError)
+  ])('%s is refused with FrameError', (_name, buffer) => {
+    expect(() => parseFrame(buffer)).toThrow(FrameError)
   })
 
-  it('never throws anything else, whichever byte is changed', async () => {
+  it('never throws anything else, whichever byte is changed', () => {
     for (let at = 0; at < bytes(DELTA).length; at += 1) {
       const buffer = resealed(DELTA, (view) => { view.setUint8(at, view.getUint8(at) ^ 0x55) })
-      const outcome = await parseFrame(buffer).catch((error: unknown) => error)
+      const parse = () => {
+        try {
+          return parseFrame(buffer)
+        } catch (error) {
+          return error
+        }
+      }
+      const outcome = parse()
       if (outcome instanceof Error) expect(outcome).toBeInstanceOf(FrameError)
     }
   })

@@ -1,5 +1,5 @@
 /** The signals socket of a room (signaling/PROTOCOL.md, /signals/view): opens itself again until it is closed or refused. */
-import { parseFrame, type Frame } from './frame'
+import { frameOf, type Frame } from './frame'
 import type { Alarm, Analysis, Limits, Refusal } from './findings'
 import type { Sentence, StreamInfo } from './ring'
 
@@ -59,8 +59,6 @@ export class SignalLink {
   private failures = 0
   private timer: ReturnType<typeof setTimeout> | undefined
   private silence: ReturnType<typeof setTimeout> | undefined
-  /** Unpacking is asynchronous; the chain keeps the frames in order. */
-  private chain: Promise<void> = Promise.resolve()
 
   constructor(
     /** Of the page's own node, which knows where the room is if it is elsewhere. */
@@ -153,13 +151,10 @@ export class SignalLink {
 
   private binary(data: ArrayBuffer): void {
     this.listenFor(SILENCE_MS)
-    const parsed = parseFrame(data).catch(() => null)
-    this.chain = this.chain.then(async () => {
-      const frame = await parsed
-      if (this.closed) return
-      if (frame) this.handlers.frame(frame)
-      else this.handlers.damaged()
-    })
+    if (this.closed) return
+    const frame = frameOf(data)
+    if (frame) this.handlers.frame(frame)
+    else this.handlers.damaged()
   }
 
   private lost(code: number): void {
