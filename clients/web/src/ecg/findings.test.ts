@@ -69,8 +69,7 @@ describe('VitalsBar', () => {
     await expect.poll(() => document.querySelector('[data-testid=limits-neonate]')).not.toBeNull()
     const at = (id: string) => document.querySelector<HTMLInputElement>(`[data-testid=limits-${id}]`)!
     expect([at('child').checked, at('low').value]).toEqual([true, '75'])
-    at('neonate').checked = true
-    at('neonate').dispatchEvent(new Event('change'))
+    at('neonate').click()
     await expect.poll(() => at('high').value).toBe('200')
     at('low').value = '250'
     at('low').dispatchEvent(new Event('input'))
