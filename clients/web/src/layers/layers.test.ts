@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { fromServer, moved, newLayer, problemOf, type Layer, type LayerOut } from './layers'
+import { fromServer, moved, newLayer, nextSlot, problemOf, type Layer, type LayerOut } from './layers'
 
 const layer = (changes: Partial<Layer> = {}): Layer => ({ ...newLayer([], '2026-03-02'), members: ['a'], ...changes })
 
@@ -17,11 +17,21 @@ describe('layers', () => {
   it('says what is missing', () => {
     expect(problemOf(layer())).toBeNull()
     expect(problemOf(layer({ members: [] }))).toBe('members')
-    expect(problemOf(layer({ members: [], unit: 'custom' }))).toBeNull()
+    const slot = { member: 'a', day: 6, starts: '08:00', minutes: 600 }
+    expect(problemOf(layer({ members: [], unit: 'custom' }))).toBe('slots')
+    expect(problemOf(layer({ members: [], unit: 'custom', every: 7, slots: [slot] }))).toBeNull()
+    for (const wrong of [{ member: '' }, { day: 7 }, { day: -1 }, { minutes: 0 }, { minutes: 8 * 1440 }, { starts: '' }, { day: NaN }]) {
+      expect(problemOf(layer({ unit: 'custom', every: 7, slots: [slot, { ...slot, ...wrong }] }))).toBe('slot')
+    }
     expect(problemOf(layer({ every: 0 }))).toBe('every')
     expect(problemOf(layer({ weekdays: [] }))).toBe('weekdays')
     expect(problemOf(layer({ dayStarts: '18:00' }))).toBe('hours')
     expect(problemOf(layer({ dayStarts: '18:00', dayEnds: '08:00' }))).toBeNull()
+  })
+
+  it('goes on with the day after the last shift', () => {
+    expect(nextSlot([], 7)).toMatchObject({ member: '', day: 0 })
+    expect(nextSlot([{ member: 'a', day: 6, starts: '17:00', minutes: 60 }], 7)).toEqual({ member: 'a', day: 0, starts: '17:00', minutes: 60 })
   })
 
   it('moves people up and down', () => {

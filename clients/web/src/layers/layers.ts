@@ -11,7 +11,9 @@ interface Shape {
 export interface Layer extends Shape { members: string[] }
 export interface LayerOut extends Shape { members: PractitionerRef[] }
 
-export const UNITS: readonly Unit[] = ['hour', 'day', 'week', 'month']
+export const UNITS: readonly Unit[] = ['hour', 'day', 'week', 'month', 'custom']
+/** Shifts of a list; the server keeps the same bound. */
+export const SLOTS_MAX = 400
 export const DAY_KINDS: readonly DayKind[] = ['any', 'workday', 'day_off']
 export const LEVELS = 5
 const WEEK = [0, 1, 2, 3, 4, 5, 6]
@@ -22,7 +24,7 @@ const short = (clock: string | null): string | null => clock?.slice(0, 5) ?? nul
 export function fromServer(layer: LayerOut): Layer {
   return {
     ...layer, handover: short(layer.handover) ?? '08:00', dayStarts: short(layer.dayStarts), dayEnds: short(layer.dayEnds), weekdays: [...layer.weekdays],
-    slots: layer.slots.map((slot) => ({ ...slot })), members: layer.members.map(({ id }) => id),
+    slots: layer.slots.map((slot) => ({ ...slot, starts: short(slot.starts) ?? '08:00' })), members: layer.members.map(({ id }) => id),
   }
 }
 
@@ -33,13 +35,26 @@ export function newLayer(known: readonly Layer[], today: string): Layer {
   return { level, rank, unit: 'day', every: 1, startDate: today, handover: '08:00', slots: [], dayKind: 'any', weekdays: [...WEEK], dayStarts: null, dayEnds: null, members: [] }
 }
 
-export type Problem = 'members' | 'every' | 'weekdays' | 'hours'
+export type Problem = 'members' | 'every' | 'weekdays' | 'hours' | 'slots' | 'slot'
+
+/** A shift has somebody, begins inside the cycle, and is not longer than it. */
+export const slotFits = (slot: Slot, days: number): boolean => (
+  slot.member !== '' && slot.starts !== '' && Number.isInteger(slot.day) && slot.day >= 0 && slot.day < days && slot.minutes > 0 && slot.minutes <= days * 1440
+)
+
+/** The next shift of a list: the day after the last one, as long as that. */
+export function nextSlot(slots: readonly Slot[], days: number): Slot {
+  const before = slots.at(-1)
+  return before ? { ...before, day: (before.day + 1) % Math.max(1, days) } : { member: '', day: 0, starts: '08:00', minutes: 24 * 60 }
+}
 
 /** What keeps a layer from being saved; the server checks it all again. */
 export function problemOf(layer: Layer): Problem | null {
-  if (layer.unit === 'custom') return null // made elsewhere, kept as it is
-  if (!layer.members.length) return 'members'
   if (!(Number.isInteger(layer.every) && layer.every >= 1)) return 'every'
+  if (layer.unit === 'custom') {
+    if (!layer.slots.length) return 'slots'
+    if (!layer.slots.every((slot) => slotFits(slot, layer.every))) return 'slot'
+  } else if (!layer.members.length) return 'members'
   if (!layer.weekdays.length) return 'weekdays'
   return (layer.dayStarts === null) === (layer.dayEnds === null) ? null : 'hours'
 }
