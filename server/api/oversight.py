@@ -16,8 +16,11 @@ from server.archive.specialties import specialty
 from server.auth.actor import Role
 from server.consults.limits import OVERSIGHT_DAYS
 from server.consults.oversight import Figures, figures, names_of, responses, waiting
+from server.consults.vocabulary import Kind
 from server.errors import VALIDATION_FAILED
+from server.limits import SEARCH_LETTERS
 from server.register.csv_text import write_table
+from server.times import iso_from_unix
 
 OVERSEERS = frozenset({Role.REGULATOR, Role.DESK})
 _DAY = 86_400.0
@@ -40,6 +43,15 @@ class NowOut(ApiModel):
     waiting: list[WaitingOut]
     late: int
     rooms: int
+
+
+class NowQuery(ApiModel):
+    """What waits, narrowed by all that is given. ``place``: an organization's name in either language."""
+
+    kind: Kind | None = None
+    specialty: str = Field(default="", max_length=64)
+    place: str = Field(default="", max_length=SEARCH_LETTERS)
+    late: bool = False
 
 
 class ResponseQuery(ApiModel):
@@ -85,6 +97,44 @@ async def overseen_now(ctx: RequestContext) -> NowOut:
     return NowOut(waiting=shown, late=sum(one.late for one in found), rooms=rooms)
 
 
+@endpoint(
+    "GET",
+    "/api/v1/oversight/now.csv",
+    summary="What waits now as a table",
+    roles=OVERSEERS,
+    media_type="text/csv",
+    writes=True,
+)
+async def waiting_table(ctx: RequestContext, query: NowQuery) -> web.Response:
+    """Numbers, states and limits, no patient; stands in the audit trail."""
+    now = await overseen_now(ctx)
+    rows = [
+        [row.number, row.kind, row.state, row.specialty, row.place.zh, row.place.en,
+         iso_from_unix(row.since), "" if row.due is None else iso_from_unix(row.due), str(row.late).lower()]
+        for row in now.waiting
+        if _is_meant(row, query)
+    ]  # fmt: skip
+    await ctx.services.audit.record(
+        ctx.session, ctx.actor, "oversight.export", "oversight", "now", {"rows": len(rows)}
+    )
+    header = ("number", "kind", "state", "specialty", "place", "place_en", "since", "due", "late")
+    return _csv(write_table(header, rows), "waiting.csv")
+
+
+def _is_meant(row: WaitingOut, query: NowQuery) -> bool:
+    return (
+        (query.kind is None or row.kind == query.kind)
+        and (not query.specialty or row.specialty == query.specialty)
+        and (not query.place or query.place in (row.place.zh, row.place.en))
+        and (row.late or not query.late)
+    )
+
+
+def _csv(table: bytes, name: str) -> web.Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return web.Response(body=table, content_type="text/csv", charset="utf-8", headers=headers)
+
+
 @endpoint("GET", "/api/v1/oversight/responses", summary="Response times", roles=OVERSEERS)
 async def response_times(ctx: RequestContext, query: ResponseQuery) -> list[ResponseOut]:
     """Median and 95th percentile (nearest rank) of the time to the accept and to the session."""
@@ -109,8 +159,7 @@ async def response_table(ctx: RequestContext, query: ResponseQuery) -> web.Respo
     await ctx.services.audit.record(
         ctx.session, ctx.actor, "oversight.export", "oversight", query.by, {"rows": len(rows)}
     )
-    headers = {"Content-Disposition": f'attachment; filename="responses-{query.by}.csv"'}
-    return web.Response(body=table, content_type="text/csv", charset="utf-8", headers=headers)
+    return _csv(table, f"responses-{query.by}.csv")
 
 
 def _cells(row: ApiModel, names: Iterable[str]) -> list[str]:

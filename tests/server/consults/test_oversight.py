@@ -51,6 +51,13 @@ async def test_the_regulator_sees_figures_and_no_patient_and_cannot_touch(caller
     status, table = await regulator.call("GET", "/oversight/responses.csv?by=specialty")
     [line] = csv.DictReader(io.StringIO(table.decode("utf-8-sig")))
     assert (status, line["key"], line["name"]) == (200, "cardiology", "心血管内科")
+    status, waiting = await regulator.call("GET", "/oversight/now.csv?kind=urgent&specialty=cardiology")
+    [line] = csv.DictReader(io.StringIO(waiting.decode("utf-8-sig")))
+    assert (status, line["number"], line["late"]) == (200, page["number"], "false")
+    for other in ("kind=routine", "late=true", "specialty=surgery", "place=%E5%88%AB%E5%A4%84"):
+        _, none = await regulator.call("GET", f"/oversight/now.csv?{other}")
+        assert len(none.splitlines()) == 1, other
+    table += waiting
     for secret in ("张桂英", "胸痛", "pat-demo-1", consult):
         assert secret not in str(now) + str(place) + table.decode()
     await _refused_everything(regulator, consult)

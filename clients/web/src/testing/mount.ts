@@ -3,13 +3,16 @@ import { createPinia, setActivePinia } from 'pinia'
 import type { Component } from 'vue'
 import { createMemoryHistory, createRouter } from 'vue-router'
 import { i18n } from '@/i18n'
+import { useSession } from '@/stores/session'
+import { expert } from './fixtures'
 
 const Nothing = { template: '<p />' }
 
-/** A component as the application mounts it: texts, stores, and a router that knows every address. */
-export async function mountPage(component: Component, props: Record<string, unknown> = {}, path = '/') {
+/** A component as the application mounts it: texts, stores, and a router that knows every address. `roles`: of who is signed in. */
+export async function mountPage(component: Component, props: Record<string, unknown> = {}, path = '/', roles: string[] = []) {
   const pinia = createPinia()
   setActivePinia(pinia)
+  if (roles.length) useSession().practitioner = { ...expert, roles, specialties: [] }
   const router = createRouter({ history: createMemoryHistory(), routes: [{ path: '/:rest(.*)*', component: Nothing }] })
   await router.push(path)
   const wrapper = mountComponent(component as never, { props: props as never, global: { plugins: [pinia, i18n, router] }, attachTo: document.body })

@@ -1,0 +1,36 @@
+import { flushPromises } from '@vue/test-utils'
+import axe from 'axe-core'
+import { beforeEach, expect, it, vi } from 'vitest'
+import { fakeServer, mountPage } from '@/testing/mount'
+import AuditPage from './AuditPage.vue'
+
+const entry = (id: number, what: string, action: string) => ({
+  id, at: '2026-01-01T00:00:00Z', actor: { id: 'prc-1', kind: 'practitioner', name: '王建国', nameEn: 'Wang Jianguo' }, what, action, subjectType: 'operation', subjectId: 'patients', detail: {}, hash: 'x',
+})
+const page = (...items: object[]) => ({ body: { items, nextCursor: null } })
+
+beforeEach(() => { document.body.innerHTML = '' })
+
+it('finds what was refused, marks it, and lets an overseer take it away', async () => {
+  fakeServer({ 'GET /audit': page(entry(2, 'refused', 'access.refused'), entry(1, 'sign_in', 'auth.login')), 'GET /audit?what=refused': page(entry(2, 'refused', 'access.refused')), 'GET /audit?who=nobody&what=refused': page() })
+  const { wrapper } = await mountPage(AuditPage, {}, '/audit', ['regulator'])
+  const rows = () => wrapper.findAll('[data-testid=audit-row]').map((row) => row.text())
+  expect(rows()[0]).toContain('⊘ 访问被拒绝')
+  await wrapper.get('[data-testid=audit-what]').setValue('refused')
+  await vi.waitFor(() => expect(rows().length).toBe(1))
+  expect(wrapper.find('[data-testid=audit-csv]').exists()).toBe(true)
+  expect((await axe.run(wrapper.element)).violations).toEqual([])
+  await wrapper.get('[data-testid=audit-who]').setValue('nobody')
+  await vi.waitFor(() => expect(wrapper.text()).toContain('没有符合筛选的记录'))
+})
+
+it('shows others the trail of a consult of theirs alone', async () => {
+  const asked = fakeServer({ 'GET /audit?consultationId=con-1': page(entry(1, 'view', 'consultation.view')) })
+  const { wrapper, router } = await mountPage(AuditPage, {}, '/audit', ['expert'])
+  expect(wrapper.text()).toContain('只能查看与自己有关的会诊')
+  await router.push('/audit?consultation=con-1')
+  await vi.waitFor(() => expect(wrapper.findAll('[data-testid=audit-row]').length).toBe(1))
+  await flushPromises()
+  expect(wrapper.text()).not.toContain('查看全部')
+  expect([wrapper.find('[data-testid=audit-csv]').exists(), asked.length]).toEqual([false, 1])
+})
