@@ -64,6 +64,9 @@ def _timers_of(state: State) -> Iterator[str]:
 
 def _seconds(rule: TimerRule) -> str:
     duration = DURATIONS[rule.duration]
+    if not rule.kinds.intersection(_PACE):
+        only = ", ".join(f"{kind} {duration.of(kind):g}" for kind in sorted(rule.kinds))
+        return f"{rule.duration} {only}"
     shown = [f"{duration.of(kind):g}" if kind in rule.kinds else "-" for kind in _PACE]
     return f"{rule.duration} {', '.join(shown)}"
 

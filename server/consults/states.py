@@ -229,6 +229,7 @@ DURATIONS: Mapping[str, Duration] = {
     RING: Duration(60, 60, 4 * HOUR),
     "unfilled_alarm": Duration(60, 5 * MINUTE, HOUR),
     "in_place": Duration(10 * MINUTE, 10 * MINUTE, DAY),
+    "answer": _same(DAY),  # of a thread, which has no place to be in
     "waiting_room_opens": _same(15 * MINUTE),  # before the planned time
     "waiting_room": Duration(2 * MINUTE, 10 * MINUTE, 10 * MINUTE),
     "link_lost": _same(30),
@@ -285,7 +286,8 @@ TIMERS: tuple[TimerRule, ...] = (
     TimerRule(S.UNFILLED, "unfilled_alarm", A.ALARM),
     # Ten minutes of the request, yet never less than two after the accept.
     TimerRule(S.ACCEPTED, "in_place", A.NO_SHOW, kinds=URGENT, anchor=_submitted, floor=2 * MINUTE),
-    TimerRule(S.ACCEPTED, "in_place", A.NO_SHOW, kinds=PLANNED),
+    TimerRule(S.ACCEPTED, "in_place", A.NO_SHOW, kinds=PLANNED & ROOMED),
+    TimerRule(S.ACCEPTED, "answer", A.NO_SHOW, kinds=THREAD),
     TimerRule(
         S.SCHEDULED, "waiting_room_opens", A.OPEN_WAITING_ROOM, anchor=lambda c: c.scheduled_for, sign=-1
     ),

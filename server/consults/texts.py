@@ -13,6 +13,7 @@ TIMER_TEXTS: Mapping[str, tuple[str, str]] = {
     "ring": ("呼叫下一位专家", "the next expert is rung"),
     "unfilled_alarm": ("再次提醒值班台", "the desk is alarmed again"),
     "in_place": ("到位时限", "the expert must be in place"),
+    "answer": ("专家答复时限", "the expert's answer is due"),
     "waiting_room_opens": ("等候室开放", "the waiting room opens"),
     "waiting_room": ("候诊时限", "the wait is over"),
     "link_lost": ("连接中断", "the link counts as lost"),
