@@ -17,6 +17,7 @@ from server.consults.material_signals import DICOM, SIGNAL_TYPES
 from server.consults.materials import JPEG, PDF, PNG, suffix_of
 from server.consults.models import Material, ThreadMessage
 from server.consults.schema import PersonRef
+from server.consults.voice import VOICE_TYPES
 
 
 class MaterialQuery(ApiModel):
@@ -58,8 +59,8 @@ class MessageOut(ApiModel):
     status=201,
 )
 async def add_material(ctx: RequestContext, consultation_id: str, query: MaterialQuery) -> MaterialOut:
-    """The body is the file: JPEG, PNG, PDF, DICOM or an ECG file (EDF+, BDF+, WFDB as ZIP, HL7 aECG,
-    CSV, FHIR), known by its bytes, 20 MB at most.
+    """The body is the file: JPEG, PNG, PDF, DICOM, an ECG file (EDF+, BDF+, WFDB as ZIP, HL7 aECG, CSV, FHIR)
+    or a voice note (WebM, Ogg or MP4 with Opus or AAC, two minutes), known by its bytes, 20 MB at most.
     """
     data = await body_of(ctx.request)
     material = await ctx.services.consults.materials.add(
@@ -81,7 +82,7 @@ async def list_materials(ctx: RequestContext, consultation_id: str) -> list[Mate
     summary="One material's bytes",
     roles=CLINICAL,
     writes=False,
-    media_type=", ".join((JPEG, PNG, PDF, DICOM, *SIGNAL_TYPES)),
+    media_type=", ".join((JPEG, PNG, PDF, DICOM, *SIGNAL_TYPES, *VOICE_TYPES)),
 )
 async def read_material(ctx: RequestContext, consultation_id: str, material_id: str) -> web.StreamResponse:
     """Stands in the audit trail. Handed out as a file: nothing in it runs in our pages."""

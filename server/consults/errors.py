@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from media.errors import WRONG_STATE, ErrorCode, RemoteProtocolError
+from server.consults.limits import VOICE_NOTE_S
 from server.errors import FORBIDDEN, VERSION_CONFLICT
 
 INCOMPLETE = ErrorCode("incomplete", 422, "还缺少必填内容。", "Something required is still missing.")
@@ -61,6 +62,13 @@ NOBODY_ON_CALL = ErrorCode(
     "nobody_on_call", 409, "目前没有可呼叫的值班专家。", "There is nobody on call who could be rung."
 )
 
+
+VOICE_NOTE_TOO_LONG = ErrorCode(
+    "voice_note_too_long",
+    422,
+    f"语音说明最长 {VOICE_NOTE_S} 秒，请分段录制。",
+    f"A voice note lasts {VOICE_NOTE_S} s at most; record several.",
+)
 
 __all__ = ["FORBIDDEN", "VERSION_CONFLICT", "WRONG_STATE"]
 

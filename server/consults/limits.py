@@ -32,6 +32,15 @@ MATERIALS_PER_CONSULT = 30
 MATERIAL_PIXELS = 50_000_000
 """Pixels of a picture: the largest telephone camera's; decoded, four bytes each."""
 
+VOICE_NOTE_S = 120
+"""A voice note: two minutes are 400 words, more is a summary to be written."""
+
+VOICE_NOTE_SLACK_S = 5.0
+"""What a recorder may run over before it stops."""
+
+VOICE_NOTE_BYTES = 4 * 1024 * 1024
+"""A voice note's bytes: two minutes at 256 kbit/s, the most that a telephone's recorder takes for a voice."""
+
 MESSAGES_PER_CONSULT = 200
 """Messages of one thread: more is a conversation by telephone."""
 

@@ -1,4 +1,4 @@
-"""Materials of a consult: pictures, PDFs, DICOM objects and ECG files laid beside it.
+"""Materials of a consult: pictures, PDFs, voice notes, DICOM objects and ECG files laid beside it.
 
 What a file is stands in its bytes, not in its name: each kind is opened as far as it takes to know that it is
 one. The bytes lie in the data directory under the material's id, the name in the database; what a signal file
@@ -33,12 +33,13 @@ from server.consults.limits import MATERIAL_PIXELS, MATERIALS_PER_CONSULT
 from server.consults.material_signals import AECG, CSV, DICOM, EDF, FHIR, WFDB, Look, MaterialSignals
 from server.consults.models import Material
 from server.consults.vocabulary import Action, Data
+from server.consults.voice import VOICE_TYPES, voice_type_of
 from server.consults.work import Work
 from signaling.personal import Personal
 
 JPEG, PNG, PDF = "image/jpeg", "image/png", "application/pdf"
 _PICTURES = {"JPEG": JPEG, "PNG": PNG}
-_SUFFIX = {JPEG: "jpg", PNG: "png", PDF: "pdf", DICOM: "dcm"}
+_SUFFIX = {JPEG: "jpg", PNG: "png", PDF: "pdf", DICOM: "dcm", **VOICE_TYPES}
 _SUFFIX |= {EDF: "edf", WFDB: "zip", CSV: "csv", FHIR: "json", AECG: "xml"}
 _PDF_TAIL = 2048
 """A PDF's end mark stands in its last bytes (ISO 32000-1 annex H: readers look at the last 1024)."""
@@ -55,12 +56,15 @@ def materials_directory(config: Config) -> Path:
 
 
 def media_type_of(data: bytes) -> str | None:
-    """What the bytes are; None when they are nothing that may be laid beside a consult."""
+    """What the bytes are; None when they are nothing that may be laid beside a consult.
+
+    :raises ActionRefused: voice_note_too_long.
+    """
     if data.startswith(b"%PDF-") and b"%%EOF" in data[-_PDF_TAIL:]:
         return PDF
     if data[128:132] == b"DICM":
         return DICOM if _is_dicom(data) else None
-    return _picture_type(data)
+    return voice_type_of(data) or _picture_type(data)
 
 
 _BROKEN = (
@@ -124,7 +128,7 @@ class Materials:
     async def check(self, actor: Actor, consultation_id: str, data: bytes, now: float) -> tuple[Look, str]:
         """What `add` would keep, and the token by which `add_held` keeps it.
 
-        :raises ActionRefused: no_known_material, forbidden, not_found.
+        :raises ActionRefused: no_known_material, voice_note_too_long, forbidden, not_found.
         :raises RemoteProtocolError: a signal file that cannot be read, as `read_file`.
         """
         async with self._work.services.database.read() as session:
@@ -157,7 +161,8 @@ class Materials:
     async def add(self, actor: Actor, consultation_id: str, name: str, data: bytes, now: float) -> Material:
         """Keep one file beside the consult; everyone concerned is told.
 
-        :raises ActionRefused: no_known_material, too_many_materials, forbidden, wrong_state, not_found.
+        :raises ActionRefused: no_known_material, voice_note_too_long, too_many_materials, forbidden,
+            wrong_state, not_found.
         :raises RemoteProtocolError: a signal file that cannot be read, as `read_file`.
         """
         look = await self._look(data)

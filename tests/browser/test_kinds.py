@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pypdf
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from loadtest.browser import PASSWORD, Rest
 from loadtest.server_process import ServerProcess
+from server.archive.trail_file import check_lines, read_line
 from tests.browser.people import PATIENCE_MS, Person
 
 pytestmark = pytest.mark.browser
@@ -56,7 +58,38 @@ def people(browser: Browser, server: ServerProcess) -> Iterator[Cast]:
     cast.close()
 
 
-def ask(village: Person, kind: str, *members: str) -> str:
+def picture() -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", (64, 48), (200, 30, 30)).save(made, "PNG")
+    return made.getvalue()
+
+
+def attach(village: Person) -> None:
+    """A picture that is taken out and put back, a program that is refused, and a second of voice."""
+    files = [("胸片.png", "image/png", picture()), ("x.exe", "application/x-msdownload", b"MZ")]
+    village.get("attach-add").set_input_files(
+        [{"name": name, "mimeType": kind, "buffer": data} for name, kind, data in files]
+    )
+    expect(village.page.locator("main")).to_contain_text("x.exe 的类型无法在此显示")
+    village.get("attach-remove").click()
+    expect(village.get("attach-file")).to_have_count(0)
+    village.get("attach-undo").click()
+    village.get("voice-start").click()
+    expect(village.get("voice-stop")).to_be_visible()
+    village.page.wait_for_timeout(700)  # of the note: it has to hold something
+    village.get("voice-stop").click()
+    expect(village.get("attach-play")).to_be_visible()
+
+
+def hear(expert: Person) -> None:
+    """What came with the request is there, and the voice can be played."""
+    expect(expert.get("material")).to_have_count(2)
+    expert.page.locator("[data-testid=material][data-type^=audio] button").click()
+    expect(expert.get("material-voice")).to_be_visible()
+    expert.wait_for("() => document.querySelector('[data-testid=material-voice]').readyState >= 1")
+
+
+def ask(village: Person, kind: str, *members: str, files: bool = False) -> str:
     """Fill the request page; the consult's id."""
     village.get("request-open").click()
     village.get("request-patient-search").fill("张")
@@ -67,6 +100,8 @@ def ask(village: Person, kind: str, *members: str) -> str:
     village.get(f"request-kind-{kind}").check()
     for member in members:
         village.get(f"request-member-{member}").check()
+    if files:
+        attach(village)
     village.get("request-consent").check()
     village.get("request-submit").click()
     village.page.wait_for_url("**/c/*")
@@ -136,7 +171,8 @@ def test_a_routine_consult_from_the_request_to_the_checked_report(
 ) -> None:
     with people(browser, server) as cast:
         village = cast["village"]
-        consult = ask(village, "routine")
+        consult = ask(village, "routine", files=True)
+        hear(village)
         triage(cast["desk"], consult)
         expert = cast[chair_of(cast, consult)]
         expert.get("ring-accept").click()
@@ -203,6 +239,13 @@ def test_the_regulator_sees_and_cannot_touch(browser: Browser, server: ServerPro
         with regulator.page.expect_download() as download:
             regulator.get("oversight-export").click()
         assert "石桥村卫生室" in download.value.path().read_text("utf-8-sig")
+        regulator.get("filter-kind").select_option("routine")
+        regulator.get("filter-late").check()
+        expect(regulator.get("oversight-row")).to_have_count(0)
+        regulator.get("filter-clear").click()
+        with regulator.page.expect_download() as download:
+            regulator.get("waiting-export").click()
+        assert number in download.value.path().read_text("utf-8-sig")
         regulator.page.goto(f"/c/{consult}")
         expect(regulator.get("error")).to_be_visible()
         expect(regulator.get("state")).to_have_count(0)
@@ -210,3 +253,18 @@ def test_the_regulator_sees_and_cannot_touch(browser: Browser, server: ServerPro
         for method, path in (("POST", f"/consultations/{consult}/actions"), ("GET", "/patients")):
             with pytest.raises(RuntimeError, match="403"):
                 rest.call(method, path, {"action": "cancel"} if method == "POST" else None)
+        _search_the_trail(regulator)
+
+
+def _search_the_trail(regulator: Person) -> None:
+    """What was refused is found, and taken away as lines that can be checked."""
+    regulator.page.goto("/audit")
+    regulator.get("audit-what").select_option("refused")
+    regulator.get("audit-who").fill("regulator")
+    expect(regulator.page.locator("[data-testid=audit-row]:not(.refused)")).to_have_count(0)
+    expect(regulator.get("audit-row").filter(has_text="访问被拒绝")).not_to_have_count(0)
+    with regulator.page.expect_download() as download:
+        regulator.get("audit-jsonl").click()
+    lines = download.value.path().read_bytes().splitlines()
+    assert len(lines) >= 2
+    assert check_lines(read_line(line, number) for number, line in enumerate(lines, 1)).broken is None

@@ -8,10 +8,12 @@ import struct
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import av
 import pydicom
 import pytest
+from av import AudioStream
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -28,11 +30,13 @@ from server.consults.limits import (
     HELD_UPLOADS_PER_PERSON,
     MATERIAL_BYTES,
     MATERIALS_PER_CONSULT,
+    VOICE_NOTE_S,
 )
 from server.consults.material_signals import CSV, DICOM, EDF, FHIR, WFDB
 from server.consults.materials import JPEG, PDF, PNG, media_type_of
 from server.consults.models import ThreadMessage
 from server.consults.vocabulary import Action, Kind
+from server.consults.voice import MP4, OGG, WEBM
 from tests.server.consults.flow import accepted, refused
 from tests.server.consults.test_consult_api import REQUEST, act, people, rung
 from tests.server.consults.world import World
@@ -298,3 +302,34 @@ async def test_a_picture_in_dicom_has_no_signals(caller: CallerFactory) -> None:
     _, made = await upload(village, page["id"], Path(path).read_bytes())
     assert made["mediaType"] == DICOM
     assert await village.get(f"/consultations/{page['id']}/materials/{made['id']}/signals") == []
+
+
+def voice(seconds: float, container: str = "webm", codec: str = "libopus", *, picture: bool = False) -> bytes:
+    """What a browser's recorder makes of silence."""
+    made = io.BytesIO()
+    with av.open(made, "w", format=container) as file:
+        stream = cast(AudioStream, file.add_stream(codec, rate=48_000))
+        if picture:
+            file.add_stream("libvpx", rate=10, width=16, height=16, pix_fmt="yuv420p")
+        for start in range(0, int(seconds * 48_000), 960):
+            frame = av.AudioFrame(format="s16" if codec == "libopus" else "fltp", layout="mono", samples=960)
+            for plane in frame.planes:
+                plane.update(bytes(plane.buffer_size))
+            frame.rate, frame.pts = 48_000, start
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return made.getvalue()
+
+
+def test_a_voice_note_is_known_by_its_track_and_lasts_two_minutes() -> None:
+    note = voice(1)
+    assert media_type_of(note) == WEBM
+    assert media_type_of(voice(1, "ogg")) == OGG
+    assert media_type_of(voice(1, "mp4", "aac")) == MP4
+    assert media_type_of(voice(1, picture=True)) is None
+    assert media_type_of(voice(1, "mp4", "libmp3lame")) is None
+    assert media_type_of(note[:40]) is None
+    assert media_type_of(b"OggS" + bytes(200)) is None
+    assert media_type_of(voice(VOICE_NOTE_S)) == WEBM
+    with pytest.raises(ActionRefused, match="voice_note_too_long"):
+        media_type_of(voice(VOICE_NOTE_S + 10))

@@ -47,6 +47,23 @@ describe('the request page', () => {
     expect(router.currentRoute.value.path).toBe('/c/con-1')
   })
 
+  it('takes files along, one out and in again, and says which it cannot', async () => {
+    fakeServer(answers)
+    const { wrapper } = await mountPage(RequestPage, {}, '/request?kind=routine')
+    const input = wrapper.get('[data-testid=attach-add]')
+    const files = [new File(['x'], 'a.png', { type: 'image/png' }), new File(['x'], 'b.exe', { type: 'application/x' })]
+    Object.defineProperty(input.element, 'files', { value: files, configurable: true })
+    await input.trigger('change')
+    expect(wrapper.findAll('[data-testid=attach-file]').map((one) => one.text())).toEqual([expect.stringContaining('a.png')])
+    expect(wrapper.text()).toContain('b.exe 的类型无法在此显示')
+    await wrapper.get('[data-testid=attach-remove]').trigger('click')
+    expect(wrapper.findAll('[data-testid=attach-file]')).toEqual([])
+    await wrapper.get('[data-testid=attach-undo]').trigger('click')
+    expect(wrapper.findAll('[data-testid=attach-file]').length).toBe(1)
+    await wrapper.get('[data-testid=voice-start]').trigger('click')
+    expect(wrapper.text()).toContain('此浏览器在这里不能录音') // there is no recorder here
+  })
+
   it('keeps what was written when the server refuses', async () => {
     fakeServer({ ...answers, 'POST /consultations': { status: 429, body: { code: 'too_many', message: { zh: '请求过多', en: 'too many' } } } })
     const { wrapper } = await mountPage(RequestPage, {}, '/request?kind=routine')
