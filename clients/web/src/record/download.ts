@@ -1,6 +1,6 @@
 /** Fetches a file that only a signed-in person may have, with its progress, and hands it to the browser to keep. */
 import { api, query } from '@/api/client'
-import { keep } from '@/ui/download'
+import { keep } from '@/tasks/download'
 
 export const FORMATS = ['dicom', 'edf', 'wfdb', 'csv', 'fhir'] as const
 export type Format = (typeof FORMATS)[number]
