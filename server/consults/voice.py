@@ -52,7 +52,7 @@ def _by_head(data: bytes) -> str | None:
 def _seconds(data: bytes, container_format: str) -> float | None:
     """How long the only track lasts, by its packets; None when there is no voice in it, or another track."""
     try:
-        with av.open(io.BytesIO(data), format=container_format) as container:
+        with av.open(io.BytesIO(data), "r", format=container_format) as container:
             [stream] = container.streams
             if stream.type != "audio" or stream.codec_context.name.removeprefix("lib") not in _CODECS:
                 return None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pypdf
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FilePayload, expect
 
 from loadtest.browser import PASSWORD, Rest
 from loadtest.server_process import ServerProcess
@@ -66,10 +66,11 @@ def picture() -> bytes:
 
 def attach(village: Person) -> None:
     """A picture that is taken out and put back, a program that is refused, and a second of voice."""
-    files = [("胸片.png", "image/png", picture()), ("x.exe", "application/x-msdownload", b"MZ")]
-    village.get("attach-add").set_input_files(
-        [{"name": name, "mimeType": kind, "buffer": data} for name, kind, data in files]
-    )
+    files: list[FilePayload] = [
+        {"name": "胸片.png", "mimeType": "image/png", "buffer": picture()},
+        {"name": "x.exe", "mimeType": "application/x-msdownload", "buffer": b"MZ"},
+    ]
+    village.get("attach-add").set_input_files(files)
     expect(village.page.locator("main")).to_contain_text("x.exe 的类型无法在此显示")
     village.get("attach-remove").click()
     expect(village.get("attach-file")).to_have_count(0)
