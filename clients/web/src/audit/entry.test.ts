@@ -16,6 +16,8 @@ it('tells a change of state in words and leaves out what is empty', () => {
   const pairs = detailPairs({ from: 'OFFERED', to: 'ACCEPTED', version: 5, reason: '', more: { a: 1 } }, (state) => state.toLowerCase())
   expect(pairs).toEqual([['', 'offered → accepted'], ['version: ', '5'], ['more: ', '{"a":1}']])
   expect(detailPairs(null, String)).toEqual([])
+  expect(detailPairs({ starts: 1_767_225_600, people: [] }, String)[0]?.[1]).toContain('2026')
+  expect(detailPairs({ people: [] }, String)).toEqual([])
 })
 
 it('says keys and values in words where it has some', () => {

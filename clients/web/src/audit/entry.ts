@@ -1,3 +1,5 @@
+import { exact } from '@/ui/format'
+
 /** The text of an audit action: its own, or that of the consult step it is (`consultation.submit`). */
 export function actionKey(action: string, exists: (key: string) => boolean): string | null {
   const own = `audit.actions.${action.replaceAll('.', '_')}`
@@ -24,6 +26,9 @@ export function asked(filters: TrailFilters, consultationId: string): Record<str
   }
 }
 
+/** Details that are Unix seconds. */
+const INSTANTS: readonly string[] = ['starts', 'ends', 'at', 'until']
+
 /** What is nested is for programs: the row shows its beginning. */
 const NESTED_MAX = 60
 const shortened = (text: string): string => (text.length > NESTED_MAX ? `${text.slice(0, NESTED_MAX)}…` : text)
@@ -33,11 +38,12 @@ export function detailPairs(detail: Record<string, unknown> | null | undefined, 
   const { from, to, ...others } = detail ?? {}
   const change: [string, string][] = typeof from === 'string' && typeof to === 'string' && from !== to ? [['', `${stateName(from)} → ${stateName(to)}`]] : []
   return change.concat(Object.entries(others)
-    .filter(([, value]) => value !== null && value !== '')
+    .filter(([, value]) => value !== null && value !== '' && !(Array.isArray(value) && value.length === 0))
     .map(([key, value]) => [`${word(key) ?? key}: `, shown(key, value)]))
 
   function shown(key: string, value: unknown): string {
     if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value.join(', ')
+    if (typeof value === 'number' && INSTANTS.includes(key)) return exact(value * 1000)
     if (typeof value === 'object') return shortened(JSON.stringify(value))
     return word(key, String(value)) ?? String(value)
   }

@@ -117,12 +117,19 @@ describe('the consultation page', () => {
 
   it('clocks the green channel and notes a stage', async () => {
     const stages = ['onset', 'door', 'first_call'].map((stage) => ({ stage, at: stage === 'first_call' ? '2026-01-01T00:00:00Z' : null, by: null }))
-    const { wrapper, asked } = await page({ channel: 'stroke', stages, allowed: ['note_stage'] }, { 'POST /consultations/con-1/actions': { body: consultation({ version: 9, channel: 'stroke', stages }) } })
+    const { wrapper, asked } = await page({ channel: 'stroke', stages, allowed: ['note_stage'] }, { 'POST /consultations/con-1/actions': { body: consultation({ version: 9, channel: 'stroke', stages, allowed: ['note_stage'] }) } })
     expect(wrapper.text()).toContain('绿色通道')
     expect(wrapper.find('[data-testid=stage-note-first_call]').exists()).toBe(false)
     await wrapper.get('[data-testid=stage-note-door]').trigger('click')
     await flushPromises()
     expect(asked.find((each) => each.call.startsWith('POST'))?.body).toEqual({ action: 'note_stage', data: { stage: 'door' } })
+    await wrapper.get('[data-testid=stage-write-onset]').trigger('click')
+    await wrapper.get('[data-testid=stage-at]').setValue('2999-01-01T00:00')
+    expect(wrapper.text()).toContain('时间不能晚于现在')
+    await wrapper.get('[data-testid=stage-at]').setValue('2025-12-31T22:30')
+    await wrapper.get('[data-testid=stage-keep]').trigger('submit')
+    await flushPromises()
+    expect(asked.at(-1)?.body).toEqual({ action: 'note_stage', data: { stage: 'onset', at: new Date(2025, 11, 31, 22, 30).toISOString() } })
   })
 
   it('takes note of a critical value, and of a rating', async () => {

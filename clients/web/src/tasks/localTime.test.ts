@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { localInput } from './plan'
+import { localInput } from './localTime'
 
 it('writes an instant as a field reads it again', () => {
   const at = new Date(2026, 10, 3, 8, 5).getTime()
