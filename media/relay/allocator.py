@@ -108,7 +108,7 @@ class Allocator:
 
         Prices of a track that is new are guesses: with it nobody is at ease.
         """
-        if now - self._changed_at < 2 * ALLOCATION_EASE_S or self.is_reducing:
+        if now - self._changed_at < ALLOCATION_EASE_S or self.is_reducing:
             return False
         return available >= ALLOCATION_EASE * self._allocation.wanted_bps
 

@@ -157,8 +157,8 @@ def test_where_there_is_room_prices_are_asked_seldom_and_a_thin_line_is_answered
     room.carry(20_000_000)
     room.run(5.0)
     decided.clear()
-    room.run(5.0)
-    assert 4 <= len(decided) <= 6
+    room.run(10.0)
+    assert abs(len(decided) - 10.0 / limits.ALLOCATION_EASE_S) <= 1
     room.carry(600_000)
     room.run(limits.ALLOCATION_INTERVAL_S + 2 * FRAME_S)
     assert room.states["camera"] == "reduced"
