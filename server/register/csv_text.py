@@ -68,7 +68,7 @@ def read_table(data: bytes) -> Table:
             "too_large", f"文件超过 {size} MB，请分批导入。", f"The file is over {size} MB; send it in parts."
         )
     if not data.strip():
-        return whole("empty", "文件是空的。", "The file is empty.")
+        return _empty()
     foreign = _foreign(data)
     if foreign is not None:
         return foreign
@@ -76,7 +76,13 @@ def read_table(data: bytes) -> Table:
     if isinstance(text, Table):
         return text
     text = text.removeprefix(_MARK)
-    return _rows(text) if text.strip() else whole("empty", "文件是空的。", "The file is empty.")
+    table = _rows(text)
+    return table if table.header or table.problems else _empty()
+
+
+def _empty() -> Table:
+    """Of nothing, and of empty cells alone."""
+    return whole("empty", "文件是空的。", "The file is empty.")
 
 
 def _foreign(data: bytes) -> Table | None:

@@ -76,6 +76,8 @@ def workbook() -> bytes:
         (b"", "empty", 0),
         (b" \r\n", "empty", 0),
         (b"\xef\xbb\xbf", "empty", 0),
+        (b'""', "empty", 0),
+        (b",,\r\n,,\r\n", "empty", 0),
         (workbook(), "excel_file", 0),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest", "excel_file", 0),
         (PEOPLE.encode("utf-16"), "utf_16", 0),
