@@ -88,7 +88,9 @@ def main() -> None:
     try:
         app()
     except Fault as fault:
-        Console(stderr=True).print(f"{fault.code.zh} {fault.code.en} ({fault.code.code}) {fault.detail}")
+        # Without markup: a section's name stands in brackets.
+        said = f"{fault.code.zh} {fault.code.en} ({fault.code.code}) {fault.detail}"
+        Console(stderr=True).print(said, markup=False)
         sys.exit(1)
 
 

@@ -34,3 +34,9 @@ NOT_READY = ErrorCode("not_ready", 503, "服务尚未就绪。", "The service is
 BUSY = ErrorCode("busy", 503, "服务器繁忙，请稍后再试。", "The server is busy; please try again.")
 ALREADY_EXISTS = ErrorCode("already_exists", 409, "该内容已存在。", "This exists already.")
 CONFIG_INVALID = ErrorCode("config_invalid", 500, "配置文件有误。", "The configuration is not usable.")
+PORT_TAKEN = ErrorCode(
+    "port_taken",
+    500,
+    "端口已被占用，可能已有一个服务在运行。",
+    "A port is taken already, perhaps by another server of this kind.",
+)

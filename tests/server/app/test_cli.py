@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from media.signals.formats import read_file, sample_record
 from server.app import Server
 from server.archive.models import RecordingRow
 from server.auth.service import AuthService
-from server.cli import app
+from server.cli import app, main
 from server.config import sample_toml
 from server.demo import seed
 from server.keys import Keys
@@ -292,6 +293,21 @@ def test_what_is_not_there_is_named_instead_of_made_up(county: Path, arguments: 
     result = huizhen("admin", *arguments, "--data", str(county))
     assert result.exit_code == 1
     assert "not_found" in str(result.exception)
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        taken = other.getsockname()[1]
+        wanted = ["--data", str(tmp_path), "--port", "0", "--media-port", str(taken), "--no-devices"]
+        monkeypatch.setattr(sys, "argv", ["huizhen", "demo", *wanted])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert ended.value.code == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"(port_taken) [http] 127.0.0.1 0 0, [media] 127.0.0.1 {taken} -1" in said
 
 
 def test_the_sample_configuration_is_printed() -> None:
