@@ -39,7 +39,7 @@ def case(report: Report, name: str) -> dict[str, Any]:
 
 def test_the_lines_were_really_bad_and_the_bridge_was_not(report: Report) -> None:
     assert report.conditions["bridge"]["lost"] == 0
-    assert report.conditions["bridge"]["p50_ms"] < 5  # of the 20 that a good line has
+    assert report.conditions["bridge"]["p50_ms"] < 2  # of the 20 that a good line has
     assert case(report, "cut-10s")["line_packets"]["down"]["cut"] > 0
     lossy = case(report, "loss-10")["line_packets"]["down"]
     assert 0.05 < lossy["lost"] / lossy["sent"] < 0.15

@@ -37,14 +37,14 @@ def test_the_bridge_costs_little_and_loses_nothing_at_10_mbits(network: Network)
     cost = measure(network, "near", seconds=1.0)
     assert cost.sent > 1000
     assert cost.lost == 0
-    assert cost.p50_ms < 5
+    assert cost.p50_ms < 2
 
 
 def test_delay_loss_and_rate_are_those_asked_for(network: Network) -> None:
     network.set_both("far", Conditions(delay_ms=50, loss_percent=10))
     before = network.counters("far")["up"]["lost"]
     cost = measure(network, "far", seconds=1.0)
-    assert 50 <= cost.p50_ms < 75
+    assert 50 <= cost.p50_ms < 60
     assert cost.lost == network.counters("far")["up"]["lost"] - before
     assert 0.05 < cost.lost / cost.sent < 0.15
 
@@ -53,7 +53,7 @@ def test_a_thin_line_fills_its_queue_and_drops(network: Network) -> None:
     network.set_both("far", Conditions(rate_kbps=1000, queue_ms=200))
     cost = measure(network, "far", seconds=1.0, kbps=2000)
     assert cost.lost / cost.sent > 0.25
-    assert 150 < cost.p99_ms < 400  # half a second where the queue had no end
+    assert 150 < cost.p99_ms < 260  # half a second where the queue had no end
 
 
 def test_one_line_never_touches_another(network: Network) -> None:
