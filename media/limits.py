@@ -6,7 +6,7 @@ from __future__ import annotations
 SIGNAL_MAX_FRAME_BYTES = 64 * 1024  # 18 leads, 1 kHz, 1 s is 36 kB raw: twice the largest sane frame
 SIGNAL_MAX_LEADS = 64  # DICOM General ECG carries 24 channels; room for a polygraph beside it
 SIGNAL_MAX_RATE_HZ = 4000.0  # ECG is sampled at 250-1000 Hz; electrophysiology goes to 4 kHz
-SIGNAL_MAX_SAMPLES = 8000  # two seconds at the highest rate: a live frame is 60 to 100 ms
+SIGNAL_MAX_SAMPLES = 8000  # two seconds at the highest rate: a live frame is 60 to 200 ms
 SIGNAL_MAX_TEXT_BYTES = 32 * 1024  # a descriptor of 64 leads is about 6 kB, a token about 1 kB
 SIGNAL_MAX_LABEL = 120  # characters of a label, code, name or unit a person could read on a screen
 SIGNAL_WINDOW_FRAMES = 500  # unacknowledged frames in flight: 30 s, more than any disk stall we wait for

@@ -30,6 +30,7 @@ from media.signals import (
 from media.signals.analysis.patients import WantedLimits
 from media.signals.errors import SIGNAL_CLOCK_JUMP, SIGNAL_UNEXPECTED
 from media.signals.records import Loss
+from media.signals.wish import FrameWish
 from signaling.access import may_use_signals
 from signaling.errors import RATE_LIMITED, STREAM_BUSY
 from signaling.events import SignalEnded, SignalStarted
@@ -57,6 +58,7 @@ class SignalsGateway:
         self.analysis = SignalAnalysis(
             rooms.clock, rooms.signal_store, rooms.publish_event, rooms.config.alarm_limits
         )
+        self.wish = FrameWish()
         self._sockets: set[SignalSocket] = set()
 
     def attach(self, app: web.Application) -> None:
@@ -80,6 +82,7 @@ class SignalsGateway:
 
     async def _serve(self, socket: SignalSocket) -> web.StreamResponse:
         self._sockets.add(socket)
+        self.wish.count(self.publishers)
         try:
             await socket.open()
             await socket.run()
@@ -88,6 +91,7 @@ class SignalsGateway:
         finally:
             await socket.finish()
             self._sockets.discard(socket)
+            self.wish.count(self.publishers)
             socket.done.set_result(None)
         return socket.ws
 
@@ -224,7 +228,7 @@ class Publisher(SignalSocket):
         self.room.signal_started(descriptor, await self._first_sample_at(self._log))
         self._tell(SignalStarted)
         now, log = self._clock.monotonic(), self._log
-        return self._session.opened(log.ledger, now, log.fingerprints, self._gateway.publishers)
+        return self._session.opened(log.ledger, now, log.fingerprints, self._gateway.wish)
 
     async def _first_sample_at(self, log: StreamLog) -> float:
         """When this stream began, Unix seconds; now, for a new one."""

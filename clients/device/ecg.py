@@ -74,7 +74,7 @@ async def _run(options: EcgOptions, clock: Clock, sleep: Sleep, status: StatusLi
 class EcgSession:
     """Measures and sends into one room. Closes its outboxes; one that is wholly confirmed is deleted.
 
-    :param length: the source's; set here to what the server would like.
+    :param length: the source's; led from here to what the server would like.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class EcgSession:
         self._token = assignment.token
         self._trust = trust
         self._url = options.server.rstrip("/") + assignment.signals_path
+        self._clock = clock
         self._can_wait = options.room_token is None
         self._stop = asyncio.Event()
         self._lost = 0
@@ -140,6 +141,7 @@ class EcgSession:
             async for piece in self._source.pieces():
                 way = self._outgoing.way_for(piece.signal)
                 way.incomplete = not self._keep(way, piece)
+                self._length.follow(self._clock.monotonic())
         finally:
             timer.cancel()
         self._outgoing.send_left_over()
@@ -164,7 +166,7 @@ class EcgSession:
         return EcgStream(self._url, self._token, outbox, self._can_wait, self._trust, changed)
 
     def _show(self, state: State) -> None:
-        self._length.ms = self._outgoing.frame_ms or self._length.ms
+        self._length.wished_ms = self._outgoing.frame_ms or self._length.wished_ms
         if self._outgoing.lost > self._lost:
             self._lost = self._outgoing.lost
             self._status.fail(DeviceFault(faults.EXIT_DISK, faults.OUTBOX_DAMAGED, str(self._lost)))

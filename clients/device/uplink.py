@@ -110,7 +110,8 @@ class Uplink:
             case wire.Accepted(durable_sequence=durable, frame_ms=frame_ms):
                 self.frame_ms = frame_ms or self.frame_ms
                 self._accepted(durable)
-            case wire.Ack(sequence=sequence):
+            case wire.Ack(sequence=sequence, frame_ms=frame_ms):
+                self.frame_ms = frame_ms or self.frame_ms
                 self._confirm(sequence)
             case wire.Ended():
                 self.state = State.ENDED

@@ -20,10 +20,12 @@ Progress = Callable[[str], None]
 _OF_STREAMS = (
     "rooms",
     "server_cpu_percent",
+    "ecg_frames_by_ms",
     "signal_frames_sent",
     "signal_frames_lost",
     "signal_delay_p50_ms",
     "signal_delay_p99_ms",
+    "signal_age_p99_ms",
     "lost_packets",
 )
 

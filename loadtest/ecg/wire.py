@@ -9,7 +9,7 @@ from loadtest.ecg.source import samples_of
 from media.signals.descriptor import StreamDescriptor
 from media.signals.frames import FLAG_DELTA, Frame, encode
 
-LENGTHS_MS = (40, 60, 100)
+LENGTHS_MS = (40, 60, 100, 200)
 RATE_HZ = 1000
 AROUND = 60
 """Bytes around a frame on its way to the server: WebSocket 8 (RFC 6455 section 5.2, masked), TCP with

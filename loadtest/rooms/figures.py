@@ -92,12 +92,14 @@ def of_joins(seconds: Sequence[float], failures: int) -> dict[str, Any]:
 def of_signals(counts: SignalCounts) -> dict[str, Any]:
     """What devices sent and viewers got."""
     return {
+        "ecg_frames_by_ms": {str(length): count for length, count in sorted(counts.lengths.items())},
         "signal_frames_sent": counts.sent,
         "signal_frames_received": counts.received,
         "signal_frames_lost": counts.lost,
         "signal_frames_sent_late": counts.late,
         "signal_delay_p50_ms": round(percentile(counts.delays_s, 50) * 1000, 1),
         "signal_delay_p99_ms": round(percentile(counts.delays_s, 99) * 1000, 1),
+        "signal_age_p99_ms": round(percentile(counts.ages_s, 99) * 1000, 1),
         "signal_sockets_lost": len(counts.closed),
     }
 

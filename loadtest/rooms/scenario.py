@@ -62,7 +62,7 @@ def run(report: Report, scenario: Scenario, options: Options, progress: Progress
         "hold_seconds": scenario.hold_seconds,
         "people_a_room": scenario.people,
         "signal_viewers_a_room": scenario.viewers,
-        "signal_frame_ms": [round(1000 / device.frames_per_second) for device in scenario.devices],
+        "ecg_frame_ms": [device.frame_ms or "as the server wishes" for device in scenario.devices],
         "cores": f"server on {server_core}, traffic on {traffic_core}",
         "network": "loopback in a namespace of its own",
         "participants": "full signaling, ICE, DTLS (AES-128-GCM), RTCP with transport-wide feedback; every "
@@ -149,8 +149,7 @@ class _Run:
         await asyncio.sleep(1.0)
         await self._close_all()
         self._around.joins.seconds.clear()
-        self._around.signals.delays_s.clear()
-        self._around.signals.sent = self._around.signals.received = 0
+        self._around.signals.begin_anew()
 
     async def _hold_all(self) -> None:
         scenario = self._scenario

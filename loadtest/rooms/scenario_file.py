@@ -67,12 +67,20 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A signal that a device of each room sends."""
+    """A signal that a device of each room sends.
+
+    :param frames_per_second: whatever the server would like; None for frames as long as it wishes.
+    """
 
     kind: str
     leads: int
     samples_per_second: float
-    frames_per_second: float
+    frames_per_second: float | None = None
+
+    @property
+    def frame_ms(self) -> int | None:
+        """Of signal in a frame; None where the server says it."""
+        return None if self.frames_per_second is None else round(1000 / self.frames_per_second)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,7 @@ from media.signals.errors import (
 from media.signals.frames import FrameHeader, Payload, content_of, inspect
 from media.signals.ledger import Fingerprints, StreamLedger
 from media.signals.records import Loss
-
-SHORT_FRAME_STREAMS = 32  # that many at once may send short frames: 533 frames a second, not 320
+from media.signals.wish import FrameWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +110,6 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
-def wished_frame_ms(streams: int) -> int:
-    """How long a frame a server would like that takes so many streams: short for the eye, unless they are
-    many.
-    """
-    return wire.FRAME_MS if streams <= SHORT_FRAME_STREAMS else wire.LONG_FRAME_MS
-
-
 class PublishSession:
     """One device connection.
 
@@ -134,6 +126,8 @@ class PublishSession:
         self._losing = 0
         self._losses = 0
         self._acked = -1
+        self._wish = FrameWish()
+        self._wished_ms = self._wish.ms
 
     def next_timeout(self) -> float | None:
         """When `tick` wants to be called, monotonic seconds; None when never."""
@@ -197,13 +191,13 @@ class PublishSession:
         durable: StreamLedger,
         now: float,
         fingerprints: Fingerprints | None = None,
-        streams: int = 1,
+        wish: FrameWish | None = None,
     ) -> list[Output]:
         """The host opened the log.
 
         :param durable: the log's own ledger, read here and never changed.
         :param fingerprints: of the stream's frames, over all connections; this one's alone when None.
-        :param streams: that the server takes now, this one too.
+        :param wish: the server's, read here and never changed; that of one stream when None.
         """
         if self.state is not State.OPENING or self.descriptor is None:
             return []
@@ -212,7 +206,9 @@ class PublishSession:
         self._durable = durable
         self._fingerprints = fingerprints or self._fingerprints
         self._acked = durable.contiguous
-        return [Send(wire.accepted(self.descriptor.stream_id, self._acked, wished_frame_ms(streams)))]
+        self._wish = wish or self._wish
+        self._wished_ms = self._wish.ms
+        return [Send(wire.accepted(self.descriptor.stream_id, self._acked, self._wished_ms))]
 
     def refused(self, fault: Fault, now: float) -> list[Output]:
         """The host did not open the stream: the token is not good, or the store cannot."""
@@ -272,7 +268,9 @@ class PublishSession:
         if contiguous <= self._acked:
             return []
         self._acked = contiguous
-        return [Send(wire.ack(contiguous))]
+        changed = None if self._wish.ms == self._wished_ms else self._wish.ms
+        self._wished_ms = self._wish.ms
+        return [Send(wire.ack(contiguous, changed))]
 
     def _finish_when_stored(self) -> list[Output]:
         waits = self._pending or self._losing

@@ -4,7 +4,7 @@
 
     publish   device -> server   announce {token, stream}   lost {first, last, reason}   end {}
               server -> device   accepted {streamId, durableSequence, frameMs}
-                                 ack {sequence}   ended {streamId}
+                                 ack {sequence, frameMs?}   ended {streamId}
     view      viewer -> server   watch {token}   acknowledge {id}   limits {patients, low?, high?}
               server -> viewer   streams {streams}   stream {stream}   ended {streamId, code, message}
                                  limits {patients, low, high, by}
@@ -33,6 +33,7 @@ _WORD = re.compile(r"[a-z][a-z_]{0,39}")
 
 FRAME_MS = 60  # asked of a device: a display is behind by one frame, and has 120 ms in all
 LONG_FRAME_MS = 100  # asked instead when many send: a frame has its price, whatever it holds
+LONGEST_FRAME_MS = 200  # and when very many do: an eye is behind by as much, and the record by nothing
 FRAME_MS_MIN, FRAME_MS_MAX = 20, 500  # what a server may ask of a device
 
 CLOSE_DONE = 1000  # RFC 6455 section 7.4.1: normal closure
@@ -91,9 +92,13 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """``sequence`` and all before it are durable."""
+    """``sequence`` and all before it are durable.
+
+    :param frame_ms: as in `Accepted`, when that has changed; None otherwise.
+    """
 
     sequence: int
+    frame_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,7 @@ def parse_reply(text: str) -> Accepted | Ack | Ended | Refused:
             stream_id = stream_uuid(fields.get("streamId"))
             return Accepted(stream_id, _sequence(fields, "durableSequence"), _frame_ms(fields))
         case "ack":
-            return Ack(_sequence(fields, "sequence"))
+            return Ack(_sequence(fields, "sequence"), _frame_ms(fields))
         case "ended":
             return Ended(stream_uuid(fields.get("streamId")))
         case "error":
@@ -201,8 +206,9 @@ def accepted(stream_id: str, durable_sequence: int, frame_ms: int) -> str:
     )
 
 
-def ack(sequence: int) -> str:
-    return _text({"type": "ack", "sequence": sequence})
+def ack(sequence: int, frame_ms: int | None = None) -> str:
+    wish = {} if frame_ms is None else {"frameMs": frame_ms}
+    return _text({"type": "ack", "sequence": sequence, **wish})
 
 
 def ended(stream_id: str, fault: ErrorCode | None = None) -> str:

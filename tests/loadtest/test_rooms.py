@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import tomllib
+import uuid
 from typing import Any
 
 import pytest
 
 from loadtest.report import Report
-from loadtest.rooms import figures
+from loadtest.rooms import ecg, figures
 from loadtest.rooms.figures import Held, Until, knee, of_joins, of_rooms
 from loadtest.rooms.scenario_file import DIRECTORY, Picture, ScenarioError, parse, read
 from loadtest.rooms.witness import seen
+from media.signals.frames import decode
 
 MINIMAL: dict[str, Any] = {
     "name": "two",
@@ -98,6 +100,28 @@ def test_another_number_of_rooms_leaves_the_rest() -> None:
     assert scenario.scaled(4, None).hold_seconds == 5.0
     assert [device.frames_per_second for device in scenario.scaled(None, None, 40).devices] == [25.0]
     assert scenario.people == 3
+
+
+def test_frames_are_as_long_as_the_server_wishes_unless_the_file_says() -> None:
+    (wishing,) = read("consults").devices
+    (fixed,) = read("consults").scaled(None, None, 60).devices
+    assert (wishing.frame_ms, fixed.frame_ms) == (None, 60)
+    assert [device.frame_ms for device in read("signals").devices] == [60]
+
+
+@pytest.mark.parametrize("length_ms", [60, 100, 200])
+def test_a_light_device_s_frames_are_a_beat_of_real_ones(length_ms: int) -> None:
+    (device,) = read("consults").devices
+    described = ecg.descriptor_of(device, str(uuid.uuid4()))
+    frames = ecg.frames_of(device, length_ms, described.stream_bytes)
+    for sequence, frame in enumerate(frames):
+        found = decode(ecg.stamped(frame, sequence, 10**18), described)
+        assert (found.sequence, found.device_time_ns, found.samples.shape) == (
+            sequence,
+            10**18,
+            (length_ms // 2, 12),
+        )
+    assert len(frames) * length_ms == pytest.approx(1000, abs=length_ms / 2)
 
 
 def test_costs_are_told_for_each_participant() -> None:

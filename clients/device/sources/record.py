@@ -81,7 +81,7 @@ def _cut(signal: Signal, waveform: Waveform, since_s: float, length: FrameLength
     for run in waveform.pieces:
         start = 0
         while start < run.count:
-            count = min(length.samples(rate), run.count - start)
+            count = min(length.samples(rate, len(signal.leads)), run.count - start)
             begin_s = since_s + (run.offset + start) / rate
             samples = waveform.samples[position : position + count]
             yield Block(begin_s + count / rate, begin_s, signal, samples, seam=start == 0)

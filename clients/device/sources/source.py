@@ -10,7 +10,7 @@ import numpy as np
 
 from clients.device.faults import Text
 from media.clock import Clock
-from media.limits import SIGNAL_MAX_SAMPLES
+from media.limits import SIGNAL_MAX_FRAME_BYTES, SIGNAL_MAX_SAMPLES
 from media.signals import wire
 from media.signals.descriptor import Lead, StreamDescriptor
 from media.signals.frames import Samples
@@ -19,6 +19,13 @@ CATCH_UP_S = (
     5.0  # a gateway that slept longer, or heard nothing for longer, goes on from now and marks the seam
 )
 
+FOLLOW = 0.06
+"""Of the time that passes. So a frame of 200 ms is longer than the one before by 12 ms, the least margin of
+who draws it (`clients/web/src/ecg/playout.ts`): a pen goes slower for 2 s, where a jump would let it stand.
+"""
+FRAME_BYTES = SIGNAL_MAX_FRAME_BYTES - 128
+"""Of samples: beside header and CRC there is room for what zlib adds to noise."""
+
 Sleep = Callable[[float], Awaitable[None]]
 Tell = Callable[[Text, str], None]
 """Says something to the person beside the gateway; the text behind it is a detail."""
@@ -26,13 +33,26 @@ Tell = Callable[[Text, str], None]
 
 @dataclass(slots=True)
 class FrameLength:
-    """How much time the next frames hold; whoever runs the gateway sets it to what the server would like."""
+    """How much time the next frames hold; whoever runs the gateway leads it to what the server would like.
 
-    ms: int = wire.FRAME_MS
+    :param wished_ms: where `follow` goes; None for nowhere.
+    """
 
-    def samples(self, rate_hz: float) -> int:
-        """Samples of a lead in a frame, one at least."""
-        return min(SIGNAL_MAX_SAMPLES, max(1, round(rate_hz * self.ms / 1000)))
+    ms: float = wire.FRAME_MS
+    wished_ms: int | None = None
+    _followed_at: float = 0.0
+
+    def follow(self, now: float) -> None:
+        """A frame was made; monotonic seconds. A little nearer to the wish, never in one step."""
+        passed_ms, self._followed_at = (now - self._followed_at) * 1000, now
+        if self.wished_ms is not None and self.wished_ms != self.ms:
+            step = FOLLOW * min(passed_ms, self.ms)
+            self.ms = max(self.ms - step, min(self.ms + step, self.wished_ms))
+
+    def samples(self, rate_hz: float, leads: int) -> int:
+        """Samples of each lead in a frame, one at least; never more than a frame holds."""
+        most = min(SIGNAL_MAX_SAMPLES, FRAME_BYTES // (2 * leads))
+        return min(most, max(1, round(rate_hz * self.ms / 1000)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +155,7 @@ class Gatherer:
             self._seam = True
         self._counted += len(samples)
         self._waiting = np.concatenate([self._waiting, samples])
-        size = self._length.samples(self.signal.sampling_rate_hz)
+        size = self._length.samples(self.signal.sampling_rate_hz, len(self.signal.leads))
         while len(self._waiting) >= size:
             yield self._cut(size)
 

@@ -116,7 +116,7 @@ class SyntheticSource:
         pacer = Pacer(self._clock, self._sleep)
         random = np.random.default_rng(self._patient.seed)
         done = [0] * len(self._signals)
-        end_ms = 0
+        end_ms = 0.0
         while True:
             begin_s, end_ms = end_ms / 1000, end_ms + self._length.ms
             end_s = end_ms / 1000

@@ -15,6 +15,7 @@ from media.clock import SystemClock
 from media.errors import Fault, LocalProtocolError, RemoteProtocolError
 from media.signals import Close, Lose, Mark, Open, Output, PublishSession, Send, SignalStore, Store, StreamLog
 from media.signals.commit import Told
+from media.signals.wish import FrameWish
 
 ROOM = "c-room"
 
@@ -29,7 +30,7 @@ class FakeClinic:
     """One stream's endpoint.
 
     ``refuse`` is what every announcement is answered with, while it is set; nothing is stored, and so
-    confirmed, while ``may_store`` is not. ``crowd`` is how many streams it says it takes.
+    confirmed, while ``may_store`` is not. ``wish`` is for frames of what length it asks.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -37,9 +38,10 @@ class FakeClinic:
         self.refuse: Fault | None = None
         self.may_store = asyncio.Event()
         self.may_store.set()
-        self.crowd = 1
+        self.wish = FrameWish()
         self.announced = 0
         self.frames = 0
+        self.newest_samples = 0
         self.streams: set[str] = set()
         self.changed = asyncio.Condition()
         self._sockets: set[web.WebSocketResponse] = set()
@@ -123,12 +125,13 @@ class _Connection:
                         await self.do(self.session.refused(self._clinic.refuse, 0.0))
                     else:
                         self.log = await self._clinic.store.open(ROOM, descriptor)
-                        await self.do(self.session.opened(self.log.ledger, 0.0, streams=self._clinic.crowd))
+                        await self.do(self.session.opened(self.log.ledger, 0.0, wish=self._clinic.wish))
                     await self._clinic.count(announced=1)
                 case Store(frame, data):
                     assert self.log is not None
                     await self._clinic.may_store.wait()
                     await durable(partial(self.log.submit, frame.sequence, data))
+                    self._clinic.newest_samples = frame.samples_per_lead
                     await self._clinic.count(frames=1)
                     await self.do(self.session.stored(frame.sequence, 0.0))
                 case Lose(loss):

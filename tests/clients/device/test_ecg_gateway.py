@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import signal
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -178,11 +179,11 @@ def kept_parts(clinic: FakeClinic) -> list[np.ndarray]:
     return [run.samples for run in runs(clinic.store.read(ROOM, stream.descriptor.stream_id))]
 
 
-@pytest.mark.parametrize(("crowd", "samples"), [(32, 60), (33, 100)])
+@pytest.mark.parametrize(("crowd", "samples"), [(32, 60), (33, 100), (150, 200)])
 async def test_frames_are_as_long_as_the_server_would_like(
     clinic: FakeClinic, tmp_path: Path, crowd: int, samples: int
 ) -> None:
-    clinic.crowd = crowd
+    clinic.wish.count(crowd)
     pace = Pace()
     pace.stop_after = 0
     running = asyncio.create_task(ecg.run(options(clinic, tmp_path), pace.clock, pace.sleep))
@@ -196,6 +197,17 @@ async def test_frames_are_as_long_as_the_server_would_like(
     sizes = [len(frame.samples) for frame in clinic.store.read(ROOM, stream.descriptor.stream_id)]
     assert sizes[0] == 60
     assert sizes[-2] == samples
+    assert all(0 <= after - before <= 12 for before, after in pairwise(sizes[:-1]))  # no screen's pen stops
+
+
+async def test_a_wish_that_changes_is_followed_while_frames_go(clinic: FakeClinic, tmp_path: Path) -> None:
+    pace = Pace()
+    running = asyncio.create_task(ecg.run(options(clinic, tmp_path, loop=True), pace.clock, pace.sleep))
+    await clinic.until(lambda: clinic.newest_samples == 60)
+    clinic.wish.count(150)
+    await clinic.until(lambda: clinic.newest_samples == 200)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_loop_marks_the_seam(clinic: FakeClinic, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from itertools import pairwise
@@ -25,13 +26,23 @@ from clients.device.sources.feed import TextFeed, tcp_lines
 from clients.device.sources.lsl import LslSource
 from clients.device.sources.mqtt import mqtt_messages
 from clients.device.sources.record import RecordSource
-from clients.device.sources.source import CATCH_UP_S, FrameLength, Gatherer, Piece, Signal, Source
+from clients.device.sources.source import (
+    CATCH_UP_S,
+    FRAME_BYTES,
+    FrameLength,
+    Gatherer,
+    Piece,
+    Signal,
+    Source,
+)
 from clients.device.sources.synthetic import SyntheticSource, patient_of
 from clients.device.sources.text_feed import MESSAGE_BYTES, FeedError, parse
 from media.clock import CountedClock, SystemClock
+from media.limits import SIGNAL_MAX_FRAME_BYTES
 from media.signals.descriptor import Lead
 from media.signals.export import to_array
 from media.signals.formats import read_file, sample_record
+from media.signals.frames import Frame, encode
 from media.signals.kinds import LEADS_18
 from tests.clients.device.fake_clinic import ROOM, FakeClinic, room_token
 
@@ -155,6 +166,33 @@ async def test_a_record_is_cut_as_the_server_would_like_and_stays_whole() -> Non
     assert [len(piece.samples) for piece in pieces[:3]] == [60, 100, 100]
     assert {len(piece.samples) for piece in pieces[60:-1]} == {40}
     assert np.array_equal(np.concatenate([piece.samples for piece in pieces]), waveforms[0].samples)
+
+
+@pytest.mark.parametrize(("ms", "rate", "leads"), [(200, 4000.0, 64), (500, 4000.0, 64), (200, 1000.0, 18)])
+def test_a_frame_is_never_longer_than_it_can_be_sent(ms: int, rate: float, leads: int) -> None:
+    noise = np.random.default_rng(1).integers(-32768, 32768, (8000, leads), dtype=np.int16)
+    count = FrameLength(ms).samples(rate, leads)
+    signal = Signal("ecg", "", rate, tuple(Lead(str(lead)) for lead in range(leads)))
+    frame = Frame.of(signal.descriptor(str(uuid.uuid4())), 0, 0, noise[:count])
+    assert len(encode(frame)) <= SIGNAL_MAX_FRAME_BYTES
+    assert count in (round(rate * ms / 1000), FRAME_BYTES // (2 * leads))
+
+
+def test_a_length_goes_to_the_wish_by_and_by() -> None:
+    length = FrameLength()
+    length.follow(5.0)
+    assert length.ms == 60
+    length.wished_ms = 200
+    now, lengths = 5.0, [length.ms]
+    while length.ms < 200:
+        now += length.ms / 1000
+        length.follow(now)
+        lengths.append(length.ms)
+    assert max(after - before for before, after in pairwise(lengths)) <= 12
+    assert now < 8
+    length.wished_ms = 100
+    length.follow(now + 3600)
+    assert length.ms == 188
 
 
 def test_a_silence_is_a_seam_and_the_time_goes_on_from_now() -> None:

@@ -30,6 +30,7 @@ from media.signals.frames import FLAG_BACKFILL, FLAG_DELTA, Frame, decode, encod
 from media.signals.ledger import StreamLedger
 from media.signals.publish import Close, Lose, Mark, Open, Output, PublishSession, Send, Store
 from media.signals.records import Loss
+from media.signals.wish import FrameWish
 
 STREAM = "00112233-4455-6677-8899-aabbccddeeff"
 TWO = StreamDescriptor(STREAM, "ecg", "", 500.0, (Lead("I"), Lead("II")))
@@ -66,6 +67,7 @@ class Server:
 
     def __init__(self) -> None:
         self.ledger = StreamLedger()
+        self.wish = FrameWish()
         self.stored: dict[int, bytes] = {}
         self.order: list[tuple[int, bool]] = []
         self.marks: list[str] = []
@@ -105,7 +107,7 @@ class Server:
         for output in outputs:
             match output:
                 case Open():
-                    self.do(self.session.opened(self.ledger, 0.0))
+                    self.do(self.session.opened(self.ledger, 0.0, wish=self.wish))
                 case Store(frame):
                     self.waiting.append(output)
                     self.order.append((frame.sequence, bool(frame.flags & FLAG_BACKFILL)))
@@ -382,6 +384,42 @@ def test_a_wish_for_frames_is_heard_when_it_makes_sense(said: object, heard: int
     reply = wire.parse_reply(json.dumps(accepted))
     assert isinstance(reply, wire.Accepted)
     assert reply.frame_ms == heard
+
+
+def test_longer_frames_are_wished_for_as_streams_become_many_and_not_at_once_shorter_ones() -> None:
+    wish = FrameWish()
+    told = []
+    for streams in (1, 32, 33, 30, 25, 24, 33, 149, 150, 113, 112, 150, 400, 20, 0):
+        wish.count(streams)
+        told.append(wish.ms)
+    assert told == [60, 60, 100, 100, 100, 60, 100, 100, 200, 200, 100, 200, 200, 60, 60]
+
+
+@given(st.lists(st.integers(0, 400)))
+def test_a_wish_never_lies_below_what_so_many_streams_bear(counts: list[int]) -> None:
+    wish = FrameWish()
+    for streams in counts:
+        before = wish.ms
+        wish.count(streams)
+        fresh = FrameWish()
+        fresh.count(streams)
+        assert fresh.ms <= wish.ms <= max(before, fresh.ms)
+
+
+def test_a_wish_that_changes_is_told_once_with_the_next_acknowledgement() -> None:
+    pair = Pair()
+    pair.connect()
+    told, heard = [], []
+    for streams in (1, 150, 150, 40, 40):
+        pair.server.wish.count(streams)
+        pair.memory.measure()
+        pair.turn(sync=False)
+        pair.server.sync()
+        told += [json.loads(reply).get("frameMs") for reply in pair.server.replies]
+        pair.answer()
+        heard.append(pair.uplink.frame_ms)
+    assert told == [None, 200, None, 100, None]
+    assert heard == [60, 200, 200, 100, 100]
 
 
 def test_more_than_the_window_is_refused() -> None:

@@ -127,6 +127,28 @@ describe('Playout', () => {
     expect(playout.target()).toBeLessThan(60 + 10 + 160)
   })
 
+  it('follows frames that get longer by and by without a stop, and back', () => {
+    const playout = new Playout()
+    let [length, newest, head, stopped, longest] = [60, 0, 0, 0, 0]
+    let next = length
+    for (let now = 0; now < 60_000; now += 4) {
+      for (; next + 5 <= now; next += length) {
+        newest = next
+        playout.arrived(now, newest, length)
+        const wished = now < 10_000 ? 60 : now < 30_000 ? 200 : 60
+        length = Math.max(length * 0.94, Math.min(length * 1.06, wished))
+        longest = Math.max(longest, length)
+      }
+      const to = Math.min(newest, playout.due(now) ?? 0)
+      if (now > 1_000 && to <= head) stopped += 4
+      head = Math.max(head, to)
+      if (now === 29_000) expect(playout.target()).toBeCloseTo(200 + 5 + 12, -1)
+    }
+    expect(longest).toBe(200)
+    expect(stopped / 59_000).toBeLessThan(0.005)
+    expect(playout.target()).toBeLessThan(60 + 5 + 12 + 8)
+  })
+
   it('is not misled by the history that comes in one burst at the start', () => {
     const playout = new Playout()
     for (let age = 100; age >= 0; age -= 1) playout.arrived(20_005, 20_000 - age * 100, 100)

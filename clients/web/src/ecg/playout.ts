@@ -13,11 +13,13 @@ const MARGIN_MAX_MS = 280
 const MARGIN_STEP_MS = 4
 /** Of the time; what is aimed at is a third of what may be seen (1 %), for the next half minute has other losses. */
 const STOPPED_PART = 0.003
-/** Half a minute of frames of 60 ms, and not less than this when it has only begun. */
-const REMEMBERED = 500
+/** Frames of 60 ms make 500 of it, and not less than this when it has only begun. */
+const REMEMBERED_MS = 30_000
 const REMEMBERED_LEAST_MS = 10_000
-/** The least lateness is of the last five seconds or so: a line may change its way. */
-const NEAR = 80
+/** And never more frames than this, however short they are. */
+const REMEMBERED = 1_500
+/** The least lateness and the longest frame are of so long: a line may change its way, a device the length of its frames. */
+const NEAR_MS = 5_000
 /** What comes in a burst after a cut says nothing about jitter; nor does what is missing. */
 const CUT_MS = 1_000
 /** A viewer first gets the last seconds in one burst; only the newest frame of it says how far away the device is. */
@@ -49,7 +51,7 @@ export class Playout {
       if (!known || nowMs - endMs < known.atMs - known.endMs) this.arrivals = [arrival]
     } else {
       this.arrivals.push(arrival)
-      if (this.arrivals.length > REMEMBERED) this.arrivals.shift()
+      while (this.arrivals.length > REMEMBERED || nowMs - (this.arrivals[0] as Arrival).atMs > REMEMBERED_MS) this.arrivals.shift()
     }
     this.wanted = this.settle()
   }
@@ -60,32 +62,35 @@ export class Playout {
   }
 
   private settle(): number {
+    const [first, last] = [this.arrivals[0] as Arrival, this.arrivals[this.arrivals.length - 1] as Arrival]
     let [least, frame] = [Infinity, 0]
-    for (const { atMs, endMs, durationMs } of this.arrivals.slice(-NEAR)) {
+    for (const { atMs, endMs, durationMs } of this.arrivals) {
+      if (last.atMs - atMs > NEAR_MS) continue
       least = Math.min(least, atMs - endMs)
       frame = Math.max(frame, durationMs)
     }
-    const even = least + frame
-    const [first, last] = [this.arrivals[0] as Arrival, this.arrivals[this.arrivals.length - 1] as Arrival]
     const allowed = STOPPED_PART * Math.max(REMEMBERED_LEAST_MS, last.atMs - first.atMs)
     // The stop only shrinks as the delay grows.
     let [low, high] = [0, Math.ceil((MARGIN_MAX_MS - MARGIN_MIN_MS) / MARGIN_STEP_MS)]
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
-      if (this.stopped(even + MARGIN_MIN_MS + middle * MARGIN_STEP_MS) <= allowed) high = middle
+      if (this.stopped(least + MARGIN_MIN_MS + middle * MARGIN_STEP_MS) <= allowed) high = middle
       else low = middle + 1
     }
-    return even + MARGIN_MIN_MS + low * MARGIN_STEP_MS
+    return least + frame + MARGIN_MIN_MS + low * MARGIN_STEP_MS
   }
 
-  /** For how long the trace would have stood still with this delay, ms: from where it ran dry until more came. */
-  private stopped(delay: number): number {
+  /**
+   * For how long the trace would have stood still, ms, from where it ran dry until more came: with this delay and a frame,
+   * each frame's own length, for what was long or short lately says nothing of the line.
+   */
+  private stopped(line: number): number {
     let sum = 0
     for (let index = 1; index < this.arrivals.length; index += 1) {
       const [before, next] = [this.arrivals[index - 1] as Arrival, this.arrivals[index] as Arrival]
       const missing = next.endMs - next.durationMs - before.endMs
       if (missing > next.durationMs / 2 || next.atMs - before.atMs > CUT_MS) continue
-      sum += Math.max(0, next.atMs - Math.max(before.atMs, before.endMs + delay))
+      sum += Math.max(0, next.atMs - Math.max(before.atMs, before.endMs + next.durationMs + line))
     }
     return sum
   }
