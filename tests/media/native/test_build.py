@@ -7,13 +7,20 @@ import os
 import shutil
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
 from media import native
+from media.clock import SystemClock
+from media.errors import LocalProtocolError
 from media.native.sources import digest
+from media.transport.media_config import MediaSocketConfig
+from media.transport.media_socket import MediaSocket
+from media.transport.srtp import SrtpProfile
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
@@ -116,6 +123,68 @@ def test_a_module_of_other_sources_is_refused_with_the_reason(monkeypatch: pytes
         monkeypatch.undo()
         native.problem.cache_clear()
     assert native.problem() is None
+
+
+@pytest.fixture
+def unproven() -> Iterator[None]:
+    """The compiled module is looked at anew, then and after the test."""
+    if not native.available():
+        pytest.skip(str(native.problem()))
+    native.problem.cache_clear()
+    yield
+    native.problem.cache_clear()
+    assert native.problem() is None
+
+
+@pytest.mark.usefixtures("unproven")
+@pytest.mark.parametrize("declared", [None, lambda: 0], ids=["gone", "another type"])
+def test_a_libsrtp_that_is_declared_in_another_way_is_refused(
+    declared: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls by address with other arguments would write into memory that is not theirs."""
+    with monkeypatch.context() as patched:
+        patched.setattr(native, "lib", SimpleNamespace(srtp_protect=declared))
+        patched.setattr("media.native.ffi", SimpleNamespace(typeof=lambda _: "<ctype 'int(*)(void *)'>"))
+        assert native.problem() == "pylibsrtp declares srtp_protect in another way"
+
+
+@pytest.mark.usefixtures("unproven")
+@pytest.mark.parametrize("direction", ["rtp", "rtcp"])
+def test_a_module_that_gives_one_other_byte_fails_the_self_test(
+    direction: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = native._srtp
+
+    def wrong(compiled: Any, profile: SrtpProfile, key: bytes, outbound: bool) -> Any:
+        made = honest(compiled, profile, key, outbound)
+
+        def flipped(packet: bytes) -> bytes:
+            given: bytes = getattr(made, direction)(packet)
+            return given[:-1] + bytes((given[-1] ^ 1,))
+
+        names: dict[str, Any] = {"rtp": made.rtp, "rtcp": made.rtcp}
+        return SimpleNamespace(**names | ({direction: flipped} if outbound else {}))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(native, "_srtp", wrong)
+        told = native.problem()
+        assert told is not None
+        assert told.startswith("the self-test of ")
+        assert told.endswith(" gave other bytes than pylibsrtp")
+
+
+@pytest.mark.usefixtures("unproven")
+async def test_what_fails_its_self_test_leaves_the_python_plane_and_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(native, "stale", lambda _: True)
+        opened = await MediaSocket.open(MediaSocketConfig("127.0.0.1", plane="auto"), SystemClock())
+        await opened.close()
+        assert opened.plane == "python"
+        assert "the Python plane runs, the compiled one cannot be used: built from other" in caplog.text
+        with pytest.raises(LocalProtocolError, match="built from other sources"):
+            await MediaSocket.open(MediaSocketConfig("127.0.0.1", plane="native"), SystemClock())
 
 
 def test_its_build_is_the_digest_of_what_stands_here() -> None:

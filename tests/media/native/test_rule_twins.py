@@ -14,6 +14,8 @@ from tests.media.native.twins import Twins
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=str(native.problem()))
 
+HAPPENS = ("consumer_layers", "paused", "resumed", "consumer_reduced", "rtx", "wrap")
+"""Layer switches, pauses and their ends, a receiver's narrow line, retransmission, numbers that wrap."""
 STEP = st.tuples(
     st.sampled_from([name for name, weight in WEIGHTS.items() for _ in range(weight)]),
     st.integers(0, 2**32 - 1),
@@ -33,6 +35,8 @@ def test_both_planes_do_the_same_for_long(seed: int) -> None:
     twins = soak(1000, seed)
     assert twins.sent > 1000
     assert twins.rule_stats()["exhausted"] == 0
+    for what in HAPPENS:  # or nothing was compared
+        assert twins.happened[what], (what, twins.happened)
 
 
 def test_feedback_that_is_no_news_is_gathered_alike() -> None:

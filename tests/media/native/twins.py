@@ -7,6 +7,7 @@ both, made from the number alone; then every byte sent, every event and every co
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 
@@ -20,6 +21,7 @@ from media.rtp.twcc import TransportFeedback
 from media.rtp.vp8 import pack_descriptor
 from tests.media.native.twin_houses import RECEIVERS, NativeHouse, PlainHouse, Side, Stream, capabilities
 
+RTX = (102, 104)  # the router's payload types
 SEND_TIME, ORIENTATION, MID, RID, REPAIRED, NUMBER = 2, 3, 9, 10, 11, 12
 
 
@@ -42,6 +44,7 @@ class Twins:
         self._told = [0] * RECEIVERS
         self._feedback = 0
         self.sent = 0
+        self.happened: Counter[str] = Counter()  # events, and what came, left or was decided of note
         self.gathered = 0  # feedbacks that were looked at together
         self.sizes: tuple[int, ...] = (10, 60, 270)  # of a VP8 packet, words
         self.recent: dict[str, list[bytes]] = {}  # sent lately, by wire
@@ -88,6 +91,8 @@ class Twins:
         self._send(self.camera[0].next(96, b"\x10\x11", False, extensions))
 
     def _send(self, packet: RtpPacket | bytes, second: bool = False) -> None:
+        if isinstance(packet, RtpPacket):
+            self.happened["wrap"] += packet.sequence == 0
         data = packet if isinstance(packet, bytes) else bytes(packet.serialize())
         for side in self.sides:
             wire = side.up2 if second else side.up
@@ -288,12 +293,21 @@ class Twins:
 
     def _pause(self, chance: Random) -> None:
         at, what = chance.randrange(99), chance.choice((0, 1, 1, 1, 2, 2, 3, 4, 4))
+        before = self._paused()
         for side in self.sides:
             consumer = side.consumers[at % len(side.consumers)]
             producer = side.producers[at % len(side.producers)]
             if not consumer.closed:
                 (consumer.pause, consumer.resume, consumer.resume, producer.pause, producer.resume)[what]()
             producer.resume() if what == 2 else None
+        self.happened["paused"] += len(self._paused() - before)
+        self.happened["resumed"] += len(before - self._paused())
+
+    def _paused(self) -> set[str]:
+        """Who of one side is paused: both sides are told the same."""
+        side = self.sides[0]
+        consumers = {one.id for one in side.consumers if one.paused}
+        return consumers | {one.id for one in side.producers if one.paused}
 
     def _leave(self, chance: Random) -> None:
         """A consumer goes, and one comes in its place."""
@@ -384,6 +398,7 @@ class Twins:
             assert other.rtp == one.rtp, f"{where}: RTP of wire {index}"
             assert other.rtcp == one.rtcp, f"{where}: RTCP of wire {index}"
             self.sent += len(one.rtp)
+            self.happened["rtx"] += sum(packet[1] & 0x7F in RTX for packet in one.rtp)
             self.recent[one.id] = [*self.recent.get(one.id, ()), *one.rtp][-60:]
             for wire in (one, other):
                 wire.rtp.clear()
@@ -391,6 +406,7 @@ class Twins:
         assert compiled.tapped == plain.tapped, f"{where}: tap"
         assert compiled.house.listener.events == plain.house.listener.events, f"{where}: events"
         assert compiled.heard == plain.heard, f"{where}: heard"
+        self.happened.update(str(event[0]) for event in plain.house.listener.events)
         for side in self.sides:
             self.gathered += sum(len(one.rates) > 1 for one in side.heard)
             side.heard.clear()

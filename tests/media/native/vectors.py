@@ -19,27 +19,37 @@ from tests.media.relay.helpers import House
 
 GOLDEN = Path(__file__).parents[2] / "vectors" / "relay_rule.json"
 _NAMES = ["picture"] * 6 + ["voice"] * 3 + ["again"] * 2 + ["time"] * 3 + ["report", "nack", "feedback"]
+_NAMES += ["wish", "pause"] * 2
+_DECISIONS = ("set_preferred_layers", "pause", "resume")
 
 
 def replay(house: House, came: list[list[Any]]) -> dict[str, list[list[str]]]:
     """Let it all come again; what left, by wire.
 
-    :param came: (seconds since the one before, number of the wire, ``rtp`` or ``rtcp``, hex).
+    :param came: (seconds since the one before, number of the wire, ``rtp`` or ``rtcp``, hex), or a decision:
+        (seconds, number of the consumer or producer, ``consumers.pause`` and the like, its arguments).
     """
     side = Side(house)
-    for seconds, wire, kind, data in came:
+    for seconds, number, kind, data in came:
         if seconds:
             house.run(seconds)
-        handlers = house.socket.wires[wire].handlers
         if kind == "rtp":
-            handlers.rtp_received(bytearray.fromhex(data), house.now)
+            house.socket.wires[number].handlers.rtp_received(bytearray.fromhex(data), house.now)
+        elif kind == "rtcp":
+            house.socket.wires[number].handlers.rtcp_received(bytes.fromhex(data), house.now)
         else:
-            handlers.rtcp_received(bytes.fromhex(data), house.now)
+            owners, _, decision = kind.partition(".")
+            getattr(getattr(side, owners)[number], decision)(*data)
     wires = house.socket.wires
+    ids = [consumer.id for consumer in side.consumers]
     return {
         "rtp": [[packet.hex() for packet in wire.rtp] for wire in wires],
         "rtcp": [[packet.hex() for packet in wire.rtcp] for wire in wires],
         "tap": [[packet.hex() for packet, _ in side.tapped]],
+        "layers": [
+            [str(ids.index(event[1])), str(event[2]), str(event[3])]
+            for event in house.listener.named("consumer_layers")
+        ],
     }
 
 
@@ -61,6 +71,24 @@ class _Recorder:
         self._handlers.rtcp_received(packet, now)
 
 
+class _Decisions:
+    """Stands before a consumer or a producer and writes down what is decided of it."""
+
+    def __init__(self, decided: Any, kind: str, number: int, came: list[list[Any]], house: House) -> None:
+        self._decided, self._kind, self._number, self._came, self._house = decided, kind, number, came, house
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._decided, name)
+        if name not in _DECISIONS:
+            return found
+
+        def decide(*arguments: Any) -> None:
+            self._came.append([self._house.now, self._number, f"{self._kind}.{name}", list(arguments)])
+            found(*arguments)
+
+        return decide
+
+
 def _record() -> Iterator[list[Any]]:
     """A little of everything."""
     twins = Twins()
@@ -70,7 +98,11 @@ def _record() -> Iterator[list[Any]]:
     start = house.now
     for index, wire in enumerate(house.socket.wires):
         wire.handlers = _Recorder(wire.handlers, index, came, house)
-    chance = Random(4)
+    side: Any = twins.sides[0]
+    for kind in ("consumers", "producers"):
+        owned = getattr(side, kind)
+        owned[:] = [_Decisions(one, kind, index, came, house) for index, one in enumerate(owned)]
+    chance = Random(35)
     for name in chance.choices(_NAMES, k=60):
         twins.do(name, chance.getrandbits(32))
     before = start

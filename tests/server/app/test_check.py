@@ -12,7 +12,7 @@ import pytest
 
 from media.clock import CountedClock, SystemClock
 from server.app import Server
-from server.check import ALL_STEPS, READY, START, CheckOptions, run_check
+from server.check import ALL_STEPS, PLANE, READY, START, CheckOptions, run_check
 from server.check_report import CheckFailedError, CheckSkippedError, Report, percentile
 from server.demo_county import PASSWORD
 from tests.server.processes import finished
@@ -100,6 +100,9 @@ async def test_without_gateways_all_but_their_steps_go_well(server: Server) -> N
         "the ECG is kept without a gap",
     }, report.as_json({})
     assert report.figures["lost_packets"] == 0
+    media_socket = server.services.media_socket
+    told = {outcome.name: outcome.detail for outcome in report.steps}[PLANE[0]]
+    assert told.split("; ") == [word for word in (media_socket.plane, media_socket.build) if word]
 
 
 async def test_the_command_starts_a_server_with_devices_and_finds_all_well(tmp_path: Path) -> None:
