@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
-from json import loads
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
 from loadtest import canvas as canvas_scenario
-from loadtest import fuzz_targets, network_scenario
+from loadtest import compare as comparing
+from loadtest import fuzz_targets, network_scenario, orderly
 from loadtest import idle as idle_scenario
 from loadtest import join as join_scenario
-from loadtest.compare import changed_conditions, differences, table
+from loadtest.course import followed
 from loadtest.dispatch import scenario as dispatch_scenario
 from loadtest.ecg import cases as ecg_cases
 from loadtest.ecg import scenario as ecg_scenario
 from loadtest.fuzz import fill as run_fuzz
-from loadtest.html_report import page
 from loadtest.impair import NotRootError
 from loadtest.network import enter_own_network
 from loadtest.network_cases import MEASURE_SECONDS, chosen
@@ -44,7 +43,7 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write the report to t
 def scenarios() -> None:
     """Measure the server under load."""
     # An orderly end also when killed: a scenario leaves no server, browser or namespace behind.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    orderly.heed()
 
 
 @app.command()
@@ -95,7 +94,7 @@ def relay(
     conditions = {"janus": ensure_installed()} if relay_cases.JANUS in compared else {}
 
     def run(report: Report) -> None:
-        relay_scenario.run(report, wanted, compared, runs, conditions, _tell, lambda: report.write(json))
+        relay_scenario.run(report, wanted, compared, runs, conditions, _tell)
 
     _measure("relay", json, run)
 
@@ -113,7 +112,7 @@ def rooms(
     plane: Annotated[str, typer.Option(help="auto, native or python.")] = "auto",
     witnesses: Annotated[bool, typer.Option(help="Two Chromium pages in a room beside.")] = True,
     until: Annotated[
-        str, typer.Option(help="Look for the knee: add rooms until FIGURE=LIMIT, as added_delay_p99_ms=50.")
+        str, typer.Option(help="Look for the knee: add rooms until FIGURE=LIMIT, as p99_ms=50.")
     ] = "",
     start: Annotated[int, typer.Option("--from", min=1, help="Rooms of the first step to the knee.")] = 25,
     frame_ms: Annotated[
@@ -158,9 +157,7 @@ def qrs(
     ] = 20.0,
 ) -> None:
     """Heart beats, rate and alarms of the ECG analysis: records with reference beats, made rhythms, noise."""
-    report = Report("qrs")
-    run_qrs(report, data, seconds, _tell)
-    _finish(report, json)
+    _compute("qrs", json, lambda report: run_qrs(report, data, seconds, _tell))
 
 
 @app.command()
@@ -190,9 +187,7 @@ def dispatch(
     """A province's day of requests on a counted clock: rung in time, nobody twice, nobody in silence."""
     wanted = _understood(lambda: dispatch_scenario.chosen(cases))
     size = dispatch_scenario.Size(requests, practitioners, sites, kills, seed, until)
-    report = Report("dispatch")
-    dispatch_scenario.run(report, size, wanted, _tell)
-    _finish(report, json)
+    _compute("dispatch", json, lambda report: dispatch_scenario.run(report, size, wanted, _tell))
 
 
 @app.command()
@@ -201,10 +196,15 @@ def compare(
     after: Annotated[Path, typer.Argument(help="A later one of the same scenario.")],
 ) -> None:
     """What changed between two reports."""
-    old, new = (loads(path.read_text(encoding="utf-8")) for path in (before, after))
-    found = _understood(lambda: differences(old, new))
-    for line in [*changed_conditions(old, new), "", *table(found)]:
-        typer.echo(line)
+    old, new = (_understood(partial(comparing.read, path)) for path in (before, after))
+    found = _understood(lambda: comparing.differences(old, new))
+    blocks = (
+        comparing.changed_conditions(old, new),
+        comparing.table(found),
+        comparing.alone(old, new),
+        comparing.shortfalls(old, new),
+    )
+    typer.echo("\n\n".join("\n".join(block) for block in blocks if block))
 
 
 @app.command()
@@ -216,9 +216,7 @@ def fuzz(
 ) -> None:
     """Mutated input for the parsers: read or refused, never anything else, and soon."""
     wanted = _understood(lambda: fuzz_targets.chosen(parser))
-    report = Report("fuzz")
-    run_fuzz(report, wanted, inputs, seed)
-    _finish(report, json)
+    _compute("fuzz", json, lambda report: run_fuzz(report, wanted, inputs, seed, _tell))
 
 
 def _tell(line: str) -> None:
@@ -236,21 +234,21 @@ def _understood(read: Callable[[], T]) -> T:
 def _measure(scenario: str, json: Path | None, fill: Callable[[Report], None]) -> None:
     """Run a scenario in a network of its own, and end with its report."""
     enter_own_network("loadtest", sys.argv[1:])
-    report = Report(scenario)
     try:
-        fill(report)
+        _compute(scenario, json, fill)
     except NotRootError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
-    _finish(report, json)
 
 
-def _finish(report: Report, json: Path | None) -> None:
-    status = report.write(json)
-    if json is not None:
-        json.with_suffix(".html").write_text(page(report), encoding="utf-8")
-    for line in lines(report):
-        typer.echo(line)
+def _compute(scenario: str, json: Path | None, fill: Callable[[Report], None]) -> None:
+    """Run a scenario here, and end with its report."""
+    report = Report(scenario, path=json)
+    try:
+        status = followed(report, fill)
+    finally:
+        for line in lines(report):
+            typer.echo(line)
     raise typer.Exit(status)
 
 

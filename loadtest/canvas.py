@@ -22,6 +22,7 @@ from typing import Any
 from playwright.sync_api import Browser, CDPSession, Page
 
 from loadtest.browser import PHONE, Rest, chromium, person
+from loadtest.course import Course
 from loadtest.ecg.source import samples_of, write_record
 from loadtest.join import start_consult
 from loadtest.report import Report, machine, percentile
@@ -32,6 +33,8 @@ SLOWER = 4
 FRAME_P99_MS = 20.0
 SETTLE_MS = 4_000
 """The first seconds paint the history and load the page's other parts."""
+OPENING_S = 10.0
+"""About how long a page takes until it is watched."""
 LONG_MS = 34.0
 """Two pictures of a screen with 60 a second."""
 WAIT_MS = 60_000
@@ -95,11 +98,14 @@ def chosen(names: str) -> list[Case]:
 
 def run(report: Report, cases: list[Case], seconds: float, progress: Progress) -> None:
     """Fill ``report`` with the frame times of each case."""
+    course = Course(report, [(case.name, seconds + OPENING_S) for case in cases], progress)
     for leads in sorted({case.leads for case in cases}):
-        _run(report, [case for case in cases if case.leads == leads], leads, seconds, progress)
+        _run(report, [case for case in cases if case.leads == leads], leads, seconds, progress, course)
 
 
-def _run(report: Report, cases: list[Case], leads: int, seconds: float, progress: Progress) -> None:
+def _run(
+    report: Report, cases: list[Case], leads: int, seconds: float, progress: Progress, course: Course
+) -> None:
     with tempfile.TemporaryDirectory(prefix="huizhen-canvas-") as place, ExitStack() as closing:
         directory = Path(place)
         server = ServerProcess(directory / "county", [] if leads == DEMO_LEADS else ["--no-devices"])
@@ -125,6 +131,7 @@ def _run(report: Report, cases: list[Case], leads: int, seconds: float, progress
             progress(f"{case.name}: p99 {figures['frame_p99_ms']:.1f} ms")
             if case.worker and leads == DEMO_LEADS:
                 report.require(f"{case.name}_frame_p99_ms", FRAME_P99_MS)
+            course.done()
 
 
 @contextmanager

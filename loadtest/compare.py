@@ -1,9 +1,11 @@
-"""Two reports side by side: what got better, what got worse. No I/O."""
+"""Two reports side by side: what got better, what got worse. No I/O but reading them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _CONDITIONS = (
@@ -66,6 +68,38 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Dif
     ]
 
 
+def alone(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Figures that only one of the two has, one line each: a case that is gone did not get better."""
+    old, new = (dict(_numbers(one.get("figures", {}), "")) for one in (before, after))
+    gone = [f"only in the first: {name} = {value:g}" for name, value in old.items() if name not in new]
+    return gone + [
+        f"only in the second: {name} = {value:g}" for name, value in new.items() if name not in old
+    ]
+
+
+def shortfalls(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What falls short, one line each."""
+    old, new = before.get("shortfalls", []), after.get("shortfalls", [])
+    return [
+        *(f"short in the first: {one}" for one in old),
+        *(f"short in the second: {one}" for one in new),
+    ]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A report's file.
+
+    :raises ValueError: it is none, or cannot be read; says which and why.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    if not isinstance(found, dict) or not isinstance(found.get("figures"), dict):
+        raise ValueError(f"{path} is no load test's report")
+    return found
+
+
 def changed_conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What was not the same, one line each: figures are to be read with it."""
     old, new = before.get("conditions", {}), after.get("conditions", {})
@@ -98,5 +132,10 @@ def _numbers(figures: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, flo
             for one in value:
                 if isinstance(one, Mapping):
                     which = " ".join(str(one[name]) for name in _CONDITIONS if name in one)
-                    rest = {name: item for name, item in one.items() if name not in _CONDITIONS}
+                    # Lists within are details of how it was measured, such as turns that were made again.
+                    rest = {
+                        name: item
+                        for name, item in one.items()
+                        if name not in _CONDITIONS and not isinstance(item, list)
+                    }
                     yield from _numbers(rest, f"{prefix}{which} ")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from loadtest.course import Course
 from loadtest.report import Report, machine
 from media.errors import RemoteProtocolError
 
@@ -19,6 +20,8 @@ SLOWEST_MS = 100.0
 """CPU time one input may take. The largest SDP and JSON texts that are let in take some ms."""
 MAX_ESCAPES = 10
 """A parser that lets so many through is broken; more examples would say nothing new."""
+INPUT_S = 65e-6
+"""About how long one input takes."""
 _RANDOM_SHARE = 0.05
 _LARGE_SHARE = 0.002
 _ODD_BYTES = bytes((0, 1, 2, 3, 0x0F, 0x10, 0x1F, 0x20, 0x3F, 0x40, 0x7F, 0x80, 0x90, 0xBE, 0xC8, 0xFE, 0xFF))
@@ -176,9 +179,16 @@ def _again(target: Target, data: bytes) -> int:
     return time.thread_time_ns() - before
 
 
-def fill(report: Report, parsers: Sequence[tuple[str, Target]], inputs: int, seed: int) -> None:
+def fill(
+    report: Report,
+    parsers: Sequence[tuple[str, Target]],
+    inputs: int,
+    seed: int,
+    say: Callable[[str], None],
+) -> None:
     """Run each parser and put figures and shortfalls into ``report``."""
     report.conditions |= machine() | {"inputs_per_parser": inputs, "seed": seed}
+    course = Course(report, [(name, inputs * INPUT_S) for name, _ in parsers], say)
     for name, target in parsers:
         result = fuzz(target, inputs, seed)
         report.figures[name] = figures(result)
@@ -186,6 +196,7 @@ def fill(report: Report, parsers: Sequence[tuple[str, Target]], inputs: int, see
             report.shortfalls.append(f"{name}: {len(result.escapes)} escaped, first {result.escapes[0][0]}")
         if result.slowest_ms > SLOWEST_MS:
             report.shortfalls.append(f"{name}: one input took {result.slowest_ms:.1f} ms")
+        course.done()
 
 
 def figures(result: Result) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from playwright.sync_api import Error as PageError
 
+from loadtest.course import Course
 from loadtest.impair_check import measure
 from loadtest.impair_line import Conditions
 from loadtest.network_cases import GOOD, MEASURE_SECONDS, SETTLE_SECONDS, Case, shortfalls
@@ -42,6 +43,8 @@ WHOLE_WITHIN_SECONDS = 25.0
 STEADY_SAMPLES = 4
 WHOLE_RATE = 10
 """Pictures a second below which no case begins."""
+SETTLING_S = 12.0
+"""About how long it takes until a case may begin, and its figures are taken."""
 BRIDGE_MS = 2.0
 """What the bridge may add in the middle; more means that figures are the machine's and not the line's."""
 
@@ -51,6 +54,8 @@ Progress = Callable[[str], None]
 def run(report: Report, cases: Sequence[Case], progress: Progress, seconds: float = MEASURE_SECONDS) -> None:
     """Fill ``report``; ``seconds`` shortens the steady cases."""
     found: list[dict[str, Any]] = []
+    report.figures["cases"] = found
+    course = Course(report, [(case.name, _length(case, seconds) + SETTLING_S) for case in cases], progress)
     with (
         tempfile.TemporaryDirectory(prefix="huizhen-network-") as directory,
         running_room(Path(directory), SEED) as room,
@@ -71,7 +76,8 @@ def run(report: Report, cases: Sequence[Case], progress: Progress, seconds: floa
         for case in cases:
             found.append(_one(room, case, progress, seconds))
             report.shortfalls += shortfalls(case.name, found[-1])
-    report.figures |= _summary(found) | {"cases": found}
+            report.figures |= _summary(found)
+            course.done()
 
 
 def _summary(cases: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -93,7 +99,7 @@ def _one(room: Room, case: Case, progress: Progress, seconds: float) -> dict[str
     if case.change == "interface":
         room.network.second_way(case.line)
     baseline, opened_anew = _settle(room)
-    length = min(case.seconds, seconds) if case.restored_s is None else case.seconds
+    length = _length(case, seconds)
     began = time.time()
     identity = _identity(room, case)
     before = room.network.counters(case.line)
@@ -130,6 +136,10 @@ def _one(room: Room, case: Case, progress: Progress, seconds: float) -> dict[str
     figures["load_average_1_min"] = round(os.getloadavg()[0], 1)
     progress(f"{case.name}: {_sentence(figures)}")
     return {"case": case.name, "conditions": case.conditions() | {"seconds": length}, **figures}
+
+
+def _length(case: Case, seconds: float) -> float:
+    return min(case.seconds, seconds) if case.restored_s is None else case.seconds
 
 
 def _identity(room: Room, case: Case) -> str | None:

@@ -21,12 +21,14 @@ class Report:
     :param conditions: under what the figures were taken; a figure means nothing without them.
     :param figures: unit in the name (``p99_ms``, ``lost_packets``).
     :param shortfalls: one sentence for each threshold that was missed; empty means all were met.
+    :param path: of the file that was asked for; None = none was.
     """
 
     scenario: str
     conditions: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     shortfalls: list[str] = field(default_factory=list)
+    path: Path | None = None
 
     def require(self, name: str, at_most: float) -> None:
         """Note a shortfall unless the figure ``name`` was taken and is <= ``at_most``."""
@@ -49,7 +51,10 @@ class Report:
             indent=2,
         )
         if path is not None:
-            path.write_text(text + "\n", encoding="utf-8")
+            # Replaced at once: whoever is killed over it leaves the report as it was before.
+            fresh = path.with_name(f"{path.name}.{os.getpid()}")
+            fresh.write_text(text + "\n", encoding="utf-8")
+            fresh.replace(path)
         return 1 if self.shortfalls else 0
 
 

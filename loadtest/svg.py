@@ -1,4 +1,7 @@
-"""Plots as SVG text: lines over time, and bars. No I/O, no script, no file besides."""
+"""Plots as SVG text: lines over time, and bars. No I/O, no script, no file besides.
+
+Colours are the page's (classes ``c0`` to ``c4``, ``grid``, ``scale``), so that they follow light and dark.
+"""
 
 from __future__ import annotations
 
@@ -6,60 +9,89 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-WIDTH, HEIGHT = 720, 220
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 26, 24
-COLORS = ("#1f6feb", "#d1242f", "#1a7f37", "#8250df", "#9a6700")
-BAR = 18
+WIDTH, HEIGHT = 560, 240
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 48, 44
+COLORS = 5
+BAR = 22
+NAMES = 150
+"""Width of the names before bars."""
+LETTER = 7
+"""About the width of a letter of the legend."""
 
 
 def lines(
-    title: str, x: Sequence[float], series: Mapping[str, Sequence[float | None]], unit: str = "s"
+    title: str,
+    x: Sequence[float],
+    series: Mapping[str, Sequence[float | None]],
+    axes: tuple[str, str],
+    limit: float | None = None,
 ) -> str:
     """Lines over ``x`` with one scale from 0; missing values leave a gap.
 
-    :param unit: of ``x``.
-    :param series: name (with its unit) to values, as many as ``x``.
+    :param axes: what stands on the horizontal one, and on the vertical one, with their units.
+    :param series: name to values, as many as ``x``.
+    :param limit: drawn as a line across.
     """
     values = [value for one in series.values() for value in one if value is not None and math.isfinite(value)]
-    top = _rounded(max(values, default=1.0) or 1.0)
+    top = _rounded(max([*values, limit or 0.0]) or 1.0)
     first, last = (x[0], x[-1]) if x else (0.0, 1.0)
     span = (last - first) or 1.0
 
-    def place(at: float, value: float) -> str:
+    def place(at: float, value: float) -> tuple[float, float]:
         across = LEFT + (at - first) / span * (WIDTH - LEFT - RIGHT)
-        return f"{across:.1f},{HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM):.1f}"
+        return across, HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM)
 
-    parts = [_text(LEFT, 14, title, "title")]
-    for share in (0, 0.5, 1):
-        y = HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+    parts = [_text(6, 16, title, "title"), _text(6, 34, axes[1], "scale")]
+    parts += [_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, axes[0], "scale middle")]
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        y = place(first, top * share)[1]
+        parts.append(_across(y, "grid"))
         parts.append(_text(LEFT - 6, y + 4, f"{top * share:g}", "scale end"))
-    for at in (first, last):
-        parts.append(
-            _text(LEFT if at == first else WIDTH - RIGHT - 30, HEIGHT - 8, f"{at:g} {unit}", "scale")
-        )
-    for number, (name, one) in enumerate(series.items()):
-        color = COLORS[number % len(COLORS)]
+    for at in _ticks(first, last):
+        parts.append(_text(place(at, 0)[0], HEIGHT - BOTTOM + 16, f"{at:g}", "scale middle"))
+    if limit is not None:
+        parts.append(_across(place(first, limit)[1], "limit"))
+    legend = WIDTH - RIGHT
+    for number, (name, one) in reversed(list(enumerate(series.items()))):
+        color = f"c{number % COLORS}"
         for run in _runs(x, one):
-            points = " ".join(place(at, value) for at, value in run)
-            parts.append(f'<polyline fill="none" stroke="{color}" stroke-width="1.5" points="{points}"/>')
-        parts.append(_text(WIDTH - RIGHT - 150 * (len(series) - number), 14, name, "scale", color))
-    return _svg(WIDTH, HEIGHT, parts)
+            points = " ".join(f"{across:.1f},{y:.1f}" for across, y in (place(*point) for point in run))
+            parts.append(f'<polyline class="line {color}" points="{points}"/>')
+            if len(run) == 1:
+                across, y = place(*run[0])
+                parts.append(f'<circle class="fill {color}" cx="{across:.1f}" cy="{y:.1f}" r="2.5"/>')
+        if len(series) > 1:
+            parts.append(_text(legend, 34, name, f"scale end fill {color}"))
+            legend -= LETTER * len(name) + 16
+    return _svg(WIDTH, HEIGHT, title, parts)
 
 
-def bars(title: str, values: Mapping[str, float], unit: str) -> str:
-    """Horizontal bars with their values."""
-    top = max(values.values(), default=1.0) or 1.0
-    left, height = 220, TOP + BAR * len(values) + 6
-    parts = [_text(6, 14, title, "title")]
+def bars(title: str, values: Mapping[str, float | None], unit: str) -> str:
+    """Horizontal bars with their values; what could not be measured has none."""
+    known = [value for value in values.values() if value is not None and math.isfinite(value)]
+    top, height = max(known, default=0.0) or 1.0, TOP + BAR * len(values)
+    parts = [_text(6, 16, title, "title"), _text(6, 34, unit, "scale")]
     for number, (name, value) in enumerate(values.items()):
-        y = TOP + BAR * number
-        width = value / top * (WIDTH - left - 90)
-        color = COLORS[number % len(COLORS)]
-        parts.append(_text(left - 8, y + 12, name, "scale end"))
-        parts.append(f'<rect x="{left}" y="{y}" width="{width:.1f}" height="{BAR - 5}" fill="{color}"/>')
-        parts.append(_text(left + width + 6, y + 12, f"{value:g} {unit}", "scale"))
-    return _svg(WIDTH, height, parts)
+        y = TOP - 4 + BAR * number
+        parts.append(_text(NAMES - 8, y + 13, name, "scale end"))
+        if value is None or not math.isfinite(value):
+            parts.append(_text(NAMES, y + 13, "not measured", "scale"))
+            continue
+        width = value / top * (WIDTH - NAMES - 80)
+        color = f"c{number % COLORS}"
+        parts.append(
+            f'<rect class="fill {color}" x="{NAMES}" y="{y}" width="{width:.1f}" height="{BAR - 5}"/>'
+        )
+        parts.append(_text(NAMES + width + 6, y + 13, f"{value:g}", "scale"))
+    return _svg(WIDTH, height, title, parts)
+
+
+def _ticks(first: float, last: float) -> list[float]:
+    """About five round numbers from ``first`` to ``last``; both ends where they are the same."""
+    if last <= first:
+        return [first]
+    step = _rounded((last - first) / 6)
+    return [step * number for number in range(math.ceil(first / step), math.floor(last / step) + 1)]
 
 
 def _runs(x: Sequence[float], values: Sequence[float | None]) -> list[list[tuple[float, float]]]:
@@ -79,14 +111,16 @@ def _rounded(top: float) -> float:
     return next(power * step for step in (1, 2, 5, 10) if power * step >= top * 0.999_999)
 
 
-def _text(x: float, y: float, text: str, kind: str, color: str = "") -> str:
-    style = f' style="fill:{color}"' if color else ""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}"{style}>{escape(text)}</text>'
+def _across(y: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
 
 
-def _svg(width: int, height: int, parts: Sequence[str]) -> str:
+def _text(x: float, y: float, text: str, kind: str) -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
+
+
+def _svg(width: int, height: int, title: str, parts: Sequence[str]) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">'
-        + "".join(parts)
-        + "</svg>"
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
+        f' aria-label="{escape(title)}">{"".join(parts)}</svg>'
     )

@@ -72,6 +72,11 @@ class Day:
         span = plan.requests * SURE_EVENTS
         self._kill_at = sorted(self._random.randrange(span) for _ in range(plan.kills))
 
+    @property
+    def hour(self) -> float:
+        """What its clock says, 25 at the end."""
+        return (self.now - MIDNIGHT) / 3600.0
+
     async def run(self) -> None:
         """From midnight until every request of the day is decided or an hour after the last."""
         await self._nodes[0].ask(self.now, "settle", plan=self._province.plan)

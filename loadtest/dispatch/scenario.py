@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import shutil
 import tempfile
@@ -13,6 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from loadtest import orderly
+from loadtest.course import Course
 from loadtest.dispatch.answering import Habits
 from loadtest.dispatch.day import Day, Plan
 from loadtest.dispatch.found import Found
@@ -84,12 +85,14 @@ def run(report: Report, size: Size, cases: list[CaseOf], say: Say) -> None:
     habits = Habits()
     report.conditions |= {**machine(), **asdict(size), "habits": asdict(habits)}
     province = make_province(size.sites, size.people, size.seed)
-    found = []
+    found: list[dict[str, Any]] = []
+    report.figures["cases"] = found
+    course = Course(report, [(case.name, _expected_s(case, size)) for case in cases], say)
     for case in cases:
         say(f"{case.name}: {size.requests} requests, {case.nodes} node(s) on {case.database}")
-        found.append(asyncio.run(_case(case, size, habits, province, say)))
+        orderly.run(_case(case, size, habits, province, say, found))
         say(f"{case.name}: {found[-1]}")
-    report.figures["cases"] = found
+        course.done()
     for name, limit in LIMITS.items():
         values = [each[name] for each in found]
         report.figures[name] = math.nan if any(map(math.isnan, values)) else max(values)
@@ -99,7 +102,21 @@ def run(report: Report, size: Size, cases: list[CaseOf], say: Say) -> None:
         report.figures["kills"] = sum(each["kills"] for each in found)
 
 
-async def _case(case: CaseOf, size: Size, habits: Habits, province: Province, say: Say) -> dict[str, Any]:
+def _expected_s(case: CaseOf, size: Size) -> float:
+    """About how long a case takes: its requests one after the other, and each kill's new start."""
+    share = min(1.0, size.until / 24)
+    return 5.0 + size.requests * share * (0.018 if case.nodes == 1 else 0.03) + size.kills * 2.0 * case.killed
+
+
+async def _case(
+    case: CaseOf,
+    size: Size,
+    habits: Habits,
+    province: Province,
+    say: Say,
+    cases: list[dict[str, Any]],
+) -> None:
+    """One case's object goes to ``cases``; also when it is ended early, then with the hour it came to."""
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="drill"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -116,17 +133,18 @@ async def _case(case: CaseOf, size: Size, habits: Habits, province: Province, sa
                 await node.start(day.now)
             await day.run()
         finally:
-            status = [await node.stop() for node in nodes]
-        took = time.monotonic() - began
-    return {
-        "case": case.name,
-        "database": case.database,
-        "nodes": case.nodes,
-        "killed": case.killed,
-        "took_s": round(took, 1),
-        "exit_status": max(status),
-        **figures(day.found, province, took),
-    }
+            took = time.monotonic() - began
+            of_case: dict[str, Any] = {
+                "case": case.name,
+                "database": case.database,
+                "nodes": case.nodes,
+                "killed": case.killed,
+                "took_s": round(took, 1),
+                "ended_at_hour": round(day.hour, 2),
+                **figures(day.found, province, took),
+            }
+            cases.append(of_case)
+            of_case["exit_status"] = max([await node.stop() for node in nodes])
 
 
 def figures(found: Found, province: Province, took_s: float) -> dict[str, Any]:

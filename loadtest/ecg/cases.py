@@ -81,7 +81,7 @@ SCREEN: Sequence[ScreenCase] = (
 )
 WIRE = "wire"
 """What frames of different lengths take of a line."""
-NAMES = (*(case.name for case in STORED), *(case.name for case in SCREEN), STREAMS, WIRE)
+NAMES = (*(case.name for case in STORED), *(case.name for case in SCREEN), WIRE, STREAMS)
 
 
 def chosen(names: str) -> tuple[str, ...]:
@@ -99,6 +99,27 @@ def chosen(names: str) -> tuple[str, ...]:
 def _means(name: str, known: str) -> bool:
     """A whole name means itself alone."""
     return known == name if name in NAMES else known.startswith(name)
+
+
+OVERHEAD_S = 12.0
+"""About how long a case takes beside its trouble: server, gateway, three seconds of good line, the end."""
+
+
+def expected_s(name: str, steady_s: float, screen_s: float, streams_s: float) -> float:
+    """About how long a case takes.
+
+    :param steady_s: how long a line that is merely bad is looked at. :param screen_s: the same of a page.
+    :param streams_s: what the rooms take.
+    """
+    if name == STREAMS:
+        return OVERHEAD_S + streams_s
+    if name == WIRE:
+        return 2.0
+    stored = next((case for case in STORED if case.name == name), None)
+    if stored is None:
+        return screen_s
+    trouble = stored.cut_s + stored.full_s
+    return OVERHEAD_S + (trouble or (0.0 if stored.kill else steady_s))
 
 
 def limits_of(case: Case) -> tuple[tuple[str, float], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,19 @@ from loadtest.server_process import ServerProcess
 PEER = "clinic"
 WAIT_MS = 60_000
 SETTLE_MS, WATCH_MS = 10_000, 40_000
+SCREEN_S = (SETTLE_MS + WATCH_MS) / 1000 + 3.0
+"""About how long a case takes."""
 
 _FIGURES = "() => ({ ...window.__huizhen.ecg(), at: performance.now() })"
 
 
-def run_screens(cases: list[ScreenCase], network: Network, directory: Path) -> list[dict[str, Any]]:
-    """Each case's figures; one server and one page for all of them."""
+def run_screens(
+    cases: list[ScreenCase],
+    network: Network,
+    directory: Path,
+    found: Callable[[ScreenCase, dict[str, Any]], None],
+) -> None:
+    """Each case's figures go to ``found``; one server and one page for all of them."""
     network.set_both(PEER, COUNTY)
     server = ServerProcess(directory / "screens", host=HUB)
     try:
@@ -34,9 +42,9 @@ def run_screens(cases: list[ScreenCase], network: Network, directory: Path) -> l
             page = expert.new_page()
             page.goto(f"/room/{consultation}")
             page.wait_for_function("() => window.__huizhen?.ecg().samplesDrawn > 5000", timeout=WAIT_MS)
-            found = [_watch(case, network, page, browser.version) for case in cases]
+            for case in cases:
+                found(case, _watch(case, network, page, browser.version))
             browser.close()
-            return found
     finally:
         server.stop()
 

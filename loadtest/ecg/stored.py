@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.device.outbox import Outbox
+from loadtest import orderly
 from loadtest.ecg.cases import Case
 from loadtest.ecg.kept import StoreTail, compare
 from loadtest.ecg.live import LiveDelays
@@ -30,6 +31,7 @@ from media.clock import SystemClock
 PEER = "clinic"
 ROOM = "c-ecg"
 STEADY_FRAMES = 50  # three seconds on the disk: the stream is under way
+STEADY_S = 20.0  # a line that is merely bad is looked at for so long
 LAST_S = 1  # of the record, played to its end by the last gateway: it also drains what an ended one left
 LOOK_S = 0.02
 PATIENCE_S = 90.0
@@ -97,7 +99,7 @@ class StoredRun:
             elif case.full_s:
                 await self._fill_disk(case.full_s)
             else:
-                await asyncio.sleep(20)  # a line that is merely bad
+                await asyncio.sleep(STEADY_S)
             return await self._settle(gateway, time.time())
 
     async def _settle(self, gateway: asyncio.subprocess.Process, back: float) -> dict[str, Any]:
@@ -206,4 +208,4 @@ def run_stored(case: Case, network: Network, directory: Path) -> dict[str, Any]:
     own = directory / case.name
     own.mkdir(parents=True)
     os.sync()  # what earlier cases wrote is not this one's load
-    return asyncio.run(StoredRun(case, network, own).run())
+    return orderly.run(StoredRun(case, network, own).run())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from loadtest.ecg.cases import WIRE
 from loadtest.ecg.source import samples_of
 from media.signals.descriptor import StreamDescriptor
 from media.signals.frames import FLAG_DELTA, Frame, encode
@@ -33,7 +34,7 @@ def _cost(leads: int, length_ms: int) -> dict[str, Any]:
     ]
     seconds = len(sizes) * size / RATE_HZ
     return {
-        "case": "wire",
+        "case": f"{WIRE}-{leads}-leads-{length_ms}-ms",
         "leads": leads,
         "samples_per_second": RATE_HZ,
         "frame_ms": length_ms,

@@ -78,6 +78,12 @@ def chosen(names: str) -> list[Case]:
     return list(wanted.values())
 
 
+def expected_s(case: Case, planes: int, runs: int) -> float:
+    """About how long a case takes: rooms to open on each plane, then the runs, so many sizes each."""
+    each_run = 6.0 if not case.packets_per_second else 1.2
+    return planes * (5.0 + case.rooms * case.fan_out / 60 + len(case.sizes) * (5.0 + each_run / 4 * runs))
+
+
 def planes_named(names: str) -> Sequence[str]:
     """Planes by comma-separated names, all when empty.
 

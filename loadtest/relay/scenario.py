@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from loadtest import orderly
+from loadtest.course import Course
 from loadtest.cpu import allow_sockets, move, on_core, two_cores
 from loadtest.relay import cases, figures, janus, measure
 from loadtest.relay.cases import Case
@@ -40,12 +41,8 @@ def run(
     runs: int,
     conditions: dict[str, Any],
     progress: Progress,
-    keep: Callable[[], object] = lambda: None,
 ) -> None:
-    """Fill ``report``; run in a network namespace of its own.
-
-    :param keep: called after each case, so that half a run that ends badly leaves half a report.
-    """
+    """Fill ``report``; run in a network namespace of its own."""
     cores = server_core, traffic_core = two_cores()
     report.conditions |= machine() | {
         "runs": runs,
@@ -64,13 +61,15 @@ def run(
     }
     allow_sockets()
     report.figures["cases"] = []
+    parts = [(case.name, cases.expected_s(case, len(planes), runs)) for case in wanted]
+    course = Course(report, parts, progress)
 
     def done(found: list[dict[str, Any]]) -> None:
         report.figures["cases"] += found
         figures.judge(report, found)
-        keep()
         for one in found:
             progress(_line(one))
+        course.done()
 
     with on_core(traffic_core):
         report.shortfalls += orderly.run(_run(wanted, planes, runs, cores, progress, done, report.conditions))

@@ -128,10 +128,14 @@ class Until:
 
     @classmethod
     def parse(cls, text: str) -> Until:
-        """``added_delay_p99_ms=50``; :raises ValueError: not of that form."""
+        """``added_delay_p99_ms=50``, or ``p99_ms=50`` for short.
+
+        :raises ValueError: not of that form.
+        """
         figure, equals, limit = text.partition("=")
+        figure = SHORT.get(figure, figure)
         if not equals or figure not in STEP_FIGURES:
-            raise ValueError(f"{text!r} is not FIGURE=LIMIT with one of {', '.join(STEP_FIGURES)}")
+            raise ValueError(f"{text!r} is not FIGURE=LIMIT with one of {', '.join([*SHORT, *STEP_FIGURES])}")
         return cls(figure, float(limit))
 
     def reached(self, step: dict[str, Any]) -> bool:
@@ -145,6 +149,8 @@ class Until:
         return broken or value is None or not value <= self.limit
 
 
+SHORT = {"p99_ms": "added_delay_p99_ms"}
+"""What people say for a figure of a step."""
 STEP_FIGURES = ("added_delay_p99_ms", "server_cpu_percent", "join_p95_ms", "lost_packets")
 
 

@@ -7,8 +7,8 @@ import gc
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from loadtest import orderly, plane
+from loadtest.course import Course
 from loadtest.cpu import Usage, allow_sockets, on_core, two_cores, usage
 from loadtest.report import Report, machine
 from loadtest.rooms import figures
@@ -23,7 +24,7 @@ from loadtest.rooms.figures import Held, Until
 from loadtest.rooms.room import LightRoom, Surroundings
 from loadtest.rooms.scenario_file import Scenario
 from loadtest.rooms.watch import Watch
-from loadtest.rooms.witness import Witnesses
+from loadtest.rooms.witness import witnesses_of
 from loadtest.server_process import ServerProcess
 from loadtest.traffic.engine import TrafficEngine
 from loadtest.traffic.tokens import TokenMaker
@@ -35,6 +36,8 @@ SETTLE_S = 3.0
 STEP_ROOMS = 25
 STEP_SECONDS = 8.0
 WARM_ROOMS = 1
+BESIDE_S = 4.0
+"""About how long it takes until the first room opens."""
 
 
 @dataclass(slots=True)
@@ -81,15 +84,29 @@ def run(report: Report, scenario: Scenario, options: Options, progress: Progress
         try:
             report.conditions |= plane.conditions(server.url, options.plane)
             progress(f"the {report.conditions['plane']} plane runs")
-            witnesses = Witnesses(server.url) if options.witnesses else None
-            # With 600 people a look through everything for garbage stops who measures for 0.4 s.
-            gc.disable()
-            orderly.run(_Run(report, scenario, options, server, data, progress).go())
-            if witnesses is not None:
-                report.figures["witnesses"] = witnesses.stop()
+            with witnesses_of(report, server.url) if options.witnesses else nullcontext():
+                # With 600 people a look through everything for garbage stops who measures for 0.4 s.
+                gc.disable()
+                course = Course(report, _parts(scenario, options), progress)
+                orderly.run(_Run(report, scenario, options, server, data, progress, course).go())
         finally:
             gc.enable()
             server.kill()
+
+
+def _parts(scenario: Scenario, options: Options) -> list[tuple[str, float]]:
+    """Expected seconds of what `_Run` goes through."""
+    if options.until is None:
+        opening_s = BESIDE_S + scenario.rooms / scenario.rooms_per_second
+        return [("opening", opening_s), ("holding", SETTLE_S + scenario.hold_seconds)]
+    steps: list[tuple[str, float]] = []
+    rooms = 0
+    while rooms < scenario.rooms:
+        more = min(STEP_ROOMS if steps else options.start, scenario.rooms - rooms)
+        rooms += more
+        seconds = more / scenario.rooms_per_second + SETTLE_S + STEP_SECONDS
+        steps.append((f"{rooms} rooms (unless the knee is found)", seconds))
+    return steps
 
 
 class _Run:
@@ -103,7 +120,9 @@ class _Run:
         server: ServerProcess,
         data: Path,
         progress: Progress,
+        course: Course,
     ) -> None:
+        self._course = course
         self._report = report
         self._scenario = scenario
         self._options = options
@@ -135,13 +154,18 @@ class _Run:
             await self._warm()
             self._empty = self._usage()
             engine.reset()
-            watch = Watch(engine, [self._server.pid], lambda: len(self._rooms), self._progress)
+            timeline: list[dict[str, Any]] = []
+            self._report.figures["timeline"] = timeline
+            watch = Watch(engine, [self._server.pid], lambda: len(self._rooms), self._progress, timeline)
             stack.push_async_callback(watch.stop)
-            if self._options.until is None:
-                await self._hold_all()
-            else:
-                await self._find_knee(self._options.until)
-            self._report.figures["timeline"] = [moment.as_json() for moment in watch.moments]
+            try:
+                if self._options.until is None:
+                    await self._hold_all()
+                else:
+                    await self._find_knee(self._options.until)
+            except BaseException:
+                self._report.figures |= self._so_far()  # what is told below all is told of a part, too
+                raise
 
     async def _warm(self) -> None:
         """A first room pays for imports and caches, as yesterday's did."""
@@ -153,26 +177,28 @@ class _Run:
 
     async def _hold_all(self) -> None:
         scenario = self._scenario
-        churn = asyncio.create_task(self._replace(), name="churn") if scenario.stay_seconds else None
         before, ours = self._usage(), usage([os.getpid()])
         await self._open(scenario.rooms)
         people = scenario.rooms * scenario.people
         opening = self._engine.read()[1]
         opening_ms = (self._usage() - before).cpu_ns / 1e6 / people
         traffic_ms = (usage([os.getpid()]) - ours).cpu_ns / 1e6 / people
+        self._report.figures |= self._so_far()
+        self._course.done()
         await asyncio.sleep(SETTLE_S)
-        held = await self._hold(scenario.hold_seconds)
-        if churn is not None:
-            churn.cancel()
-            await asyncio.gather(churn, return_exceptions=True)
+        async with self._coming_and_going():
+            held = await self._hold(scenario.hold_seconds)
         self._figures(held)
         figures_ = self._report.figures
         figures_["opening_delay_p99_ms"] = round(opening.percentile_ms(99), 3)
         figures_["opening_cpu_ms_per_participant"] = round(opening_ms, 2)
         figures_["opening_traffic_cpu_ms_per_participant"] = round(traffic_ms, 2)
+        self._course.done()
 
     async def _find_knee(self, until: Until) -> None:
+        self._report.conditions["until"] = f"{until.figure}={until.limit:g}"
         steps: list[dict[str, Any]] = []
+        self._report.figures["steps"] = steps
         while len(self._rooms) < self._scenario.rooms:
             self._around.joins.seconds.clear()
             lost_before = self._engine.read()[0].holes
@@ -185,19 +211,25 @@ class _Run:
             step["lost_packets"] = self._engine.read()[0].holes - lost_before
             steps.append(step)
             self._progress(f"step: {step}")
+            self._report.figures |= {
+                "knee_rooms": figures.knee(steps, until),
+                "knee_is_a_bound": not until.reached(step),
+            }
             if until.reached(step):
+                self._course.cut_short()
                 break
-        self._report.figures |= {
-            "knee_rooms": figures.knee(steps, until),
-            "knee_is_a_bound": not until.reached(steps[-1]),
-            "steps": steps,
-        }
-        self._report.conditions["until"] = f"{until.figure}={until.limit:g}"
+            self._course.done()
 
     def _figures(self, held: Held) -> None:
+        self._report.figures |= self._of_now(held) | self._so_far()
+        for reason in [*self._around.joins.failures[:5], *self._around.signals.closed[:5]]:
+            self._progress(f"failed: {reason}")
+
+    def _so_far(self) -> dict[str, Any]:
+        """What is counted from the first room on, and needs no time in which all of them stand."""
         totals, delays = self._engine.read()
-        signals = self._around.signals
-        self._report.figures |= self._of_now(held) | {
+        joins = self._around.joins
+        found = figures.of_joins(joins.seconds, len(joins.failures)) | {
             "lost_packets": totals.holes,
             "delivered_percent": figures.share(totals.arrived, totals.expected),
             "corrupt_packets": totals.corrupt,
@@ -209,10 +241,7 @@ class _Run:
             "traffic_frames_late": totals.frames_late,
             "signaling_lost": sum(room.gone for room in self._rooms),
         }
-        if self._scenario.devices:
-            self._report.figures |= figures.of_signals(signals)
-        for reason in [*self._around.joins.failures[:5], *signals.closed[:5]]:
-            self._progress(f"failed: {reason}")
+        return found | (figures.of_signals(self._around.signals) if self._scenario.devices else {})
 
     def _of_now(self, held: Held) -> dict[str, Any]:
         joins = self._around.joins
@@ -253,13 +282,27 @@ class _Run:
         self._rooms.append(room)
         await room.open()
 
+    @asynccontextmanager
+    async def _coming_and_going(self) -> AsyncIterator[None]:
+        """Meanwhile rooms end after their time, and others open in their place."""
+        if not self._scenario.stay_seconds:
+            yield
+            return
+        churn = asyncio.create_task(self._replace(), name="churn")
+        try:
+            yield
+        finally:
+            churn.cancel()
+            with suppress(asyncio.CancelledError):
+                await churn  # what it failed by is the run's failure
+
     async def _replace(self) -> None:
-        """People come and go: the oldest room ends, another opens."""
+        """The oldest room ends, another opens."""
         while True:
             await asyncio.sleep(self._scenario.stay_seconds / self._scenario.rooms)
-            if len(self._rooms) == self._scenario.rooms:
-                await self._rooms.pop(0).close()
-                await self._open_one()
+            await self._rooms.pop(0).close()
+            await self._open_one()
+            self._report.figures["rooms_replaced"] = self._opened - self._scenario.rooms - WARM_ROOMS
 
     async def _close_all(self) -> None:
         rooms, self._rooms = self._rooms, []

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from loadtest.traffic.engine import Track
 from signaling.access import ROLES, SOURCES
@@ -17,32 +21,50 @@ _PICTURE_KINDS = 50
 """Different sizes of a picture before they come again."""
 _SPREAD = 0.35
 """Of the logarithm of a picture's size: a talking head's pictures differ by a third."""
-T = TypeVar("T")
+_RULES = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""Nothing is guessed: a key that nobody knows, or a number in quotes, is a mistake of the file's."""
+Amount = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+PacketBytes = Annotated[int, Field(ge=80, le=1250)]
+"""What the engine can mark and a line without fragments takes."""
+
+
+def _one_of(what: str, known: frozenset[str]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"no {what} {name!r}; there are {', '.join(sorted(known))}")
+        return name
+
+    return AfterValidator(check)
+
+
+RoleName = Annotated[str, _one_of("role", ROLES)]
+SourceName = Annotated[str, _one_of("source", SOURCES)]
 
 
 class ScenarioError(ValueError):
     """A scenario file is not usable; the message names what and where."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_RULES)
 class Sound:
     """What a microphone sends."""
 
-    packets_per_second: float
-    packet_bytes: int
+    packets_per_second: Amount
+    packet_bytes: PacketBytes
 
     def track(self) -> Track:
         return Track(0, 0, False, 1 / self.packets_per_second, [self.packet_bytes], self.packet_bytes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_RULES)
 class Picture:
     """What a camera, screen or ultrasound sends; bytes are those of RTP packets."""
 
-    kilobits_per_second: float
-    pictures_per_second: float
-    packet_bytes: int
-    key_frame_bytes: int
+    kilobits_per_second: Amount
+    pictures_per_second: Amount
+    packet_bytes: PacketBytes
+    key_frame_bytes: Count
 
     def track(self) -> Track:
         """The same pictures in every run."""
@@ -54,28 +76,28 @@ class Picture:
         return Track(0, 0, True, 1 / self.pictures_per_second, sizes, self.packet_bytes, self.key_frame_bytes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_RULES)
 class Role:
     """``count`` people of one kind in each room; ``silent`` ones publish paused tracks: they are muted."""
 
-    role: str
-    publishes: tuple[str, ...] = ()
+    role: RoleName
+    publishes: tuple[SourceName, ...] = ()
     silent: bool = False
     watches_signals: bool = False
-    count: int = 1
+    count: Count = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_RULES)
 class Device:
     """A signal that a device of each room sends.
 
     :param frames_per_second: whatever the server would like; None for frames as long as it wishes.
     """
 
-    kind: str
-    leads: int
-    samples_per_second: float
-    frames_per_second: float | None = None
+    kind: Literal["ecg"]
+    leads: Annotated[int, Field(ge=1, le=12)]
+    samples_per_second: Amount
+    frames_per_second: Amount | None = None
 
     @property
     def frame_ms(self) -> int | None:
@@ -83,7 +105,7 @@ class Device:
         return None if self.frames_per_second is None else round(1000 / self.frames_per_second)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_RULES)
 class Scenario:
     """The whole of it.
 
@@ -91,12 +113,12 @@ class Scenario:
     :param stay_seconds: after which a room ends and another opens; 0 = never.
     """
 
-    name: str
-    rooms: int
-    rooms_per_second: float
-    hold_seconds: float
-    stay_seconds: float
-    participants: tuple[Role, ...]
+    name: Annotated[str, Field(min_length=1)]
+    rooms: Count
+    rooms_per_second: Amount
+    hold_seconds: Amount
+    stay_seconds: Annotated[float, Field(ge=0)]
+    participants: Annotated[tuple[Role, ...], Field(min_length=1)]
     devices: tuple[Device, ...] = ()
     sound: Sound | None = None
     picture: Picture | None = None
@@ -146,49 +168,36 @@ def read(name: str) -> Scenario:
         raise ScenarioError(f"{path}: {error}") from None
 
 
-def parse(fields_: Mapping[str, Any]) -> Scenario:
+def parse(fields: Mapping[str, Any]) -> Scenario:
     """A scenario from the parsed file.
 
     :raises ScenarioError: a field is missing, unknown, of the wrong type or out of its range.
     """
-    values = dict(fields_)
-    values["participants"] = tuple(_made(Role, one) for one in values.get("participants", []))
-    values["devices"] = tuple(_made(Device, one) for one in values.get("devices", []))
-    for key, kind in (("sound", Sound), ("picture", Picture)):
-        if key in values:
-            values[key] = _made(kind, values[key])
-    scenario = _made(Scenario, values)
+    try:
+        # As JSON, where strictness still takes a table for a class and an array for a tuple.
+        scenario = _SCENARIO.validate_json(json.dumps(fields, default=str))
+    except ValidationError as error:
+        raise ScenarioError("; ".join(_sentence(dict(one)) for one in error.errors())) from None
     _check(scenario)
     return scenario
 
 
-def _made(kind: type[T], values: Mapping[str, Any]) -> T:
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    unknown = set(values) - known
-    if unknown:
-        raise ScenarioError(f"{kind.__name__.lower()}: unknown {', '.join(sorted(unknown))}")
-    made = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    try:
-        return kind(**made)
-    except TypeError as error:
-        raise ScenarioError(f"{kind.__name__.lower()}: {str(error).partition(') ')[2]}") from None
+_SCENARIO = TypeAdapter(Scenario)
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    """Where it is and what is wrong: ``participants.0.role: no role 'king'; there are ...``."""
+    return f"{'.'.join(map(str, error['loc']))}: {str(error['msg']).removeprefix('Value error, ')}"
 
 
 def _check(scenario: Scenario) -> None:
-    if scenario.rooms < 1 or scenario.rooms_per_second <= 0 or scenario.hold_seconds <= 0:
-        raise ScenarioError("rooms, rooms_per_second and hold_seconds have to be positive")
-    if scenario.stay_seconds < 0:
-        raise ScenarioError("stay_seconds is negative")
-    if not scenario.participants:
-        raise ScenarioError("there are no participants")
+    """What no field can know of itself."""
     for role in scenario.participants:
-        if role.role not in ROLES:
-            raise ScenarioError(f"participants: no role {role.role!r}")
+        if len(set(role.publishes)) < len(role.publishes):
+            raise ScenarioError("participants publish a source twice")
         for source in role.publishes:
-            if source not in SOURCES:
-                raise ScenarioError(f"participants: no source {source!r}")
             if (scenario.sound if source == "microphone" else scenario.picture) is None:
                 raise ScenarioError(f"participants publish {source}, and nothing says what it sends")
     for device in scenario.devices:
-        if device.kind != "ecg":
-            raise ScenarioError(f"devices: no kind {device.kind!r}")
+        if device.samples_per_second < (device.frames_per_second or 0):
+            raise ScenarioError("devices send more frames than samples")

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from loadtest.cpu import Usage, usage
 from loadtest.rooms.figures import Moment
@@ -18,6 +19,7 @@ class Watch:
     """Samples until `stop`; each goes to ``progress`` as a line, too.
 
     :param pids: the server's processes. :param rooms: how many stand now.
+    :param timeline: takes each as JSON.
     """
 
     def __init__(
@@ -26,8 +28,9 @@ class Watch:
         pids: Sequence[int],
         rooms: Callable[[], int],
         progress: Callable[[str], None],
+        timeline: list[dict[str, Any]],
     ) -> None:
-        self.moments: list[Moment] = []
+        self._timeline = timeline
         self._engine = engine
         self._pids = pids
         self._rooms = rooms
@@ -63,7 +66,7 @@ class Watch:
                 round(now[3].memory_bytes / 2**20, 1),
                 now[1].frames_late - before[1].frames_late,
             )
-            self.moments.append(moment)
+            self._timeline.append(moment.as_json())
             self._progress(
                 f"{moment.at_s:6.1f} s {moment.rooms:4} rooms {moment.packets:7} packets, lost {moment.lost},"
                 f" delay {moment.delay_p50_ms:.2f} / {moment.delay_p99_ms:.2f} ms,"

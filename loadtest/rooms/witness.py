@@ -9,14 +9,36 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from loadtest.browser import Rest, chromium, person
 from loadtest.join import start_consult
+from loadtest.report import Report
 
 START_S = 90.0
 WAIT_MS = 60_000
 _CONSUMERS = "async () => Object.values((await window.__huizhen.stats()).consumers)"
+
+
+@contextmanager
+def witnesses_of(report: Report, url: str) -> Iterator[None]:
+    """Two pages stand meanwhile. What they saw is the figure ``witnesses``; nothing at all is a shortfall."""
+    pages = Witnesses(url)
+    try:
+        yield
+    finally:
+        seen_ = pages.stop()
+        report.figures["witnesses"] = seen_
+        report.shortfalls += shortfalls(seen_)
+
+
+def shortfalls(told: dict[str, Any]) -> list[str]:
+    """Whoever saw no picture says nothing about the pictures."""
+    if told.get("frames_decoded"):
+        return []
+    return ["the witnesses decoded no picture: " + ("their pages ended" if not told else "nothing came")]
 
 
 class Witnesses:
@@ -28,6 +50,7 @@ class Witnesses:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is ours to answer: the pages end when their input does
         )
         assert self._process.stdout is not None
         if not self._process.stdout.readline().startswith("READY"):
@@ -36,8 +59,13 @@ class Witnesses:
             raise RuntimeError("the witnesses' pages did not come up")
 
     def stop(self) -> dict[str, Any]:
-        """What the two pages saw since they stood."""
-        told, _ = self._process.communicate(timeout=START_S)
+        """What the two pages saw since they stood; nothing when they ended before, or hang."""
+        try:
+            told, _ = self._process.communicate(timeout=START_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            return {}
         lines = told.strip().splitlines()
         return dict(json.loads(lines[-1])) if lines and self._process.returncode == 0 else {}
 

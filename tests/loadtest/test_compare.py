@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from loadtest import svg
-from loadtest.compare import changed_conditions, differences, table
+from loadtest.compare import alone, changed_conditions, differences, read, table
 from loadtest.html_report import page
 from loadtest.report import Report
 
@@ -41,6 +42,33 @@ def test_what_only_one_report_has_is_left_out_and_nothing_grown_to_something_is_
     assert [(one.name, one.verdict) for one in found] == [("lost_packets", "worse")]
     assert found[0].percent is None
     assert table(found)[0].endswith("worse")
+
+
+def test_what_only_one_report_has_is_named() -> None:
+    old = report(lost_packets=0, cases=[case("native", 4.0), case("janus", 8.0)])
+    new = report(lost_packets=0, cases=[case("native", 3.0)], steps=[])
+    assert alone(old, new) == [
+        "only in the first: gcm-3 janus us_per_egress_packet = 8",
+        "only in the first: gcm-3 janus egress_packets_per_second = 1000",
+    ]
+    assert alone(new, old)[0] == "only in the second: gcm-3 janus us_per_egress_packet = 8"
+
+
+def test_details_of_a_case_are_not_taken_for_its_figures() -> None:
+    """A turn that strangers disturbed has figures of the same names."""
+    disturbed = case("native", 4.0) | {"disturbed": [{"run": 1, "us_per_egress_packet": 99.0}]}
+    found = differences(report(cases=[disturbed]), report(cases=[disturbed]))
+    assert [one.before for one in found] == [4.0, 1000.0]
+
+
+def test_what_is_no_report_is_refused_with_its_name(tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    for text, why in (("[]", "is no load test's report"), ("{", "Expecting property name")):
+        other.write_text(text)
+        with pytest.raises(ValueError, match=f"other.json.*{why}"):
+            read(other)
+    with pytest.raises(ValueError, match=r"nowhere\.json: No such file"):
+        read(tmp_path / "nowhere.json")
 
 
 def test_reports_of_other_scenarios_are_refused() -> None:
@@ -77,15 +105,59 @@ def test_the_page_is_whole_in_itself_and_escapes() -> None:
     text = page(made)
     assert "&lt;native&gt;" in text
     assert "lost_packets is 3 &amp; the limit is 0" in text
-    assert text.count("<svg") == 6
+    assert text.count("<svg") == 8
     assert "<script" not in text
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
 
 
+def test_the_page_follows_light_and_dark_and_a_phones_width() -> None:
+    text = page(
+        Report(
+            "ecg", figures={"cases": [{"case": "a", "backfill_s": 1.0}, {"case": "b", "backfill_s": None}]}
+        )
+    )
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in text
+    assert "prefers-color-scheme: dark" in text
+    assert text.count("<svg") == 1
+    assert "not measured" in text
+    drawn = text[text.index("<svg") : text.index("</svg>")]
+    assert "#" not in drawn  # no colour of its own: all are the page's
+
+
+def test_the_way_to_the_knee_is_drawn_with_its_limit() -> None:
+    steps = [
+        {
+            "rooms": rooms,
+            "added_delay_p99_ms": 1.0,
+            "join_p95_ms": 9.0 * rooms,
+            "server_cpu_percent": 5.0,
+            "lost_packets": 0,
+        }
+        for rooms in (25, 50)
+    ]
+    text = page(Report("rooms", {"until": "join_p95_ms=1000"}, {"steps": steps}))
+    assert text.count("<svg") == 4
+    assert text.count('<line class="limit"') == 1
+
+
 def test_plots_are_well_formed_and_leave_gaps() -> None:
-    drawn = ElementTree.fromstring(svg.lines("A & B", [0, 1, 2, 3], {"ms": [1.0, 3.0, None, 2.0]}))
+    plot = svg.lines(
+        "A & B", [0, 1, 2, 3, 4], {"p50": [1.0, 3.0, None, 2.0, 2.5], "p99": [4.0] * 5}, ("s", "ms"), 5
+    )
+    drawn = ElementTree.fromstring(plot)
     lines = [one for one in drawn.iter() if one.tag.endswith("polyline")]
-    assert [len(line.attrib["points"].split()) for line in lines] == [2, 1]
-    bars = ElementTree.fromstring(svg.bars("cost", {"floor": 2.0, "native": 3.0}, "us"))
+    assert sorted(len(line.attrib["points"].split()) for line in lines) == [2, 2, 5]
+    words = [one.text for one in drawn.iter() if one.tag.endswith("text")]
+    assert {"A & B", "s", "ms", "p50", "p99", "0", "1", "2", "3", "4", "5"} <= set(words)
+    bars = ElementTree.fromstring(svg.bars("cost", {"floor": 2.0, "native": 3.0, "python": None}, "us"))
     widths = [float(one.attrib["width"]) for one in bars.iter() if one.tag.endswith("rect")]
+    assert len(widths) == 2
     assert widths[0] / widths[1] == pytest.approx(2 / 3, rel=0.01)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (0.98, 81.3), (25, 400), (1, 2), (0, 1e6)])
+def test_a_scale_has_a_few_round_marks(first: float, last: float) -> None:
+    plot = ElementTree.fromstring(svg.lines("", [first, last], {"": [0.0, 0.0]}, ("across", "up")))
+    marks = [one.text for one in plot.iter() if one.attrib.get("class") == "scale middle"]
+    assert marks[0] == "across"
+    assert (1 if first == last else 2) <= len(marks) - 1 <= 8

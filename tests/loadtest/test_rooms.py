@@ -13,7 +13,7 @@ from loadtest.report import Report
 from loadtest.rooms import ecg, figures
 from loadtest.rooms.figures import Held, Until, knee, of_joins, of_rooms
 from loadtest.rooms.scenario_file import DIRECTORY, Picture, ScenarioError, parse, read
-from loadtest.rooms.witness import seen
+from loadtest.rooms.witness import seen, shortfalls
 from media.signals.frames import decode
 
 MINIMAL: dict[str, Any] = {
@@ -24,6 +24,7 @@ MINIMAL: dict[str, Any] = {
     "stay_seconds": 0.0,
     "participants": [{"role": "expert"}],
 }
+ECG: dict[str, Any] = {"kind": "ecg", "leads": 12, "samples_per_second": 500, "frames_per_second": 10}
 
 
 def test_every_scenario_that_comes_along_is_usable() -> None:
@@ -54,18 +55,25 @@ def test_pictures_have_the_rate_they_are_to_have_and_differ() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rooms": 0}, "have to be positive"),
-        ({"colour": "red"}, "scenario: unknown colour"),
-        ({"participants": []}, "no participants"),
-        ({"participants": [{"role": "king"}]}, "no role 'king'"),
+        ({"rooms": 0}, "rooms: Input should be greater than or equal to 1"),
+        ({"rooms": "many"}, "rooms: Input should be a valid integer"),
+        ({"rooms": 2.5}, "rooms: Input should be a valid integer"),
+        ({"hold_seconds": math.inf}, "hold_seconds: Input should be a finite number"),
+        ({"stay_seconds": -1.0}, "stay_seconds: Input should be greater than or equal to 0"),
+        ({"colour": "red"}, "colour: Unexpected keyword argument"),
+        ({"participants": []}, "participants: .* at least 1 item"),
+        ({"participants": [{"role": "king"}]}, "participants.0.role: no role 'king'; there are .*expert"),
+        ({"participants": [{"role": "expert", "count": 0}]}, "participants.0.count: .*or equal to 1"),
         ({"participants": [{"role": "expert", "publishes": ["smell"]}]}, "no source 'smell'"),
+        ({"participants": [{"role": "expert", "publishes": "camera"}]}, "publishes: .* valid array"),
         ({"participants": [{"role": "expert", "publishes": ["camera"]}]}, "nothing says what it sends"),
-        ({"participants": [{"name": "x"}]}, "role: unknown name"),
-        ({"sound": {"packet_bytes": 3}}, "missing 1 required positional argument"),
-        (
-            {"devices": [{"kind": "eeg", "leads": 1, "samples_per_second": 1, "frames_per_second": 1}]},
-            "no kind",
-        ),
+        ({"participants": [{"name": "x"}]}, "participants.0.name: Unexpected keyword argument"),
+        ({"sound": {"packet_bytes": 100}}, "sound.packets_per_second: Field required"),
+        ({"sound": {"packet_bytes": 9000, "packets_per_second": 50}}, "sound.packet_bytes: .* 1250"),
+        ({"sound": {"packet_bytes": 100, "packets_per_second": 0}}, "sound.packets_per_second: .* than 0"),
+        ({"devices": [ECG | {"kind": "eeg"}]}, "devices.0.kind: Input should be 'ecg'"),
+        ({"devices": [ECG | {"leads": 18}]}, "devices.0.leads: .* 12"),
+        ({"devices": [ECG | {"frames_per_second": 501}]}, "more frames than samples"),
     ],
 )
 def test_a_file_that_is_not_usable_says_why(changes: dict[str, Any], message: str) -> None:
@@ -178,6 +186,10 @@ def test_the_knee_is_the_last_step_before_the_limit() -> None:
     assert knee([step(25, math.nan)], until) == 0
 
 
+def test_the_knee_may_be_asked_for_in_short() -> None:
+    assert Until.parse("p99_ms=50") == Until.parse("added_delay_p99_ms=50") == Until("added_delay_p99_ms", 50)
+
+
 def test_what_to_look_for_has_to_be_a_figure_with_a_limit() -> None:
     for text in ("added_delay_p99_ms", "happiness=3", "added_delay_p99_ms=much"):
         with pytest.raises(ValueError, match=r"not FIGURE=LIMIT|could not convert"):
@@ -205,3 +217,6 @@ def test_the_witnesses_count_from_when_they_stood() -> None:
     found = seen(before, after)
     assert (found["frames_decoded"], found["freeze_seconds"], found["packets_lost"]) == (150, 0.3, 2)
     assert found["concealed_percent"] == 1.0
+    assert shortfalls(found) == []
+    assert shortfalls(seen(before, before)) == ["the witnesses decoded no picture: nothing came"]
+    assert shortfalls({}) == ["the witnesses decoded no picture: their pages ended"]
