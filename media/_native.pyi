@@ -83,7 +83,8 @@ class Engine:
 
     @property
     def counters(self) -> dict[str, int]:
-        """garbage, unknown, batches, received, sent, send_calls, send_blocked, send_failed, up_dropped."""
+        """garbage, unknown, batches, received, checks (answered here), sent, send_calls, send_blocked,
+        send_failed, up_dropped."""
 
 @final
 class EnginePeer:
@@ -97,6 +98,14 @@ class EnginePeer:
 
     def set_way(self, way: int, ip: str = "", port: int = 0) -> None:
         """Where its packets go (`WAY_NONE` ..)."""
+
+    def set_consent(self, ufrag: str, password: str, nominated: bool, /) -> None:
+        """Checks with these credentials from where it is reached are answered here, and count as `heard`.
+
+        :param ufrag: ours, at most 32 bytes; empty: every check comes up.
+        :param password: at most 64 bytes.
+        :param nominated: one that nominates the pair changes nothing.
+        """
 
     def add_address(self, ip: str, port: int) -> None:
         """What comes from there is this peer's, and nobody else's any more."""
@@ -177,7 +186,7 @@ class RulePeer:
     ]:
         """What the receiver said, taken out: `media.relay.hearing.Heard` with a number for the signal."""
 
-    def be_calm(self, until: float, delay: float) -> None: ...
+    def be_calm(self, until: float, delay: float, most_bps: float, /) -> None: ...
     def probing(self, first: int, last: int) -> None:
         """Numbers of the probe that is under way; first -1: none is."""
 

@@ -175,7 +175,9 @@ ESTIMATE_MIN_BPS = 60_000  # a voice and its overhead: below it there is no cons
 ESTIMATE_MAX_BPS = 20_000_000  # of one receiver: ten cameras; more is never probed for
 ESTIMATE_SENT_PACKETS = 4096  # sent and not yet told of: 2 s at 20 Mbit/s; a power of two
 ESTIMATE_SETTLE_S = 1.0  # of feedback before the first estimate counts, unless the line is seen to be full
-HEARD_CALM_S = 0.5  # feedback is looked at so often where there is room to spare and nothing is lost or late
+HEARD_CALM_S = (
+    1.0  # feedback is looked at so often where nothing is lost or late and no more comes than is known
+)
 HEARD_FEEDBACKS = 16  # gathered meanwhile: of a receiver that tells more often than ten times a second
 HEARD_PACKETS = 4096  # told of one by one, if whoever looks is late: all that was sent and not told of
 ESTIMATE_SILENCE_S = 1.0  # without feedback for so long the line was cut, not congested
@@ -221,6 +223,7 @@ ALLOCATION_HOLD_FULL_S = 2.0  # the same where everything fits: the line is anot
 ALLOCATION_HOLD_MAX_S = 4.0  # after steps up that failed; still full again within 10 s of a better line
 ALLOCATION_EASE = 1.3  # where so many times everything fits and everybody is served, prices are asked seldom:
 ALLOCATION_EASE_S = 2.0  # so often; a thinner line, a track, a speaker, a rate that swells is seen at once
+ALLOCATION_PLAN_S = 10.0  # and all steps of them so often: how a rate is spread is known when a line narrows
 ALLOCATION_FAILED_S = 5.0  # a step down so soon after a step up says that it was one too many
 RATE_WINDOW_S = 1.0  # over which a layer's rate is taken: longer than the burst of a key frame
 RATE_READINGS = 8  # kept of each layer: a window's at the allocator's pace, and room

@@ -12,6 +12,7 @@
 #define HUIZHEN_ENGINE_H
 
 #include "batch.h"
+#include "consent.h"
 #include "prompt.h"
 #include "rest.h"
 #include "rule.h"
@@ -46,11 +47,12 @@ struct engine_peer {
     void *protect, *unprotect; /* libsrtp's contexts, NULL before the keys are known */
     struct rule_peer *rule_peer; /* NULL: its RTP goes up */
     int64_t heard_ns; /* when something authentic came last; 0 = never */
+    struct consent consent; /* by which checks from where it is reached are answered here */
     struct engine_counters counters;
 };
 
 struct engine_totals {
-    uint64_t garbage, unknown, batches, datagrams;
+    uint64_t garbage, unknown, batches, datagrams, checks;
 };
 
 struct engine {

@@ -200,8 +200,8 @@ static PyObject *engine_counters(PyObject *object, void *closure)
         dropped += engine->up.dropped[kind];
     struct engine_totals totals = engine->totals;
     py_engine_unlock(&self->engine);
-    return Py_BuildValue("{sKsKsKsKsKsKsKsKsK}", "garbage", totals.garbage, "unknown", totals.unknown, "batches",
-        totals.batches, "received", totals.datagrams, "sent", counted(&out->sent) + counted(&side->sent),
+    return Py_BuildValue("{sKsKsKsKsKsKsKsKsKsK}", "garbage", totals.garbage, "unknown", totals.unknown, "batches",
+        totals.batches, "received", totals.datagrams, "checks", totals.checks, "sent", counted(&out->sent) + counted(&side->sent),
         "send_calls", counted(&out->calls) + counted(&side->calls), "send_blocked",
         counted(&out->blocked) + counted(&side->blocked), "send_failed", counted(&out->failed) + counted(&side->failed),
         "up_dropped", dropped);

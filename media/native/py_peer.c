@@ -124,6 +124,27 @@ static PyObject *peer_set_way(PyObject *object, PyObject *arguments)
     Py_RETURN_NONE;
 }
 
+/* set_consent(ufrag, password, nominated): which checks are answered without Python; an empty ufrag: none. */
+static PyObject *peer_set_consent(PyObject *object, PyObject *arguments)
+{
+    struct engine_peer_object *self = (struct engine_peer_object *)object;
+    struct consent consent = {0};
+    const char *ufrag, *password;
+    Py_ssize_t ufrag_length, password_length;
+    int nominated;
+    if (!PyArg_ParseTuple(arguments, "s#s#p", &ufrag, &ufrag_length, &password, &password_length, &nominated))
+        return NULL;
+    if (!consent_set(&consent, ufrag, (size_t)ufrag_length, (const uint8_t *)password, (size_t)password_length,
+            nominated))
+        return PyErr_Format(PyExc_ValueError, "at most 32 bytes of ufrag and 64 of password");
+    struct engine_peer *peer = enter(self);
+    if (peer == NULL)
+        return NULL;
+    peer->consent = consent;
+    leave(self);
+    Py_RETURN_NONE;
+}
+
 static PyObject *change_address(struct engine_peer_object *self, PyObject *arguments, bool add)
 {
     const char *ip;
@@ -262,6 +283,7 @@ static PyMethodDef peer_methods[] = {
     {"close", peer_close, METH_NOARGS, NULL},
     {"set_keys", peer_set_keys, METH_VARARGS, NULL},
     {"set_way", peer_set_way, METH_VARARGS, NULL},
+    {"set_consent", peer_set_consent, METH_VARARGS, NULL},
     {"add_address", peer_add_address, METH_VARARGS, NULL},
     {"remove_address", peer_remove_address, METH_VARARGS, NULL},
     {"rtp", peer_rtp, METH_O, NULL},

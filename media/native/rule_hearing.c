@@ -115,6 +115,17 @@ static void note(struct rule_hearing *hearing, struct news *news, const struct r
         rule_gradient_packet(&hearing->gradient, told->sent_at, told->arrived_at);
 }
 
+/* Whether more came with the newest two feedbacks than is expected; pictures make one alone uneven. */
+static bool grows(struct rule_hearing *hearing, const struct news *news) {
+    if (!news->timed)
+        return false;
+    int64_t octets = hearing->newest.size + news->rate.size;
+    double seconds = news->rate.at - hearing->before_at;
+    hearing->before_at = hearing->newest.at;
+    hearing->newest = news->rate;
+    return (double)(8 * octets) > hearing->calm_bps * seconds;
+}
+
 static bool is_calm(const struct rule_hearing *hearing, const struct news *news) {
     const struct rule_heard *heard = &news->heard;
     return hearing->calm_until > -INFINITY && !heard->silent && heard->expected > 0 &&
@@ -208,7 +219,8 @@ static bool take_feedback(struct rule_peer *peer, const uint8_t *body, size_t si
     hearing->end = hearing->spoken && hearing->end > end ? hearing->end : end;
     hearing->spoken = true;
     heard->signal = hearing->gradient.signal;
-    struct rule_heard *record = is_calm(hearing, &news) ? gathered(hearing, limits->heard_feedbacks) : NULL;
+    bool more = grows(hearing, &news);
+    struct rule_heard *record = !more && is_calm(hearing, &news) ? gathered(hearing, limits->heard_feedbacks) : NULL;
     if (record) {
         hearing->told_count = told_before;
         heard->told = 0;
@@ -240,7 +252,8 @@ static struct rule_hearing *hearing_of(struct rule_peer *peer) {
     rule_unwrapper_init(&hearing->numbers, 16);
     rule_unwrapper_init(&hearing->references, 24);
     rule_gradient_init(&hearing->gradient);
-    hearing->calm_until = -INFINITY;
+    hearing->calm_until = hearing->before_at = hearing->newest.at = -INFINITY;
+    hearing->calm_bps = INFINITY;
     return hearing;
 }
 
@@ -271,14 +284,15 @@ void rule_heard_take(struct rule_peer *peer, struct rule_heard_all *all) {
     hearing->count = hearing->told_count = hearing->told_room = hearing->rate_count = 0;
 }
 
-/* Feedbacks that tell nothing new are gathered: nothing lost, nobody waited for longer than `delay`. From `until` on
- * what was gathered is told of with the next one. -INFINITY: nothing is gathered. */
-void rule_be_calm(struct rule_peer *peer, double until, double delay) {
+/* Feedbacks that tell nothing new are gathered: nothing lost, nobody waited for longer than `delay`, and no more came than
+ * `most_bps`. From `until` on what was gathered is told of with the next one. -INFINITY: nothing is gathered. */
+void rule_be_calm(struct rule_peer *peer, double until, double delay, double most_bps) {
     struct rule_hearing *hearing = hearing_of(peer);
     if (!hearing)
         return;
     hearing->calm_until = until;
     hearing->calm_delay = delay;
+    hearing->calm_bps = most_bps;
 }
 
 /* Packets from `first` to `last` make a queue that is ours: the gradient does not see them. */

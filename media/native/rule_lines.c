@@ -73,15 +73,15 @@ PyObject *rule_line_face_heard(PyObject *object, PyObject *nothing) {
     return list;
 }
 
-/* be_calm(until, delay) */
+/* be_calm(until, delay, most bps) */
 PyObject *rule_line_face_be_calm(PyObject *object, PyObject *arguments) {
-    double until, delay;
-    if (!PyArg_ParseTuple(arguments, "dd", &until, &delay))
+    double until, delay, most_bps;
+    if (!PyArg_ParseTuple(arguments, "ddd", &until, &delay, &most_bps))
         return NULL;
     struct peer_object *self = rule_open_peer(object);
     if (!self)
         return NULL;
-    rule_be_calm(self->peer, until, delay);
+    rule_be_calm(self->peer, until, delay, most_bps);
     return rule_exit(self->owner, Py_NewRef(Py_None));
 }
 

@@ -328,8 +328,10 @@ struct rule_hearing { /* hearing.PlainHearing */
     struct rule_unwrapper numbers, references;
     struct rule_gradient gradient;
     bool heard, spoken, probing;
-    double heard_at, calm_until, calm_delay;
+    double heard_at, calm_until, calm_delay, calm_bps;
     int64_t end; /* number after the newest one spoken of */
+    double before_at;        /* last arrival of the feedback before the newest one */
+    struct rule_rate newest; /* of the newest one */
     int64_t probe_first, probe_last;
     int count, rate_count, told_count, told_room;
     struct rule_heard records[RULE_HEARD_RECORDS];
@@ -466,7 +468,7 @@ bool rule_commit(struct rule_peer *peer, uint8_t *room, size_t size, int number_
 bool rule_repeat(struct rule_peer *peer, const uint8_t *packet, size_t size, int number_at, double now);
 
 void rule_heard_take(struct rule_peer *peer, struct rule_heard_all *all);
-void rule_be_calm(struct rule_peer *peer, double until, double delay);
+void rule_be_calm(struct rule_peer *peer, double until, double delay, double most_bps);
 void rule_probing(struct rule_peer *peer, bool probing, int64_t first, int64_t last);
 void rule_forget_delays(struct rule_peer *peer);
 void rule_hearing_free(struct rule_peer *peer);

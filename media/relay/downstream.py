@@ -119,7 +119,7 @@ class Downstream:
         at_ease = estimator.settled(now) and estimator.at_rest(now) and not self.path.waiting
         if delay is not None and at_ease and self.prober.is_content(carried, wanted_bps):
             self._calm = True
-            self.path.hearing.be_calm(now + HEARD_CALM_S, delay)
+            self.path.hearing.be_calm(now + HEARD_CALM_S, delay, estimator.target_bps(now))
         else:
             self._be_watchful()
 

@@ -2,7 +2,7 @@
 
 Ten feedbacks a second come from every receiver, and on nearly every line none of them changes anything. While
 the estimate is at ease (`Hearing.be_calm`), feedback by which nothing is lost and nobody has waited is put
-together, and looked at once a second; anything else is told of at once. No I/O.
+together, and looked at once a second; anything else, more than was expected too, is told of at once. No I/O.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ class Hearing(Protocol):
     def take(self) -> Sequence[Heard]:
         """What was heard since the last time, the newest last."""
 
-    def be_calm(self, until: float, delay: float) -> None:
+    def be_calm(self, until: float, delay: float, most_bps: float = inf) -> None:
         """Until then gather what is no news; what comes after it is put to that, and is to be looked at.
 
         :param until: -inf = gather nothing.
         :param delay: packets that came so much later than they left (on two clocks) have not waited.
+        :param most_bps: more than this, over two feedbacks, is news: the estimate is to follow it.
         """
 
     def probing(self, numbers: tuple[int, int] | None) -> None:
@@ -116,6 +117,7 @@ class PlainHearing:
     """The plain plane's. Without a log of what was sent it hears arrivals (`arrived`), not feedback."""
 
     __slots__ = (
+        "_calm_bps",
         "_calm_delay",
         "_calm_until",
         "_end",
@@ -124,6 +126,7 @@ class PlainHearing:
         "_gradient",
         "_heard",
         "_heard_at",
+        "_newest",
         "_numbers",
         "_probing",
         "_references",
@@ -142,6 +145,9 @@ class PlainHearing:
         self._gathered_feedbacks = 0
         self._calm_until = -inf
         self._calm_delay = 0.0
+        self._calm_bps = inf
+        # arrival of the feedback before the newest one, of the newest one; its bytes
+        self._newest = (-inf, -inf, 0)
         self._probing: tuple[int, int] | None = None
 
     def hear(self, feedback: TransportFeedback, now: float) -> bool:
@@ -151,7 +157,7 @@ class PlainHearing:
         reference = self._references.unwrap(feedback.reference_time) * REFERENCE_S
         packets = self._sent.acknowledge(base, feedback.arrivals, reference)
         heard = self._show(packets, silent, self._expect(base + feedback.status_count), now)
-        if self._is_calm(heard) and self._gathered_feedbacks < HEARD_FEEDBACKS:
+        if self._is_calm(heard, self._carried(heard)) and self._gathered_feedbacks < HEARD_FEEDBACKS:
             self._gather(heard)
             return now >= self._calm_until
         self._heard.append(heard)
@@ -168,8 +174,8 @@ class PlainHearing:
             self._gathered, self._gathered_feedbacks = None, 0
         return heard
 
-    def be_calm(self, until: float, delay: float) -> None:
-        self._calm_until, self._calm_delay = until, delay
+    def be_calm(self, until: float, delay: float, most_bps: float = inf) -> None:
+        self._calm_until, self._calm_delay, self._calm_bps = until, delay, most_bps
 
     def probing(self, numbers: tuple[int, int] | None) -> None:
         self._probing = numbers
@@ -199,8 +205,19 @@ class PlainHearing:
         rates = [(timed[-1][2], sum([one[3] for one in timed]))] if timed else []
         return Heard(now, silent, expected, len(packets), self._gradient.signal, packets, rates)
 
-    def _is_calm(self, heard: Heard) -> bool:
+    def _carried(self, heard: Heard) -> tuple[int, float]:
+        """What came with the newest two feedbacks, in how many seconds; pictures make one alone uneven."""
+        if not heard.rates:
+            return 0, inf
+        since, before, octets = self._newest
+        ((at, size),) = heard.rates
+        self._newest = before, at, size
+        return octets + size, at - since
+
+    def _is_calm(self, heard: Heard, carried: tuple[int, float]) -> bool:
         if self._calm_until == -inf or heard.silent or heard.signal != "normal":
+            return False
+        if 8 * carried[0] > self._calm_bps * carried[1]:
             return False
         if not 0 < heard.expected == heard.arrived or not heard.rates:
             return False

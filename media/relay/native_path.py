@@ -109,9 +109,9 @@ class NativeHearing:
             for at, silent, expected, arrived, signal, packets, rates in self._peer.heard()
         ]
 
-    def be_calm(self, until: float, delay: float) -> None:
+    def be_calm(self, until: float, delay: float, most_bps: float = inf) -> None:
         if self._peer is not None:
-            self._peer.be_calm(until, delay)
+            self._peer.be_calm(until, delay, most_bps)
 
     def probing(self, numbers: tuple[int, int] | None) -> None:
         if self._peer is not None:

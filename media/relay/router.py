@@ -88,6 +88,7 @@ class Router:
         self.data_producers: dict[str, DataProducer] = {}
         self.transports: dict[str, WebRtcTransport] = {}
         self.due = inf
+        self._is_ticking = False
         self.signals_bps = 0  # kept free on every receiver's line for what goes by TCP: the signals
         self._phase = phase
         self._allocators: dict[str, Allocator] = {}
@@ -226,11 +227,14 @@ class Router:
                 producer.bury_layers_behind(now)
                 soonest = now
         for allocator in self._allocators.values():
-            if has_news or allocator.due <= now:
+            if has_news:
                 allocator.tick(now)
+            elif allocator.due <= now:
+                allocator.look(now)
             if allocator.due < inf:
-                soonest = now
-        if soonest == now and self._prices.read(self.producers.values(), now):
+                # at ease every second moment is enough: only what swells is looked for
+                soonest = min(soonest, now + ALLOCATION_INTERVAL_S if allocator.at_ease else now)
+        if soonest < inf and self._prices.read(self.producers.values(), now):
             self.allocation_news()
         self._plan_allocation(soonest)
 
@@ -281,13 +285,23 @@ class Router:
         """Something inside is due at ``due``."""
         if due < self.due and not self.closed:
             self.due = due
-            if self._timer is not None:
+            if self._timer is not None and not self._is_ticking:
                 self._timer.schedule(self, due)
 
     def tick(self, now: float) -> float:
         """Do what is due; returns when to call again (monotonic seconds, inf when nothing is planned)."""
         self._lateness = max(self._lateness, now - self.due)
-        due = self.due = inf
+        self.due = inf
+        self._is_ticking = True  # what is woken meanwhile is planned when this returns
+        try:
+            due = self._do_due(now)
+        finally:
+            self._is_ticking = False
+        self.due = inf if self.closed else min(due, self.due)
+        return self.due
+
+    def _do_due(self, now: float) -> float:
+        due = inf
         for transport in list(self.transports.values()):
             if transport.due <= now:
                 transport.tick(now)
@@ -302,9 +316,7 @@ class Router:
             self._judge_speakers(now)
         if now >= self._lines_due:
             self._sample_lines(now)
-        due = min(due, self._allocation_due, self._speakers.due, self._lines_due)
-        self.due = inf if self.closed else min(due, self.due)  # what was woken meanwhile counts too
-        return self.due
+        return min(due, self._allocation_due, self._speakers.due, self._lines_due)
 
     # -- chance --------------------------------------------------------------------------------------------
 

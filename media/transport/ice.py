@@ -56,6 +56,19 @@ class IceLiteAgent:
     _nominated: bool = False
     _heard_at: float = 0.0
 
+    @property
+    def consent(self) -> IceParameters | None:
+        """Credentials by which a check from where the peer is reached says that it is still there, no more.
+
+        None while a check can change anything: not connected, or new credentials wait for their first use.
+        """
+        return self.parameters if self.state == "connected" and self.previous is None else None
+
+    @property
+    def nominated(self) -> bool:
+        """The peer has said which pair it uses."""
+        return self._nominated
+
     def receive(self, message: StunMessage, source: PeerAddress, now: float) -> bytes | None:
         """Handle one STUN message; returns the answer to send back to ``source``, or None.
 

@@ -14,10 +14,11 @@ from media import _native, native
 from media.limits import ENGINE_PEERS, ENGINE_UP_BYTES, MAX_DATAGRAMS_PER_WAKE
 from media.transport.demux import DatagramKind
 from media.transport.media_socket import MediaSocket, SocketCounters
+from media.transport.parameters import IceParameters
 from media.transport.peer import PeerTransport
 from media.transport.secure import TransportCounters
 from media.transport.srtp import SrtpKeys, new_session
-from media.transport.stun import PeerAddress
+from media.transport.stun import PeerAddress, StunMessage
 
 if TYPE_CHECKING:
     from media._native import Engine, EnginePeer, Rule, RulePeer
@@ -26,6 +27,9 @@ _UDP_ADDRESS = 2
 """Parts of a UDP address; a TCP connection's has a third."""
 
 Way = tuple[int, str, int]
+
+_NO_CONSENT = ("", "", False)
+"""Our ufrag and password, whether the pair is nominated: every check comes up."""
 
 
 class Receiver(Protocol):
@@ -41,6 +45,7 @@ class NativePeerTransport(PeerTransport):
         super().__init__(**parts)
         self._link: EnginePeer | None = engine.peer(self)
         self._told_way: Way = (_native.WAY_NONE, "", 0)
+        self._told_consent = _NO_CONSENT
         self._carried = TransportCounters()  # by the engine, once it is no longer linked
 
     def attach(self, peer: RulePeer) -> None:
@@ -100,6 +105,26 @@ class NativePeerTransport(PeerTransport):
             self._agent.heard_at_least(self._link.heard)
         super().tick(now)
         self._choose_way()
+        self._tell_consent()
+
+    def stun_received(self, message: StunMessage, source: PeerAddress, now: float) -> None:
+        super().stun_received(message, source, now)
+        self._tell_consent()
+
+    def restart_ice(self) -> IceParameters:
+        parameters = super().restart_ice()
+        self._tell_consent()
+        return parameters
+
+    def _tell_consent(self) -> None:
+        """Checks that change nothing are answered by the engine: most of those of a connected peer."""
+        agent = self._agent
+        consent, told = agent.consent, _NO_CONSENT
+        if consent is not None:
+            told = (consent.username_fragment, consent.password, agent.nominated)
+        if told != self._told_consent and self._link is not None:
+            self._told_consent = told
+            self._link.set_consent(*told)
 
     def _choose_way(self) -> None:
         """Media leaves from the engine, or through us: by TCP, and to a receiver with numbers of its own."""

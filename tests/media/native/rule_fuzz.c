@@ -250,7 +250,7 @@ static void hear(struct world *world) {
     world->heard += rule_hear(world->peers[peer], exact, size, world->now);
     free(exact);
     if (!chance(5))
-        rule_be_calm(world->peers[peer], world->now + chance(3), (double)chance(3) - 1);
+        rule_be_calm(world->peers[peer], world->now + chance(3), (double)chance(3) - 1, 1e5 * chance(30));
     if (!chance(50))
         rule_probing(world->peers[peer], chance(2), world->peers[peer]->number - 5, world->peers[peer]->number + 5);
     if (!chance(90))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 from random import Random
 
 from media.limits import ESTIMATE_SENT_PACKETS
@@ -384,8 +385,9 @@ class Twins:
         at = chance.choice((0, 2))
         until = self.sides[0].house.now + chance.choice((-1, 0.3, 2, 9))
         delay = chance.choice((-0.2, 0.01, 0.5, 9))
+        most_bps = chance.choice((3e5, inf, inf, inf, inf))
         for side in self.sides:
-            side.receivers[at][0].outlet.path.hearing.be_calm(until, delay)
+            side.receivers[at][0].outlet.path.hearing.be_calm(until, delay, most_bps)
 
     # -- the same ------------------------------------------------------------------------------------------
 

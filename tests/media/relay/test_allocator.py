@@ -147,18 +147,27 @@ def test_where_there_is_room_prices_are_asked_seldom_and_a_thin_line_is_answered
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     decided: list[float] = []
+    priced: set[float] = set()
+    whole = allocator.Prices.whole
+
+    def counting_whole(prices: allocator.Prices, consumer: Consumer, now: float) -> int:
+        priced.add(now)
+        return whole(prices, consumer, now)
 
     def counting(available: int | None, demands: list[Demand], before: Allocation, now: float) -> Allocation:
         decided.append(now)
         return allocate(available, demands, before, now)
 
     monkeypatch.setattr(allocator, "allocate", counting)
+    monkeypatch.setattr(allocator.Prices, "whole", counting_whole)
     room = Consult()
     room.carry(20_000_000)
     room.run(5.0)
     decided.clear()
+    priced.clear()
     room.run(10.0)
-    assert abs(len(decided) - 10.0 / limits.ALLOCATION_EASE_S) <= 1
+    assert len(decided) <= 1 + 10.0 / limits.ALLOCATION_PLAN_S
+    assert abs(len(priced) + len(decided) - 10.0 / limits.ALLOCATION_EASE_S) <= 1
     room.carry(600_000)
     room.run(limits.ALLOCATION_INTERVAL_S + 2 * FRAME_S)
     assert room.states["camera"] == "reduced"
