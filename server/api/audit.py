@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any, Literal
 
@@ -12,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import LIMIT_REACHED, RemoteProtocolError
 from server.api.context import RequestContext
-from server.api.models import ApiModel, Page, Timestamp
+from server.api.models import ApiModel, Bilingual, Page, Timestamp
 from server.api.routing import endpoint
 from server.api.signal_exports import send
-from server.archive.models import Account, AuditEntry, Device, Practitioner
+from server.archive.models import Account, AuditEntry, Device, Organization, Practitioner
 from server.archive.trail import Wanted, What, conditions, what_of
 from server.archive.trail_file import MEDIA_TYPES, write_trail
 from server.auth.actor import Role
@@ -36,6 +37,8 @@ class AuditActorOut(ApiModel):
 
 
 class AuditEntryOut(ApiModel):
+    """``names``: of the people and places whose ids stand in the entry."""
+
     id: int
     at: Timestamp
     actor: AuditActorOut
@@ -44,6 +47,7 @@ class AuditEntryOut(ApiModel):
     subject_type: str
     subject_id: str
     detail: dict[str, Any]
+    names: dict[str, Bilingual]
     hash: str
 
 
@@ -90,9 +94,9 @@ async def list_audit(ctx: RequestContext, query: AuditQuery) -> Page[AuditEntryO
         statement = statement.where(AuditEntry.sequence < query.cursor)
     rows = list(await ctx.session.scalars(statement))
     shown = rows[: query.limit]
-    names = await _names(ctx.session, {row.actor_id for row in shown})
+    names = await _names(ctx.session, shown)
     return Page(
-        items=[_entry_out(row, names.get(row.actor_id)) for row in shown],
+        items=[_entry_out(row, names) for row in shown],
         next_cursor=str(shown[-1].sequence) if len(rows) > query.limit else None,
     )
 
@@ -162,25 +166,37 @@ async def _actors(session: AsyncSession, letters: str) -> frozenset[str]:
     return frozenset(found)
 
 
-async def _names(session: AsyncSession, ids: set[str]) -> dict[str, Practitioner]:
-    rows = await session.scalars(select(Practitioner).where(Practitioner.id.in_(ids)))
-    return {row.id: row for row in rows}
+async def _names(session: AsyncSession, rows: Sequence[AuditEntry]) -> dict[str, Bilingual]:
+    """Of everybody and every place that the entries speak of, by id."""
+    ids = {one for row in rows for one in _ids(row)}
+    people = await session.scalars(select(Practitioner).where(Practitioner.id.in_(ids)))
+    names = {one.id: Bilingual(zh=one.name.reveal(), en=one.name_en.reveal()) for one in people}
+    places = await session.scalars(select(Organization).where(Organization.id.in_(ids)))
+    return names | {one.id: Bilingual(zh=one.name, en=one.name_en) for one in places}
 
 
-def _entry_out(row: AuditEntry, person: Practitioner | None) -> AuditEntryOut:
+def _ids(row: AuditEntry) -> set[str]:
+    """What may be an id: of the actor, the subject, and in the detail."""
+    told = [one for value in row.detail.values() for one in (value if isinstance(value, list) else [value])]
+    return {row.actor_id, row.subject_id, *(one for one in told if isinstance(one, str))}
+
+
+def _entry_out(row: AuditEntry, names: Mapping[str, Bilingual]) -> AuditEntryOut:
+    actor = names.get(row.actor_id)
     return AuditEntryOut(
         id=row.sequence,
         at=row.at,
         actor=AuditActorOut(
             id=row.actor_id,
             kind=row.actor_kind,
-            name=person.name.reveal() if person else None,
-            name_en=person.name_en.reveal() if person else None,
+            name=actor.zh if actor else None,
+            name_en=actor.en if actor else None,
         ),
         what=what_of(row.action),
         action=row.action,
         subject_type=row.subject_type,
         subject_id=row.subject_id,
         detail=row.detail,
+        names={one: names[one] for one in sorted(_ids(row) & names.keys())},
         hash=row.hash,
     )

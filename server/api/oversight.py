@@ -1,35 +1,43 @@
-"""The oversight of a county: what waits, how long answers took. Read-only, and no patient in it."""
+"""The oversight of a county: what is open, how long answers took. Read-only; no patient but at the desk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import Field
 
-from media.errors import RemoteProtocolError
+from media.errors import LIMIT_REACHED, RemoteProtocolError
 from server.api.context import RequestContext
 from server.api.models import ApiModel, Bilingual, Timestamp
 from server.api.routing import endpoint
+from server.archive.models import Organization
 from server.archive.specialties import specialty
 from server.auth.actor import Role
-from server.consults.limits import OVERSIGHT_DAYS
-from server.consults.oversight import Figures, figures, names_of, responses, waiting
+from server.consults.access import overseen_by
+from server.consults.limits import OVERSIGHT_DAYS, OVERSIGHT_ROWS, WATCHED_SHOWN
+from server.consults.oversight import Figures, figures, names_of, responses
+from server.consults.schema import ConsultationOut
 from server.consults.vocabulary import Kind
+from server.consults.watching import Asked, Order, Watch, Watching, watching
 from server.errors import VALIDATION_FAILED
-from server.limits import SEARCH_LETTERS
 from server.register.csv_text import write_table
 from server.times import iso_from_unix
 
 OVERSEERS = frozenset({Role.REGULATOR, Role.DESK})
 _DAY = 86_400.0
 
+T = TypeVar("T")
+
 
 class WaitingOut(ApiModel):
+    """``due``: when its time is up, or was; ``since``: when the present state began."""
+
     number: str
     kind: str
     state: str
+    watch: Watch
     specialty: str
     place: Bilingual
     since: Timestamp
@@ -37,21 +45,45 @@ class WaitingOut(ApiModel):
     late: bool
 
 
-class NowOut(ApiModel):
-    """``rooms``: sessions that run now."""
+class WatchedOut(ApiModel):
+    watch: Watch
+    consultation: ConsultationOut
 
-    waiting: list[WaitingOut]
+
+class PlaceOut(ApiModel):
+    id: str
+    name: Bilingual
+
+
+class Overview(ApiModel, Generic[T]):
+    """What is open now. Drafts, and what waits for nothing but its seal, are not.
+
+    ``counts``, ``late``, ``rooms`` (sessions that run) and ``kinds``, ``specialties``, ``places`` are of
+    everything open, whatever was asked; ``matched``: how many fit the filters; ``items``: the first of those.
+    """
+
+    counts: dict[Watch, int]
     late: int
     rooms: int
+    kinds: list[Kind]
+    specialties: list[str]
+    places: list[PlaceOut]
+    matched: int
+    items: list[T]
 
 
-class NowQuery(ApiModel):
-    """What waits, narrowed by all that is given. ``place``: an organization's name in either language."""
+class NarrowQuery(ApiModel):
+    """What is open, narrowed by all that is given. ``place``: an organization's id."""
 
     kind: Kind | None = None
     specialty: str = Field(default="", max_length=64)
-    place: str = Field(default="", max_length=SEARCH_LETTERS)
+    place: str = Field(default="", max_length=64)
     late: bool = False
+    order: Order = Order.WORST
+
+
+class NowQuery(NarrowQuery):
+    limit: int = Field(default=50, ge=1, le=WATCHED_SHOWN)
 
 
 class ResponseQuery(ApiModel):
@@ -75,44 +107,41 @@ class ResponseOut(ApiModel):
     in_place_p95_s: float | None
 
 
-@endpoint("GET", "/api/v1/oversight/now", summary="What waits now", roles=OVERSEERS)
-async def overseen_now(ctx: RequestContext) -> NowOut:
-    """Consults of the county by number, those with the nearest limit first."""
-    found = await waiting(ctx.session, ctx.actor, ctx.now)
-    places = await names_of(ctx.session, (one.organization_id for one in found))
-    shown = [
-        WaitingOut(
-            number=one.number,
-            kind=one.kind,
-            state=one.state,
-            specialty=one.specialty,
-            place=Bilingual(zh=places[one.organization_id].name, en=places[one.organization_id].name_en),
-            since=one.since,
-            due=one.due,
-            late=one.late,
-        )
-        for one in found
-    ]
-    rooms = sum(one.state == "IN_SESSION" for one in found)
-    return NowOut(waiting=shown, late=sum(one.late for one in found), rooms=rooms)
+@endpoint("GET", "/api/v1/oversight/now", summary="What is open now", roles=OVERSEERS)
+async def overseen_now(ctx: RequestContext, query: NowQuery) -> Overview[WaitingOut]:
+    """By number, without a patient."""
+    found = await _watching(ctx, query, query.limit)
+    return Overview[WaitingOut](items=_numbers(found), **_about(found))
+
+
+@endpoint("GET", "/api/v1/oversight/desk", summary="What is open now, for the desk", roles={Role.DESK})
+async def watched_by_desk(ctx: RequestContext, query: NowQuery) -> Overview[WatchedOut]:
+    """Heading by heading, the worst first; within one as ``order`` says."""
+    found = await _watching(ctx, query, query.limit, grouped=True)
+    rows = [one.row for one in found.shown]
+    pages = await ctx.services.consults.reading.watched(ctx.session, rows, ctx.actor, ctx.now)
+    shown = zip(found.shown, pages, strict=True)
+    items = [WatchedOut(watch=one.watch, consultation=page) for one, page in shown]
+    return Overview[WatchedOut](items=items, **_about(found))
 
 
 @endpoint(
     "GET",
     "/api/v1/oversight/now.csv",
-    summary="What waits now as a table",
+    summary="What is open now as a table",
     roles=OVERSEERS,
     media_type="text/csv",
     writes=True,
 )
-async def waiting_table(ctx: RequestContext, query: NowQuery) -> web.Response:
-    """Numbers, states and limits, no patient; stands in the audit trail."""
-    now = await overseen_now(ctx)
+async def waiting_table(ctx: RequestContext, query: NarrowQuery) -> web.Response:
+    """Numbers, states and limits of all that is meant, no patient; stands in the audit trail."""
+    found = await _watching(ctx, query, OVERSIGHT_ROWS)
+    if found.matched > len(found.shown):
+        raise RemoteProtocolError(LIMIT_REACHED, f"more than {OVERSIGHT_ROWS} consults: fewer by filters")
     rows = [
         [row.number, row.kind, row.state, row.specialty, row.place.zh, row.place.en,
          iso_from_unix(row.since), "" if row.due is None else iso_from_unix(row.due), str(row.late).lower()]
-        for row in now.waiting
-        if _is_meant(row, query)
+        for row in _numbers(found)
     ]  # fmt: skip
     await ctx.services.audit.record(
         ctx.session, ctx.actor, "oversight.export", "oversight", "now", {"rows": len(rows)}
@@ -121,13 +150,46 @@ async def waiting_table(ctx: RequestContext, query: NowQuery) -> web.Response:
     return _csv(write_table(header, rows), "waiting.csv")
 
 
-def _is_meant(row: WaitingOut, query: NowQuery) -> bool:
-    return (
-        (query.kind is None or row.kind == query.kind)
-        and (not query.specialty or row.specialty == query.specialty)
-        and (not query.place or query.place in (row.place.zh, row.place.en))
-        and (row.late or not query.late)
-    )
+async def _watching(
+    ctx: RequestContext, query: NarrowQuery, limit: int, *, grouped: bool = False
+) -> Watching:
+    asked = Asked(query.kind, query.specialty, query.place, query.late, query.order, grouped, limit)
+    reach = await overseen_by(ctx.session, ctx.actor)
+    return await watching(ctx.session, reach, asked, ctx.now, ctx.services.consults.durations)
+
+
+def _about(found: Watching) -> dict[str, Any]:
+    return {
+        "counts": found.counts,
+        "late": found.late,
+        "rooms": found.rooms,
+        "kinds": found.kinds,
+        "specialties": found.specialties,
+        "places": [PlaceOut(id=one.id, name=_named(one)) for one in found.organizations],
+        "matched": found.matched,
+    }
+
+
+def _named(organization: Organization) -> Bilingual:
+    return Bilingual(zh=organization.name, en=organization.name_en)
+
+
+def _numbers(found: Watching) -> list[WaitingOut]:
+    places = {one.id: _named(one) for one in found.organizations}
+    return [
+        WaitingOut(
+            number=one.row.number,
+            kind=one.row.kind,
+            state=one.row.state,
+            watch=one.watch,
+            specialty=one.row.specialty,
+            place=places[one.row.organization_id],
+            since=one.row.since,
+            due=one.limit,
+            late=one.late,
+        )
+        for one in found.shown
+    ]
 
 
 def _csv(table: bytes, name: str) -> web.Response:
@@ -172,9 +234,10 @@ async def _responses(ctx: RequestContext, query: ResponseQuery) -> list[Response
     start = end - 30 * _DAY if query.start is None else query.start
     if not 0 < end - start <= OVERSIGHT_DAYS * _DAY:
         raise RemoteProtocolError(VALIDATION_FAILED, f"from, to: at most {OVERSIGHT_DAYS} days")
-    found = figures(await responses(ctx.session, ctx.actor, start, end), query.by)
+    reach = await overseen_by(ctx.session, ctx.actor)
+    found = figures(await responses(ctx.session, reach, start, end), query.by)
     places = await names_of(ctx.session, (one.key for one in found)) if query.by == "place" else {}
-    names = {key: Bilingual(zh=one.name, en=one.name_en) for key, one in places.items()}
+    names = {key: _named(one) for key, one in places.items()}
     return [_shown(one, names.get(one.key) or _name(query.by, one.key)) for one in found]
 
 

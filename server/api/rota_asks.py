@@ -129,7 +129,7 @@ async def _told(ctx: RequestContext, row: AskRow) -> AskOut:
     people = {row.asker_id, row.other_id} - {None, ctx.actor.id}
     if (Ask(row.ask), Stage(row.stage)) in _FOR_THE_DESK:
         people |= set(await desks_of(ctx.session, ctx.actor.organization_id or ""))
-    told = {"kind": "ask", "id": row.id, "ask": row.ask, "stage": row.stage}
+    told = {"kind": "ask", "id": row.id, "scheduleId": row.schedule_id, "ask": row.ask, "stage": row.stage}
 
     async def tell() -> None:
         ctx.services.rota_watch.changed()

@@ -6,15 +6,17 @@ An administrator keeps accounts and devices and sees no patient; a refused look 
 
 from __future__ import annotations
 
-from sqlalchemy import String, cast, literal, select
+from sqlalchemy import ColumnElement, String, cast, false, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.models import Organization, Practitioner
 from server.auth.actor import Actor, Role
 from server.consults.models import BreakGlass, Consultation
 from server.consults.store import offers_of
+from server.register import levels
 from server.register.levels import Level
 from server.register.limits import DEPTH
+from server.register.scope import load_tree
 
 
 async def root_of(session: AsyncSession, organization_id: str | None) -> str | None:
@@ -32,6 +34,28 @@ async def root_of(session: AsyncSession, organization_id: str | None) -> str | N
             return organization_id
         organization_id = organization.parent_id
     return organization_id
+
+
+async def group_of(session: AsyncSession, organization_id: str | None) -> list[str]:
+    """Ids of all organizations of its county group (`root_of`)."""
+    tree = await load_tree(session)
+    if organization_id is None or organization_id not in tree.parents:
+        return []
+    home = levels.group_of(organization_id, tree.parents, tree.levels)
+    return [one for one in tree.parents if levels.group_of(one, tree.parents, tree.levels) == home]
+
+
+async def overseen_by(session: AsyncSession, actor: Actor) -> ColumnElement[bool]:
+    """Which consults a desk or a regulator oversees: the desk those of its county group, the regulator all
+    that come from below the own house, so that a province's sees its cities and counties."""
+    if not actor.has({Role.REGULATOR}):
+        return Consultation.organization_id.in_(await group_of(session, actor.organization_id))
+    tree = await load_tree(session)
+    if actor.organization_id is None or actor.organization_id not in tree.parents:
+        return false()
+    home = levels.group_of(actor.organization_id, tree.parents, tree.levels)
+    places = levels.below([home], tree.parents)
+    return true() if places >= tree.parents.keys() else Consultation.organization_id.in_(sorted(places))
 
 
 async def is_desk_of(session: AsyncSession, actor: Actor, row: Consultation) -> bool:

@@ -44,6 +44,9 @@ VOICE_NOTE_BYTES = 4 * 1024 * 1024
 MESSAGES_PER_CONSULT = 200
 """Messages of one thread: more is a conversation by telephone."""
 
+WATCHED_SHOWN = 300
+"""Open consults on one screen: more are searched by filters, or taken away as a table."""
+
 OVERSIGHT_ROWS = 100_000
 """Consults counted for one table of response times: two days of a province, two years of a county."""
 

@@ -208,6 +208,12 @@ def timer_for(consult: Consult, durations: Mapping[str, Duration] = DURATIONS) -
     return Timer(consult.seat_due, A.SEAT_TIMEOUT, "seat_ring")
 
 
+def limit_for(consult: Consult, durations: Mapping[str, Duration] = DURATIONS) -> float | None:
+    """When the time of the state is up, or was: reminders do not move it. None: no timer."""
+    timer = timer_for(replace(consult, reminders=0), durations)
+    return None if timer is None else timer.due
+
+
 def state_timer(consult: Consult, durations: Mapping[str, Duration] = DURATIONS) -> Timer | None:
     """The timer of the state alone."""
     for rule in TIMERS:

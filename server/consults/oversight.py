@@ -1,7 +1,4 @@
-"""What desk and regulator oversee: what waits against which limit, and how long answers took. No patient.
-
-Everything here is counted from consults of one county; numbers name consults, nobody else.
-"""
+"""What desk and regulator oversee besides what is open (`watching`): how long answers took. No patient."""
 
 from __future__ import annotations
 
@@ -11,33 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from media.errors import LIMIT_REACHED, RemoteProtocolError
 from server.archive.models import Organization
-from server.auth.actor import Actor
 from server.consults.limits import OVERSIGHT_ROWS
 from server.consults.models import Consultation
-from server.consults.reading import county_of
-from server.consults.vocabulary import FINAL, State
-from server.oncall.models import TimerRow
 
 ZONE = ZoneInfo("Asia/Shanghai")
 """Hours of the day are the clinics'."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One consult that is not final. ``due``: when the system acts by itself; ``late``: that has passed."""
-
-    number: str
-    kind: str
-    state: str
-    specialty: str
-    organization_id: str
-    since: float
-    due: float | None
-    late: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,37 +53,13 @@ BY: Mapping[str, Callable[[Response], str]] = {
 }
 
 
-async def waiting(session: AsyncSession, actor: Actor, now: float) -> list[Waiting]:
-    """Consults of the actor's county that are not final, those with the nearest limit first."""
-    places = await county_of(session, actor)
-    query = (
-        select(Consultation, TimerRow.due)
-        .outerjoin(TimerRow, TimerRow.consultation_id == Consultation.id)
-        .where(
-            Consultation.organization_id.in_(places),
-            Consultation.state.not_in([State.DRAFT.value, *(one.value for one in FINAL)]),
-        )
-        .order_by(TimerRow.due.is_(None), TimerRow.due)
-        .limit(OVERSIGHT_ROWS)
-    )
-    return [
-        Waiting(
-            number=row.number,
-            kind=row.kind,
-            state=row.state,
-            specialty=row.specialty,
-            organization_id=row.organization_id,
-            since=row.since,
-            due=due,
-            late=due is not None and due < now,
-        )
-        for row, due in (await session.execute(query)).all()
-    ]
+async def responses(
+    session: AsyncSession, reach: ColumnElement[bool], start: float, end: float
+) -> list[Response]:
+    """Requests within ``reach``, a condition on `Consultation`, sent in ``[start, end)``, Unix seconds.
 
-
-async def responses(session: AsyncSession, actor: Actor, start: float, end: float) -> list[Response]:
-    """Requests of the actor's county that were sent in ``[start, end)``, Unix seconds."""
-    places = await county_of(session, actor)
+    :raises RemoteProtocolError: limit_reached; figures of a part would pass for those of the whole.
+    """
     query = select(
         Consultation.organization_id,
         Consultation.specialty,
@@ -112,11 +68,13 @@ async def responses(session: AsyncSession, actor: Actor, start: float, end: floa
         Consultation.accepted_at,
         Consultation.started_at,
     ).where(
-        Consultation.organization_id.in_(places),
+        reach,
         Consultation.submitted_at >= start,
         Consultation.submitted_at < end,
     )
-    found = await session.execute(query.limit(OVERSIGHT_ROWS))
+    found = (await session.execute(query.limit(OVERSIGHT_ROWS + 1))).all()
+    if len(found) > OVERSIGHT_ROWS:
+        raise RemoteProtocolError(LIMIT_REACHED, f"more than {OVERSIGHT_ROWS} requests: a shorter time")
     return [
         Response(place, specialty, kind, sent, _after(sent, accepted), _after(sent, started))
         for place, specialty, kind, sent, accepted, started in found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,12 +10,12 @@ from sqlalchemy import ColumnElement, and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import MALFORMED
-from server.archive.models import AuditEntry, Organization
+from server.archive.models import AuditEntry
 from server.auth.actor import Actor, Role
-from server.consults.access import root_of
+from server.consults.access import group_of
 from server.consults.errors import ActionRefused
 from server.consults.limits import VIEW_AUDIT_S
-from server.consults.models import Consultation, Offer
+from server.consults.models import Consultation, Offer, Seat
 from server.consults.schema import ConsultationOut
 from server.consults.store import RINGING
 from server.consults.views import consultation_pages
@@ -77,8 +78,14 @@ class Reading:
             pages = await self._pages(session, shown, actor, now, desk=desk)
         return pages, _cursor(shown[-1]) if len(rows) > wanted.limit else None
 
+    async def watched(
+        self, session: AsyncSession, rows: Sequence[Consultation], actor: Actor, now: float
+    ) -> list[ConsultationOut]:
+        """Consults of the county as its desk sees them."""
+        return await self._pages(session, rows, actor, now, desk=True)
+
     async def _pages(
-        self, session: AsyncSession, rows: list[Consultation], actor: Actor, now: float, *, desk: bool
+        self, session: AsyncSession, rows: Sequence[Consultation], actor: Actor, now: float, *, desk: bool
     ) -> list[ConsultationOut]:
         return await consultation_pages(
             session, rows, actor.id, desk=desk, now=now, durations=self._work.durations
@@ -98,7 +105,12 @@ class Reading:
 
 
 async def _scope(session: AsyncSession, actor: Actor, scope: Scope) -> ColumnElement[bool]:
-    own = or_(Consultation.requester_id == actor.id, Consultation.expert_id == actor.id)
+    seats = select(Seat.consultation_id).where(Seat.practitioner_id == actor.id)
+    own = or_(
+        Consultation.requester_id == actor.id,
+        Consultation.expert_id == actor.id,
+        Consultation.id.in_(seats),
+    )
     offers = select(Offer.consultation_id).where(Offer.practitioner_id == actor.id)
     if scope == "mine":
         return own
@@ -106,17 +118,10 @@ async def _scope(session: AsyncSession, actor: Actor, scope: Scope) -> ColumnEle
         return Consultation.id.in_(offers.where(Offer.state == RINGING))
     reach = or_(own, Consultation.id.in_(offers))
     if actor.has({Role.DESK}):
-        reach = or_(reach, Consultation.organization_id.in_(await county_of(session, actor)))
+        reach = or_(reach, Consultation.organization_id.in_(await group_of(session, actor.organization_id)))
     if scope == "all":
         return reach
     return and_(reach, Consultation.state.not_in([one.value for one in FINAL]))
-
-
-async def county_of(session: AsyncSession, actor: Actor) -> list[str]:
-    """Organizations under the same root as the actor's."""
-    home = await root_of(session, actor.organization_id)
-    everywhere = (await session.scalars(select(Organization))).all()
-    return [one.id for one in everywhere if await root_of(session, one.id) == home]
 
 
 def _cursor(row: Consultation) -> str:

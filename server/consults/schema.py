@@ -171,10 +171,12 @@ class OfferOut(ApiModel):
 
 
 class NextOut(ApiModel):
-    """The running timer: what happens by itself, when."""
+    """The running timer: what happens by itself, when. ``limit``: when the time of the state is up, or was;
+    reminders come after it and do not move it."""
 
     name: Bilingual
     at: Timestamp
+    limit: Timestamp
     action: Action
 
 

@@ -102,6 +102,11 @@ class ConsultService:
         await self._work.delivery.stop()
         self.materials.close()
 
+    @property
+    def durations(self) -> Mapping[str, Duration]:
+        """How long each state may last."""
+        return self._work.durations
+
     def tell_through(self, pushes: Pushes) -> None:
         """Send messages by ``pushes`` from now on; without it they go to screens only."""
         self._work.delivery.pushes = lambda: pushes

@@ -18,7 +18,7 @@ from server.consults.contributions import contributions_of
 from server.consults.documents import addendum_stands, opinion_stands
 from server.consults.keeping import STAGES
 from server.consults.limits import EVENTS_SHOWN
-from server.consults.machine import allowed, roles_of, timer_for
+from server.consults.machine import allowed, limit_for, roles_of, timer_for
 from server.consults.models import (
     Addendum,
     Consultation,
@@ -296,11 +296,11 @@ def _offer(row: Consultation, offer: Offer, loaded: _Loaded) -> OfferOut:
 
 
 def _next(consult: Consult, durations: Mapping[str, Duration]) -> NextOut | None:
-    timer = timer_for(consult, durations)
-    if timer is None:
+    timer, limit = timer_for(consult, durations), limit_for(consult, durations)
+    if timer is None or limit is None:
         return None
     zh, en = TIMER_TEXTS[timer.name]
-    return NextOut(name=Bilingual(zh=zh, en=en), at=timer.due, action=timer.action)
+    return NextOut(name=Bilingual(zh=zh, en=en), at=timer.due, limit=limit, action=timer.action)
 
 
 def _opinion(row: Consultation, loaded: _Loaded) -> OpinionOut | None:

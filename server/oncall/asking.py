@@ -12,7 +12,7 @@ from server.archive.audit import AuditLog
 from server.archive.ids import new_id
 from server.archive.models import Practitioner
 from server.auth.actor import Actor, Role, system_actor
-from server.consults.access import root_of
+from server.consults.access import group_of, root_of
 from server.errors import VERSION_CONFLICT
 from server.oncall import rota_errors as errors
 from server.oncall.changing import check_able
@@ -109,17 +109,16 @@ async def expire(session: AsyncSession, audit: AuditLog, now: float) -> list[Ask
 
 
 async def asks_for(session: AsyncSession, actor: Actor) -> list[AskRow]:
-    """What the actor may see, the newest first: their own; the desk and the regulator see their county's."""
-    query = select(AskRow).order_by(AskRow.asked_at.desc(), AskRow.id).limit(NOTICES_KEPT)
-    if not actor.has({Role.DESK, Role.REGULATOR}):
-        return list(
-            await session.scalars(query.where(or_(AskRow.asker_id == actor.id, AskRow.other_id == actor.id)))
-        )
-    found: list[AskRow] = []
-    for row in (await session.scalars(query)).all():
-        if await _same_county(session, actor, await session.get_one(Practitioner, row.asker_id)):
-            found.append(row)
-    return found
+    """What the actor may see, the undecided before the others, the newest first: their own; the desk and the
+    regulator see their county's."""
+    concerns = or_(AskRow.asker_id == actor.id, AskRow.other_id == actor.id)
+    if actor.has({Role.DESK, Role.REGULATOR}):
+        places = await group_of(session, actor.organization_id)
+        people = select(Practitioner.id).where(Practitioner.organization_id.in_(places))
+        concerns = or_(concerns, AskRow.asker_id.in_(people))
+    waiting = AskRow.stage.in_([one.value for one in OPEN])
+    query = select(AskRow).where(concerns).order_by(waiting.desc(), AskRow.asked_at.desc(), AskRow.id)
+    return list(await session.scalars(query.limit(NOTICES_KEPT)))
 
 
 async def parts_of(session: AsyncSession, actor: Actor, row: AskRow) -> frozenset[Part]:

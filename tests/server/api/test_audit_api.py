@@ -47,6 +47,10 @@ async def test_it_is_narrowed_by_who_what_when_and_consult(caller: CallerFactory
     assert await actions(regulator, "number=nobody") == set()
     for who in ("李秀兰", "xiulan", "village&what=sign_in", "prc-village"):
         assert "auth.login" in await actions(regulator, f"who={who}")
+    [accepted] = (await regulator.get("/audit?action=consultation.accept"))["items"]
+    [offered] = (await regulator.get("/audit?action=consultation.offer"))["items"]
+    known = {accepted["actor"]["id"]: accepted["actor"]["name"]}
+    assert {one: name["zh"] for one, name in offered["names"].items()} == known
     found = await regulator.get("/audit?who=village&what=sign_in&limit=100")
     assert {entry["actor"]["id"] for entry in found["items"]} == {"prc-village", "prc-village2"}
     assert all(

@@ -43,7 +43,7 @@ async def test_the_regulator_sees_figures_and_no_patient_and_cannot_touch(caller
     await act(await rung(page, experts), consult, "accept")
     regulator = await caller("regulator")
     now = await regulator.get("/oversight/now")
-    [row] = now["waiting"]
+    [row] = now["items"]
     assert (row["number"], row["place"]["zh"], now["rooms"]) == (page["number"], "石桥村卫生室", 0)
     [place] = await regulator.get("/oversight/responses?by=place")
     assert (place["requests"], place["accepted"], place["name"]["en"]) == (1, 1, "Shiqiao Village Clinic")
@@ -54,7 +54,7 @@ async def test_the_regulator_sees_figures_and_no_patient_and_cannot_touch(caller
     status, waiting = await regulator.call("GET", "/oversight/now.csv?kind=urgent&specialty=cardiology")
     [line] = csv.DictReader(io.StringIO(waiting.decode("utf-8-sig")))
     assert (status, line["number"], line["late"]) == (200, page["number"], "false")
-    for other in ("kind=routine", "late=true", "specialty=surgery", "place=%E5%88%AB%E5%A4%84"):
+    for other in ("kind=routine", "late=true", "specialty=surgery", "place=org-elsewhere"):
         _, none = await regulator.call("GET", f"/oversight/now.csv?{other}")
         assert len(none.splitlines()) == 1, other
     table += waiting

@@ -20,9 +20,12 @@ from media.clock import CountedClock
 from server.archive.database import Base, Database
 from server.archive.migrate import upgrade_database
 from server.archive.models import AuditEntry
+from server.consults.access import overseen_by
 from server.consults.errors import ActionRefused
 from server.consults.models import Consultation, ConsultEvent
-from server.consults.vocabulary import Action, State
+from server.consults.states import DURATIONS
+from server.consults.vocabulary import Action, Kind, State
+from server.consults.watching import Asked, Order, Watch, watching
 from server.oncall.models import LayerRow, NoticeRow, RotaChanges, ScheduleRow, TimerRow
 from server.oncall.watch import RotaWatch
 from tests.server.consults.flow import accepted, ringing, signed
@@ -87,6 +90,17 @@ async def test_a_whole_consult(nodes: Nodes) -> None:
     assert await nodes.two.advance(72 * 3600) == 1
     assert await nodes.one.state(consult) is State.ARCHIVED
     assert await chain(nodes.two) > 8
+
+
+async def test_what_is_open_is_counted_and_ordered(nodes: Nodes) -> None:
+    await nodes.one.request()
+    async with nodes.two.services.database.read() as session:
+        reach = await overseen_by(session, nodes.two.actor("desk"))
+        for order in Order:
+            asked = Asked(kind=Kind.URGENT, specialty="cardiology", order=order, grouped=True)
+            found = await watching(session, reach, asked, nodes.two.now, DURATIONS)
+            assert (found.counts[Watch.WAITING], found.matched, len(found.shown)) == (1, 1, 1), order
+        assert (await watching(session, reach, Asked(late=True), nodes.two.now, DURATIONS)).matched == 0
 
 
 @pytest.mark.parametrize(

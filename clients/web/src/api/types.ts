@@ -33,7 +33,8 @@ export interface Offer {
   offeredAt: string; expiresAt: string | null; answeredAt: string | null; reason: string | null
 }
 
-export interface NextTimer { name: Text; at: string; action: string }
+/** `at`: when the system acts, or reminds; `limit`: when the time is up, or was. */
+export interface NextTimer { name: Text; at: string; limit: string; action: string }
 
 export interface Signature { algorithm: string; publicKey: string; value: string; signedAt: string; verified: boolean }
 export interface Addendum { text: string; at: string; by: PractitionerRef | null; signature?: Signature | null }
@@ -69,5 +70,5 @@ export interface OnCall { schedule: { id: string; name: Text } | Text; specialty
 
 export interface AuditEntry {
   id: string | number; at: string; actor: { id: string; kind?: string; name?: Text | null; nameEn?: string | null } | null; what: string; action: string
-  subjectType?: string; subjectId?: string; detail?: Record<string, unknown> | null
+  subjectType?: string; subjectId?: string; detail?: Record<string, unknown> | null; names?: Record<string, Text>
 }

@@ -24,6 +24,15 @@ it('finds what was refused, marks it, and lets an overseer take it away', async 
   await vi.waitFor(() => expect(wrapper.text()).toContain('没有符合筛选的记录'))
 })
 
+it('says a gap in words, and names people instead of their ids', async () => {
+  const detail = { level: 1, starts: 1_767_225_600, ends: 1_767_312_000, why: 'away', nobody: true, people: ['prc-1'], event: 'rev-1', reason_given: false }
+  fakeServer({ 'GET /audit': page({ ...entry(1, 'change', 'rota.gap'), subjectType: 'rota', subjectId: 'ntc-1', detail, names: { 'prc-1': { zh: '王建国', en: 'Wang Jianguo' } } }) })
+  const { wrapper } = await mountPage(AuditPage, {}, '/audit', ['regulator'])
+  const told = wrapper.get('[data-testid=audit-row]').findAll('td')[4]?.text() ?? ''
+  for (const words of ['值班线: 1', '从: 2026', '原因: 请假或已移除', '完全无人: 是', '人员: 王建国']) expect(told).toContain(words)
+  expect(told).not.toMatch(/[a-z]{4,}: /)
+})
+
 it('shows others the trail of a consult of theirs alone', async () => {
   const asked = fakeServer({ 'GET /audit?consultationId=con-1': page(entry(1, 'view', 'consultation.view')) })
   const { wrapper, router } = await mountPage(AuditPage, {}, '/audit', ['expert'])

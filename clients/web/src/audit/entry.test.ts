@@ -21,15 +21,15 @@ it('tells a change of state in words and leaves out what is empty', () => {
 })
 
 it('says keys and values in words where it has some', () => {
-  const word = (key: string, value?: string) => (key !== 'kind' ? null : value === undefined ? 'Kind' : 'Urgent')
+  const word = (key: string, value?: string) => (value === 'prc-1' ? 'Wang' : key !== 'kind' ? null : value === undefined ? 'Kind' : 'Urgent')
   expect(detailPairs({ policies: { urgent: 'x'.repeat(200) } }, String)[0]?.[1]).toHaveLength(61)
   const pairs = detailPairs({ kind: 'urgent', rung: ['prc-1', 'prc-2'], minutes: 15 }, String, word)
-  expect(pairs).toEqual([['Kind: ', 'Urgent'], ['rung: ', 'prc-1, prc-2'], ['minutes: ', '15']])
+  expect(pairs).toEqual([['Kind: ', 'Urgent'], ['rung: ', 'Wang, prc-2'], ['minutes: ', '15']])
 })
 
-it('asks for whole days of the reader, the last one included, and for one consult by its id', () => {
+it('asks for whole days of the clinics, the last one included, and for one consult by its id', () => {
   const filters = { ...noFilters(), who: ' 王 ', what: 'refused', number: '2026-1', from: '2026-11-01', until: '2026-11-30' }
-  const [from, to] = [new Date(2026, 10, 1).toISOString(), new Date(2026, 11, 1).toISOString()]
+  const [from, to] = ['2026-10-31T16:00:00.000Z', '2026-11-30T16:00:00.000Z']
   expect(asked(filters, '')).toEqual({ consultationId: '', who: '王', what: 'refused', number: '2026-1', from, to })
   expect(asked(filters, 'con-1')).toMatchObject({ consultationId: 'con-1', number: '' })
   expect(asked(noFilters(), '')).toEqual({ consultationId: '', who: '', what: '', number: '', from: '', to: '' })

@@ -1,3 +1,4 @@
+import { instant } from '@/tasks/localTime'
 import { exact } from '@/ui/format'
 
 /** The text of an audit action: its own, or that of the consult step it is (`consultation.submit`). */
@@ -11,14 +12,14 @@ export function actionKey(action: string, exists: (key: string) => boolean): str
 export interface TrailFilters { who: string; what: string; number: string; from: string; until: string }
 export const noFilters = (): TrailFilters => ({ who: '', what: '', number: '', from: '', until: '' })
 
-/** Midnight at the reader's place, at the beginning of a `YYYY-MM-DD` or of the day after it. */
+const DAY_MS = 86_400_000
+/** Midnight of the clinics, at the beginning of a `YYYY-MM-DD` or of the day after it. */
 const midnight = (day: string, after = 0): string => {
-  const [year, month, date] = day.split('-').map(Number)
-  const at = new Date(year ?? 0, (month ?? 1) - 1, (date ?? 1) + after)
-  return Number.isNaN(at.getTime()) ? '' : at.toISOString()
+  const at = instant(`${day}T00:00`) + after * DAY_MS
+  return Number.isNaN(at) ? '' : new Date(at).toISOString()
 }
 
-/** The filters as the server asks for them. Days are the reader's, the last one included. */
+/** The filters as the server asks for them. Days are the clinics', the last one included. */
 export function asked(filters: TrailFilters, consultationId: string): Record<string, string> {
   return {
     consultationId, who: filters.who.trim(), what: filters.what, number: consultationId ? '' : filters.number.trim(),
@@ -42,7 +43,7 @@ export function detailPairs(detail: Record<string, unknown> | null | undefined, 
     .map(([key, value]) => [`${word(key) ?? key}: `, shown(key, value)]))
 
   function shown(key: string, value: unknown): string {
-    if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value.join(', ')
+    if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value.map((one) => word(key, one) ?? one).join(', ')
     if (typeof value === 'number' && INSTANTS.includes(key)) return exact(value * 1000)
     if (typeof value === 'object') return shortened(JSON.stringify(value))
     return word(key, String(value)) ?? String(value)

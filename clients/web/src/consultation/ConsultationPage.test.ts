@@ -22,7 +22,7 @@ describe('the consultation page', () => {
 
   it('shows the state, who is rung, and what comes next', async () => {
     const { wrapper } = await page({
-      allowed: ['cancel'], next: { name: { zh: '呼叫下一位专家', en: 'next' }, at: '2099-01-01T00:00:00Z', action: 'ring_timeout' },
+      allowed: ['cancel'], next: { name: { zh: '呼叫下一位专家', en: 'next' }, at: '2099-01-01T00:00:00Z', limit: '2099-01-01T00:00:00Z', action: 'ring_timeout' },
       offers: [{ id: 'o1', ring: 1, practitioner: expert, state: 'declined', offeredAt: '2026-01-01T00:00:02Z', expiresAt: null, answeredAt: '2026-01-01T00:00:20Z', reason: 'in_surgery' }],
     })
     expect(wrapper.get('[data-testid=state]').attributes('data-state')).toBe('OFFERED')
@@ -129,7 +129,7 @@ describe('the consultation page', () => {
     await wrapper.get('[data-testid=stage-at]').setValue('2025-12-31T22:30')
     await wrapper.get('[data-testid=stage-keep]').trigger('submit')
     await flushPromises()
-    expect(asked.at(-1)?.body).toEqual({ action: 'note_stage', data: { stage: 'onset', at: new Date(2025, 11, 31, 22, 30).toISOString() } })
+    expect(asked.at(-1)?.body).toEqual({ action: 'note_stage', data: { stage: 'onset', at: '2025-12-31T14:30:00.000Z' } })
   })
 
   it('takes note of a critical value, and of a rating', async () => {

@@ -2,6 +2,11 @@ import { urgencyOf } from '@/api/pace'
 import type { Action, Consultation } from '@/api/types'
 
 export const FINAL = ['CANCELLED', 'EXPIRED', 'REFERRED', 'ARCHIVED'] as const
+/** What somebody still has to do something about, and what is over but for its seal. */
+export const OPEN = [
+  'DRAFT', 'SUBMITTED', 'RETURNED_INFO', 'TRIAGED', 'OFFERED', 'ESCALATED', 'UNFILLED', 'ACCEPTED', 'SCHEDULED', 'READY', 'IN_SESSION', 'SUSPENDED', 'OPINION_PENDING', 'SIGNED', 'RETURNED',
+] as const
+export const OVER = ['ACKNOWLEDGED', ...FINAL] as const
 const SEARCHING = ['SUBMITTED', 'TRIAGED', 'OFFERED', 'ESCALATED']
 
 export type Turn = 'answer' | 'join' | 'opinion' | 'decision' | 'information' | 'draft'

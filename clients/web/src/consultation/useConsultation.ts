@@ -14,9 +14,16 @@ const GATHER_MS = 200
 export function useFreshness(reload: () => Promise<void>, concerns: (id: string, version: number) => boolean): void {
   const live = useLive()
   let waiting: ReturnType<typeof setTimeout> | undefined
-  const soon = () => {
-    clearTimeout(waiting)
-    waiting = setTimeout(() => void reload(), GATHER_MS)
+  let running = false
+  /** The first push of several starts the clock, so that a busy county never puts a reading off; one reading at a time. */
+  function soon(): void {
+    waiting ??= setTimeout(() => void look(), GATHER_MS)
+  }
+  async function look(): Promise<void> {
+    waiting = undefined
+    if (running) return soon()
+    running = true
+    await reload().finally(() => { running = false })
   }
   const stops = [
     live.on('consultation', (push) => { if (concerns(push.id, push.version)) soon() }),
@@ -62,19 +69,23 @@ export function useConsultation(id: Ref<string>) {
   return { consultation, error, reload }
 }
 
-/** A list of consultations that stays true while it is looked at. */
-export function useConsultationList(scope: Scope, state?: string) {
+/** A list of consultations that stays true while it is looked at. `states`: of these only. */
+export function useConsultationList(scope: Scope, states: readonly string[] = [], most?: number) {
   const store = useConsultations()
   const ids = ref<string[] | null>(null)
   const error = ref<unknown>(null)
   const items = computed(() => ids.value?.flatMap((id) => store.byId.get(id) ?? []) ?? null)
+  let asked = 0
 
   async function reload(): Promise<void> {
+    const mine = ++asked
     try {
-      ids.value = (await store.list(scope, state)).map((consultation) => consultation.id)
+      const found = (await store.list(scope, states, most)).map((consultation) => consultation.id)
+      if (mine !== asked) return // a later answer stands already
+      ids.value = found
       error.value = null
     } catch (caught) {
-      error.value = caught
+      if (mine === asked) error.value = caught
     }
   }
 

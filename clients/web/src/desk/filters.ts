@@ -1,38 +1,29 @@
-/** What of the waiting is shown, and in which order; the same for the desk's consults and the regulator's numbers. */
-import { urgencyOf } from '@/api/pace'
-import type { Kind } from '@/api/types'
+/** What of everything open is shown, and in which order: chosen here, done by the server. */
+import type { Kind, Text } from '@/api/types'
 
-/** What a filter looks at. `since`: when the request was sent; `due`: when its limit ends. Milliseconds. */
-export interface Row { kind: Kind; specialty: string; place: string; late: boolean; since: number; due: number | null }
+export const WATCHES = ['unfilled', 'late', 'waiting', 'running'] as const
+export type Watch = (typeof WATCHES)[number]
 
 export const SORTS = ['worst', 'longest', 'limit', 'place'] as const
 export type Sort = (typeof SORTS)[number]
+export interface Place { id: string; name: Text }
+/** `place`: an organization's id. */
 export interface Filters { kind: string; specialty: string; place: string; late: boolean; sort: Sort }
 export const noFilters = (): Filters => ({ kind: '', specialty: '', place: '', late: false, sort: 'worst' })
 
+/** An answer of `/oversight/{desk,now}`: counts and choices are of everything open, `matched` and `items` of what was asked. */
+export interface Overview<T> { counts: Record<Watch, number>; late: number; rooms: number; kinds: Kind[]; specialties: string[]; places: Place[]; matched: number; items: T[] }
+export type Choices = Pick<Overview<unknown>, 'kinds' | 'specialties' | 'places'>
+
 export const isNarrowed = ({ kind, specialty, place, late }: Filters): boolean => Boolean(kind || specialty || place || late)
 
-const fits = (row: Row, { kind, specialty, place, late }: Filters): boolean => (!kind || row.kind === kind) && (!specialty || row.specialty === specialty) && (!place || row.place === place) && (!late || row.late)
+/** The filters as the server takes them. */
+export const asked = ({ kind, specialty, place, late, sort }: Filters): Record<string, string> => ({ kind, specialty, place, late: late ? 'true' : '', order: sort })
 
-const byDue = (a: Row, b: Row): number => (a.due ?? Infinity) - (b.due ?? Infinity) || 0
-const ORDERS: Record<Sort, (a: Row, b: Row) => number> = {
-  worst: (a, b) => Number(b.late) - Number(a.late) || urgencyOf(a.kind) - urgencyOf(b.kind) || a.since - b.since,
-  longest: (a, b) => a.since - b.since,
-  limit: byDue,
-  place: (a, b) => a.place.localeCompare(b.place) || byDue(a, b),
+const kept = <T>(values: readonly T[], chosen: T | undefined): T[] => (chosen === undefined || values.includes(chosen) ? [...values] : [...values, chosen])
+
+/** What there is to choose from, and what is chosen although the last of it has gone: a field never shows another filter than the one that holds. */
+export function offered({ kinds, specialties, places }: Choices, { kind, specialty, place }: Filters, known: ReadonlyMap<string, Place>): Choices {
+  const gone = places.some(({ id }) => id === place) || place === '' ? [] : [known.get(place) ?? { id: place, name: place }]
+  return { kinds: kept(kinds, (kind as Kind) || undefined), specialties: kept(specialties, specialty || undefined), places: [...places, ...gone] }
 }
-
-/** Those that are meant, in order; `row` says what of an item is looked at. */
-export function chosen<T>(items: readonly T[], filters: Filters, row: (item: T) => Row): T[] {
-  return items.map((item) => ({ item, row: row(item) })).filter((one) => fits(one.row, filters))
-    .sort((a, b) => ORDERS[filters.sort](a.row, b.row)).map(({ item }) => item)
-}
-
-/** What there is to choose from: only what waits. */
-export function offered(rows: readonly Row[]): { kinds: Kind[]; specialties: string[]; places: string[] } {
-  const of = <V extends string>(values: V[]): V[] => [...new Set(values)].sort()
-  return { kinds: of(rows.map(({ kind }) => kind)), specialties: of(rows.map(({ specialty }) => specialty)), places: of(rows.map(({ place }) => place)) }
-}
-
-/** The filters as `/oversight/now.csv` takes them. */
-export const asked = ({ kind, specialty, place, late }: Filters): Record<string, string> => ({ kind, specialty, place, late: late ? 'true' : '' })

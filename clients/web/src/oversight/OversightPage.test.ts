@@ -7,7 +7,12 @@ import OversightPage from './OversightPage.vue'
 const group = { key: 'org-2', name: { zh: '石桥村卫生室', en: 'Shiqiao' }, requests: 3, accepted: 2, acceptMedianS: 12, acceptP95S: 40, inPlaceMedianS: null, inPlaceP95S: null }
 const answers = {
   'GET /specialties': { body: [{ code: 'cardiology', name: { zh: '心血管内科', en: 'Cardiology' } }] },
-  'GET /oversight/now': { body: { waiting: [{ number: 'HZ1', kind: 'urgent', state: 'OFFERED', specialty: 'cardiology', place: { zh: '石桥村卫生室', en: 'Shiqiao' }, since: '2026-01-01T00:00:00Z', due: '2026-01-01T00:01:00Z', late: true }], late: 1, rooms: 0 } },
+  'GET /oversight/now?order=worst&limit=50': {
+    body: {
+      counts: { unfilled: 1, late: 61, waiting: 100, running: 10 }, late: 61, rooms: 7, kinds: ['urgent'], specialties: ['cardiology'], places: [{ id: 'org-2', name: '石桥村卫生室' }], matched: 172,
+      items: [{ number: 'HZ1', kind: 'urgent', state: 'OFFERED', watch: 'late', specialty: 'cardiology', place: { zh: '石桥村卫生室', en: 'Shiqiao' }, since: '2026-01-01T00:00:00Z', due: '2026-01-01T00:01:00Z', late: true }],
+    },
+  },
   'GET /oversight/responses?by=place': { body: [group] },
   'GET /schedules/on-call': {
     body: [
@@ -27,6 +32,8 @@ describe('the oversight page', () => {
     const asked = fakeServer(answers)
     const { wrapper } = await mountPage(OversightPage, {}, '/oversight')
     expect(wrapper.get('[data-testid=oversight-row]').text()).toContain('HZ1')
+    expect(wrapper.get('[data-testid=oversight-waiting]').text()).toBe('172')
+    expect(wrapper.get('[data-testid=more-rows]').text()).toContain('共 172 个，已显示 1 个')
     expect(wrapper.get('[data-testid=oversight-row]').text()).toContain('已超时')
     expect(wrapper.get('[data-testid=oversight-group]').text()).toContain('石桥村卫生室')
     const onCall = wrapper.findAll('[data-testid=on-call-entry]').map((one) => one.text())

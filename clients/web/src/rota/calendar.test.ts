@@ -1,21 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { barsOf, datesOf, dutyDays, hueOf, instantOf, moved, rowsOf, wallOf } from './calendar'
+import { barsOf, datesOf, dutyDays, hueOf, moved, rowsOf } from './calendar'
 import type { RotaCalendar, Stretch } from './types'
 
 const stretch = (starts: string, ends: string, people: string[], level = 1): Stretch => ({ level, starts, ends, people, missing: people.length ? [] : ['a'] })
-
-describe('the wall of a zone', () => {
-  it('goes there and back', () => {
-    for (const zone of ['Asia/Shanghai', 'America/New_York', 'Australia/Lord_Howe', 'UTC']) {
-      for (const wall of ['2026-03-02T08:00', '2026-07-15T00:00', '2026-12-31T23:59']) expect(wallOf(instantOf(wall, zone), zone)).toBe(wall)
-    }
-  })
-
-  it('takes the first of a time that occurs twice, and the earlier reading of one that does not occur', () => {
-    expect(new Date(instantOf('2026-10-25T02:30', 'Europe/Berlin')).toISOString()).toBe('2026-10-25T00:30:00.000Z')
-    expect(new Date(instantOf('2026-03-29T02:30', 'Europe/Berlin')).toISOString()).toBe('2026-03-29T00:30:00.000Z')
-  })
-})
 
 describe('views', () => {
   it('begin on the date or on the first of its month', () => {

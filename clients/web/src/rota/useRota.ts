@@ -35,6 +35,9 @@ export function useRotaCalendar(schedule: Ref<Schedule | null>, view: Ref<'week'
   return { calendar, days, error, load }
 }
 
+/** The reader has to say yes or no. */
+export const waits = ({ allowed }: Ask): boolean => allowed.includes('agree') || allowed.includes('approve')
+
 export function useAsks() {
   const asks = shallowRef<Ask[]>([])
   const load = async (): Promise<void> => { asks.value = await api.get<Ask[]>('/schedules/asks') }

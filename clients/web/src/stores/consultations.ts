@@ -5,10 +5,11 @@ import type { Action, Consultation, Page } from '@/api/types'
 
 export type Scope = 'mine' | 'ringing' | 'open' | 'all'
 
-/** What one list asks for: more than a screen, less than a download. */
-const LIST_LIMIT = 50
-/** Consultations kept in memory; the least recently read go. */
-const KEPT = 100
+/** What one list asks for at a time, and at most: the server lets nobody have more open. */
+const PAGE = 100
+const LIST_MOST = 200
+/** Consultations kept in memory, more than the lists of a page hold; the least recently read go. */
+const KEPT = 600
 
 export interface ActOptions { reason?: string; data?: Record<string, unknown> }
 
@@ -31,9 +32,16 @@ export const useConsultations = defineStore('consultations', () => {
 
   const read = async (id: string): Promise<Consultation> => take(await api.get<Consultation>(`/consultations/${encodeURIComponent(id)}`))
 
-  async function list(scope: Scope, state?: string): Promise<Consultation[]> {
-    const page = await api.get<Page<Consultation>>(`/consultations${query({ scope, state, limit: LIST_LIMIT })}`)
-    return page.items.map(take)
+  /** Page by page, the newest first. */
+  async function list(scope: Scope, states: readonly string[] = [], most = LIST_MOST): Promise<Consultation[]> {
+    const found: Consultation[] = []
+    let cursor: string | null = null
+    do {
+      const page: Page<Consultation> = await api.get(`/consultations${query({ scope, state: states.join(','), limit: Math.min(PAGE, most), cursor })}`)
+      found.push(...page.items.map(take))
+      cursor = page.nextCursor
+    } while (cursor && found.length < most)
+    return found
   }
 
   async function act(id: string, action: Action, options: ActOptions = {}): Promise<Consultation> {

@@ -14,15 +14,24 @@ export function relative(at: number, now: number): string {
   return i18n.global.t(seconds > 0 ? 'ui.soon' : 'ui.justNow')
 }
 
-/** The exact time in the reader's zone. */
+/** The clinics' zone, as the server has it: one for every page, whatever the computer thinks. */
+export const ZONE = 'Asia/Shanghai'
+const AHEAD_MINUTES = 480
+
+/** The reader's computer shows another time: then the zone is named beside ours. */
+export const elsewhere = (): boolean => new Date().getTimezoneOffset() !== -AHEAD_MINUTES
+const day = (at: number): number => Math.floor((at / 60_000 + AHEAD_MINUTES) / 1440)
+
+/** The exact time. */
 export function exact(at: number): string {
-  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'medium' }).format(at)
+  return new Intl.DateTimeFormat(locale(), { timeZone: ZONE, dateStyle: 'medium', timeStyle: elsewhere() ? 'long' : 'medium' }).format(at)
 }
 
 /** Short time of day, with the date when it is not today. */
 export function clock(at: number, now: number): string {
-  const today = new Date(at).toDateString() === new Date(now).toDateString()
-  return new Intl.DateTimeFormat(locale(), { ...(today ? {} : { month: 'short', day: 'numeric' }), hour: '2-digit', minute: '2-digit' }).format(at)
+  return new Intl.DateTimeFormat(locale(), {
+    timeZone: ZONE, ...(day(at) === day(now) ? {} : { month: 'short', day: 'numeric' }), hour: '2-digit', minute: '2-digit', ...(elsewhere() && { timeZoneName: 'short' }),
+  }).format(at)
 }
 
 /** `0:07`, `12:30`, `3:05:00`; never below zero. */
