@@ -69,11 +69,23 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Dif
 
 
 def alone(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Figures that only one of the two has, one line each: a case that is gone did not get better."""
+    """What only one of the two has, one line each: a case that is gone did not get better."""
     old, new = (dict(_numbers(one.get("figures", {}), "")) for one in (before, after))
-    gone = [f"only in the first: {name} = {value:g}" for name, value in old.items() if name not in new]
-    return gone + [
-        f"only in the second: {name} = {value:g}" for name, value in new.items() if name not in old
+    return _without("first", old, new) + _without("second", new, old)
+
+
+def _without(which: str, here: Mapping[str, float], there: Mapping[str, float]) -> list[str]:
+    """A case as a whole where nothing of it is ``there``."""
+    known = {name.rpartition(" ")[0] for name in there}
+    gone: dict[str, list[str]] = {}
+    for name in here:
+        case = name.rpartition(" ")[0]
+        if name not in there:
+            gone.setdefault(name if case in known else case, []).append(name)
+    return [
+        f"only in the {which}: {name}"
+        + (f" = {here[name]:g}" if names == [name] else f" ({len(names)} figures)")
+        for name, names in gone.items()
     ]
 
 

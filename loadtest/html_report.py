@@ -23,11 +23,12 @@ th, td { padding: .2rem .6rem; text-align: left; vertical-align: top; border-bot
 td.number { text-align: right; font-variant-numeric: tabular-nums }
 .short { color: var(--short) } .good { color: var(--good) } .wide { overflow-x: auto }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 1rem }
-.plots > div { overflow-x: auto } svg { width: 100%; min-width: 27rem }
+svg { width: 100% }
 .grid { stroke: var(--line) } .limit { stroke: var(--short); stroke-dasharray: 6 4 }
 .line { fill: none; stroke-width: 1.5 }
 .title { font: 600 14px system-ui; fill: var(--ink) } .scale { font: 12px system-ui; fill: var(--quiet) }
-.end { text-anchor: end } .middle { text-anchor: middle }
+.end { text-anchor: end } .middle { text-anchor: middle } .conditions td.number { text-align: left } .rows td { white-space: nowrap }
+@media (max-width: 34rem) { .title { font-size: 19px } .scale { font-size: 17px } }
 """ + "".join(
     f".line.c{n} {{ stroke: var(--c{n}) }} .fill.c{n} {{ fill: var(--c{n}) }}" for n in range(svg.COLORS)
 )
@@ -44,7 +45,7 @@ def page(report: Report) -> str:
     for key, value in report.figures.items():
         if isinstance(value, list) and value and isinstance(value[0], Mapping) and key != "timeline":
             parts.append(f"<h2>{escape(key.capitalize())}</h2>" + _rows(value))
-    parts.append("<h2>Conditions</h2>" + _pairs(report.conditions))
+    parts.append(f'<h2>Conditions</h2><div class="conditions">{_pairs(report.conditions)}</div>')
     title = escape(f"{report.scenario} - Huizhen load test")
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
@@ -159,7 +160,7 @@ def _pairs(values: Mapping[str, Any]) -> str:
         for key, value in values.items()
         if isinstance(value, Mapping)
     )
-    return f"<table>{rows}</table>{nested}"
+    return f'<div class="wide"><table>{rows}</table></div>{nested}'
 
 
 def _rows(values: Sequence[Mapping[str, Any]]) -> str:
@@ -168,7 +169,7 @@ def _rows(values: Sequence[Mapping[str, Any]]) -> str:
     )
     head = "".join(f"<th>{escape(key)}</th>" for key in keys)
     body = "".join("<tr>" + "".join(_cell(one.get(key)) for key in keys) + "</tr>" for one in values)
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+    return f'<div class="wide rows"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def _cell(value: object) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 560, 240
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 48, 44
+LEFT, RIGHT, TOP, BOTTOM = 80, 14, 48, 44
 COLORS = 5
 BAR = 22
-NAMES = 150
+NAMES = 190
 """Width of the names before bars."""
 LETTER = 7
 """About the width of a letter of the legend."""
@@ -43,12 +43,13 @@ def lines(
 
     parts = [_text(6, 16, title, "title"), _text(6, 34, axes[1], "scale")]
     parts += [_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, axes[0], "scale middle")]
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        y = place(first, top * share)[1]
+    marks = 4 if f"{top:e}".startswith("2") else 5
+    for value in (top * number / marks for number in range(marks + 1)):
+        y = place(first, value)[1]
         parts.append(_across(y, "grid"))
-        parts.append(_text(LEFT - 6, y + 4, f"{top * share:g}", "scale end"))
+        parts.append(_text(LEFT - 6, y + 4, f"{value:,.6g}", "scale end"))
     for at in _ticks(first, last):
-        parts.append(_text(place(at, 0)[0], HEIGHT - BOTTOM + 16, f"{at:g}", "scale middle"))
+        parts.append(_text(place(at, 0)[0], HEIGHT - BOTTOM + 16, f"{at:,.6g}", "scale middle"))
     if limit is not None:
         parts.append(_across(place(first, limit)[1], "limit"))
     legend = WIDTH - RIGHT

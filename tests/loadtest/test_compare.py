@@ -46,12 +46,12 @@ def test_what_only_one_report_has_is_left_out_and_nothing_grown_to_something_is_
 
 def test_what_only_one_report_has_is_named() -> None:
     old = report(lost_packets=0, cases=[case("native", 4.0), case("janus", 8.0)])
-    new = report(lost_packets=0, cases=[case("native", 3.0)], steps=[])
+    new = report(lost_packets=0, cases=[case("native", 3.0) | {"ratio_to_floor": 1.5}], steps=[])
     assert alone(old, new) == [
-        "only in the first: gcm-3 janus us_per_egress_packet = 8",
-        "only in the first: gcm-3 janus egress_packets_per_second = 1000",
+        "only in the first: gcm-3 janus (2 figures)",
+        "only in the second: gcm-3 native ratio_to_floor = 1.5",
     ]
-    assert alone(new, old)[0] == "only in the second: gcm-3 janus us_per_egress_packet = 8"
+    assert alone(new, old)[-1] == "only in the second: gcm-3 janus (2 figures)"
 
 
 def test_details_of_a_case_are_not_taken_for_its_figures() -> None:
