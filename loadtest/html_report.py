@@ -27,7 +27,8 @@ svg { width: 100% }
 .grid { stroke: var(--line) } .limit { stroke: var(--short); stroke-dasharray: 6 4 }
 .line { fill: none; stroke-width: 1.5 }
 .title { font: 600 14px system-ui; fill: var(--ink) } .scale { font: 12px system-ui; fill: var(--quiet) }
-.end { text-anchor: end } .middle { text-anchor: middle } .conditions td.number { text-align: left } .rows td { white-space: nowrap }
+.end { text-anchor: end } .middle { text-anchor: middle } .conditions td.number { text-align: left }
+.rows td { white-space: nowrap }
 @media (max-width: 34rem) { .title { font-size: 19px } .scale { font-size: 17px } }
 """ + "".join(
     f".line.c{n} {{ stroke: var(--c{n}) }} .fill.c{n} {{ fill: var(--c{n}) }}" for n in range(svg.COLORS)
