@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -17,6 +18,7 @@ from loadtest.dispatch.answering import DAY_S, Habits, arrivals
 from loadtest.dispatch.found import Found
 from loadtest.dispatch.node import Node, NodeGoneError
 from loadtest.dispatch.people import People
+from loadtest.dispatch.progress import HOUR_S, Reached
 from loadtest.dispatch.province import Province
 
 MIDNIGHT = 1_767_196_800.0
@@ -52,10 +54,13 @@ class Plan:
 
 
 class Day:
-    """One day. `run` once."""
+    """One day. `run` once.
+
+    :param progress: told at each hour of the clock how far it is.
+    """
 
     def __init__(
-        self, nodes: list[Node], province: Province, plan: Plan, progress: Callable[[str], None]
+        self, nodes: list[Node], province: Province, plan: Plan, progress: Callable[[Reached], None]
     ) -> None:
         self.found = Found()
         self.now = MIDNIGHT
@@ -71,25 +76,34 @@ class Day:
         self._due: float | None = None
         span = plan.requests * SURE_EVENTS
         self._kill_at = sorted(self._random.randrange(span) for _ in range(plan.kills))
+        self._expected = 0
+        self._began = time.monotonic()
 
     @property
-    def hour(self) -> float:
-        """What its clock says, 25 at the end."""
-        return (self.now - MIDNIGHT) / 3600.0
+    def reached(self) -> Reached:
+        """How far it is; its clock says 25 hours at the end."""
+        made, took = len(self._people.cases), time.monotonic() - self._began
+        clock = self.now - MIDNIGHT
+        return Reached(clock, made, self._expected, self.found.events, self.found.kills, took)
 
     async def run(self) -> None:
         """From midnight until every request of the day is decided or an hour after the last."""
         await self._nodes[0].ask(self.now, "settle", plan=self._province.plan)
-        for node in self._nodes[1:]:
+        for node in self._nodes:  # they serve a province that they found at their start, as servers do
             await node.stop()
             await node.start(self.now)
         for hour in range(25):
-            self.at(MIDNIGHT + hour * 3600.0, "", self._shift)
+            self.at(MIDNIGHT + hour * HOUR_S, "", self._shift)
         for at in arrivals(self._random, self._plan.requests):
             if at < self._plan.until_s:
                 self.at(MIDNIGHT + at, "", self._people.ask_for_help)
-        until = MIDNIGHT + DAY_S + 3600.0
-        step, told = 0, MIDNIGHT
+                self._expected += 1
+        self._began = time.monotonic()
+        await self._live(until=MIDNIGHT + DAY_S + HOUR_S)
+        await self._check(whole=True)
+
+    async def _live(self, until: float) -> None:
+        told = MIDNIGHT
         while True:
             at = min(self._heap[0][0] if self._heap else until, self._due or until)
             if at >= until:
@@ -99,14 +113,9 @@ class Day:
                 await self._tick()
             else:
                 await self._next()
-            step += 1
-            if self.now - told >= 3600.0:
+            if self.now - told >= HOUR_S:
                 told = self.now
-                self._progress(
-                    f"{int((self.now - MIDNIGHT) // 3600):02}:00, {len(self._people.cases)} requests, "
-                    f"{step} events, {self.found.kills} kills"
-                )
-        await self._check(whole=True)
+                self._progress(self.reached)
 
     # -- the clock -----------------------------------------------------------------------------------------
 

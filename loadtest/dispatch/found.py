@@ -23,4 +23,5 @@ class Found:
     done: Counter[str] = field(default_factory=Counter)  # commands and their refusals
     kills: int = 0
     events: int = 0
-    audit: int = 0
+    audit: int | None = None
+    """Entries of a chain that is whole, -1 = broken; None: not walked along yet."""

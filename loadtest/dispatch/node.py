@@ -39,6 +39,7 @@ class Node:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 limit=_LINE_BYTES,
+                start_new_session=True,  # a terminal's Ctrl-C is the driver's, who lets it finish
             )
         ready = self._expect(0)
         self._reading = asyncio.create_task(self._read(), name="drill-output")

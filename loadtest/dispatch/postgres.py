@@ -90,7 +90,10 @@ class Postgres:
         options = [part for one in settings for part in ("-c", one)]
         command = [str(self._bin / "postgres"), "-D", str(self._data), "-k", str(self.directory), *options]
         with (self.directory / "log").open("wb") as log:
-            self._process = subprocess.Popen([*self._as, *command], stdout=log, stderr=log, cwd="/")
+            # In a session of its own: a terminal's Ctrl-C is not meant for it.
+            self._process = subprocess.Popen(
+                [*self._as, *command], stdout=log, stderr=log, cwd="/", start_new_session=True
+            )
         ready = [str(self._bin / "pg_isready"), "-q", "-h", str(self.directory)]
         until = time.monotonic() + START_SECONDS
         while subprocess.run(ready, check=False).returncode != 0:

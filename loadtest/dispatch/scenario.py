@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -13,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from loadtest import orderly
-from loadtest.course import Course
+from loadtest.course import Course, keep
 from loadtest.dispatch.answering import Habits
 from loadtest.dispatch.day import Day, Plan
 from loadtest.dispatch.found import Found
 from loadtest.dispatch.node import Node
 from loadtest.dispatch.postgres import Postgres
+from loadtest.dispatch.progress import HOUR_S, Reached, progress
 from loadtest.dispatch.province import Province, make_province
 from loadtest.dispatch.shares import shares
 from loadtest.report import Report, machine, percentile
@@ -90,7 +90,7 @@ def run(report: Report, size: Size, cases: list[CaseOf], say: Say) -> None:
     course = Course(report, [(case.name, _expected_s(case, size)) for case in cases], say)
     for case in cases:
         say(f"{case.name}: {size.requests} requests, {case.nodes} node(s) on {case.database}")
-        orderly.run(_case(case, size, habits, province, say, found))
+        orderly.run(_case(case, size, habits, province, say, report))
         say(f"{case.name}: {found[-1]}")
         course.done()
     for name, limit in LIMITS.items():
@@ -109,14 +109,22 @@ def _expected_s(case: CaseOf, size: Size) -> float:
 
 
 async def _case(
-    case: CaseOf,
-    size: Size,
-    habits: Habits,
-    province: Province,
-    say: Say,
-    cases: list[dict[str, Any]],
+    case: CaseOf, size: Size, habits: Habits, province: Province, say: Say, report: Report
 ) -> None:
-    """One case's object goes to ``cases``; also when it is ended early, then with the hour it came to."""
+    """One case's figures go to the report: at each hour of its day those so far, which are kept, and at its
+    end, also when that is early. ``ended_at_hour`` says how far it came.
+    """
+    cases: list[dict[str, Any]] = report.figures["cases"]
+    cases.append({})
+    before: Reached | None = None
+
+    def told(reached: Reached) -> None:
+        nonlocal before
+        say(f"{case.name}: {progress(reached, before)}")
+        before = reached
+        cases[-1] = _of_case(case, day, province)
+        keep(report)
+
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="drill"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -125,26 +133,29 @@ async def _case(
             url = stack.enter_context(Postgres(durable=True)).new_database("drill")
         nodes = [Node(directory, url) for _ in range(case.nodes)]
         kills = size.kills if case.killed else 0
-        plan = Plan(size.requests, kills, size.seed, replace(habits), size.until * 3600.0)
-        day = Day(nodes, province, plan, lambda line: say(f"{case.name}: {line}"))
-        began = time.monotonic()
+        day = Day(
+            nodes, province, Plan(size.requests, kills, size.seed, replace(habits), size.until * 3600.0), told
+        )
         try:
             for node in nodes:
                 await node.start(day.now)
             await day.run()
         finally:
-            took = time.monotonic() - began
-            of_case: dict[str, Any] = {
-                "case": case.name,
-                "database": case.database,
-                "nodes": case.nodes,
-                "killed": case.killed,
-                "took_s": round(took, 1),
-                "ended_at_hour": round(day.hour, 2),
-                **figures(day.found, province, took),
-            }
-            cases.append(of_case)
-            of_case["exit_status"] = max([await node.stop() for node in nodes])
+            cases[-1] = _of_case(case, day, province)
+            cases[-1]["exit_status"] = max([await node.stop() for node in nodes])
+
+
+def _of_case(case: CaseOf, day: Day, province: Province) -> dict[str, Any]:
+    reached = day.reached
+    return {
+        "case": case.name,
+        "database": case.database,
+        "nodes": case.nodes,
+        "killed": case.killed,
+        "took_s": round(reached.wall_s, 1),
+        "ended_at_hour": round(reached.clock_s / HOUR_S, 2),
+        **figures(day.found, province, reached.wall_s),
+    }
 
 
 def figures(found: Found, province: Province, took_s: float) -> dict[str, Any]:
@@ -155,7 +166,7 @@ def figures(found: Found, province: Province, took_s: float) -> dict[str, Any]:
     return {
         "double_assignments": len(found.doubled),
         "silent_requests": len(found.silent),
-        "broken_audit_chains": int(found.audit < 0),
+        "broken_audit_chains": math.nan if found.audit is None else int(found.audit < 0),
         "audit_entries": found.audit,
         "urgent_requests": urgent,
         "urgent_with_nobody_on_call": found.unrung,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Text, event, func, insert, literal_column, select
+from sqlalchemy import Text, event, func, insert, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,7 @@ from server.archive.anchor import Anchor, AnchorForgedError, Head
 from server.archive.chain import GENESIS, Break, Link, find_break, link_hash
 from server.archive.database import at_the_end
 from server.archive.models import AuditEntry
-from server.archive.turns import Turn, take_turn
+from server.archive.turns import NAMESPACE, Turn
 from server.auth.actor import Actor
 
 _MICROSECONDS = 1_000_000
@@ -36,6 +36,10 @@ _TABLE = AuditEntry.__table__
 _NEWEST = select(_TABLE.c.sequence, _TABLE.c.hash).order_by(_TABLE.c.sequence.desc()).limit(1)
 _WRITTEN = literal_column("CAST(audit_entries.detail AS TEXT)", Text).label("written")
 _WALK = select(*_TABLE.c, _WRITTEN).order_by(_TABLE.c.sequence)
+_TURN = text("SELECT sequence, hash FROM audit_turn(:namespace, :turn)").columns(
+    _TABLE.c.sequence, _TABLE.c.hash
+)
+_MINE = {"namespace": NAMESPACE, "turn": int(Turn.AUDIT)}
 _INSERT = insert(AuditEntry.__table__)  # type: ignore[arg-type]
 
 logger = logging.getLogger(__name__)
@@ -113,8 +117,7 @@ class AuditLog:
     async def _append(self, session: AsyncSession) -> None:
         """Chain what was noted, all rows of the transaction written before: the turn is short."""
         await session.flush()
-        await take_turn(session, Turn.AUDIT)
-        head = Head(*(await self._last(session) or (0, GENESIS)))
+        head = await _end_of_chain(session)
         rows = []
         for noted in session.info.pop(_NOTED):
             link = replace(noted, sequence=head.sequence + 1, previous_hash=head.hash)
@@ -155,6 +158,13 @@ class AuditLog:
     async def _last(self, session: AsyncSession) -> tuple[int, str] | None:
         row = (await session.execute(_NEWEST)).first()
         return None if row is None else (row.sequence, row.hash)
+
+
+async def _end_of_chain(session: AsyncSession) -> Head:
+    """Where to append, once nobody else does: until the transaction's end."""
+    postgresql = session.get_bind().dialect.name == "postgresql"
+    found = (await session.execute(_TURN, _MINE) if postgresql else await session.execute(_NEWEST)).first()
+    return Head(0, GENESIS) if found is None or found.sequence is None else Head(found.sequence, found.hash)
 
 
 async def check_anchor(session: AsyncSession, anchor: Anchor) -> str | None:

@@ -10,18 +10,25 @@ whenever another wrote in between.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import MetaData, event
+from sqlalchemy import Executable, MetaData, event
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.util.concurrency import await_
 
 from media.errors import WRONG_STATE, LocalProtocolError
 from server.archive.checkpoint import AT_LATEST_PAGES, Checkpoints
-from server.archive.sqlite_cursor import OneVisitConnection, connect
+from server.archive.sqlite_cursor import AdaptedConnection, OneVisitConnection, connect
 from server.errors import BUSY
 from server.limits import DATABASE_WAIT_S
 
@@ -39,8 +46,12 @@ Constraints")."""
 WRITES = "writes"
 """In ``session.info`` of a session that writes: rows that it is about to change may be locked."""
 
+STATEMENTS_PREPARED = 500
+"""Of one PostgreSQL connection: more than the product has, so that none is put together twice."""
+
 _LAST = "last"
 _BRIEF = "brief"
+_ALONE = "alone"
 
 Last = Callable[[AsyncSession], Awaitable[None]]
 
@@ -77,12 +88,22 @@ class Database:
         self._read_sessions = async_sessionmaker(
             self.engine.execution_options(**reading), expire_on_commit=False
         )
+        alone = {_BRIEF: True, _ALONE: True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._alone = self.engine.execution_options(**alone)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A session on one consistent snapshot; never waits for a writer. Do not write with it."""
         async with self._read_sessions() as session:
             yield session
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[Looking]:
+        """For statements that read a few rows, each of which stands for itself: no transaction around them,
+        which on PostgreSQL would be two more round trips. On SQLite they run in the event loop's thread.
+        """
+        async with self._alone.connect() as connection:
+            yield Looking(connection)
 
     @asynccontextmanager
     async def write(self, *, brief: bool = False) -> AsyncIterator[AsyncSession]:
@@ -99,8 +120,7 @@ class Database:
             async with (self._brief_sessions if brief else self._write_sessions).begin() as session:
                 session.info[WRITES] = True
                 yield session
-                for last in session.info.pop(_LAST, ()):
-                    await last(session)
+                await end_of(session)
             if self.checkpoints is not None:
                 self.checkpoints.committed()
         finally:
@@ -124,6 +144,30 @@ class Database:
         await self.engine.dispose()
 
 
+class Looking:
+    """Statements that stand each for itself (`Database.look`)."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def rows(
+        self, statement: Executable, given: Mapping[str, Any] | None = None
+    ) -> Sequence[Sequence[Any]]:
+        """All rows of one statement."""
+        return await self._connection.run_sync(_rows, statement, given)
+
+    async def value(self, statement: Executable) -> Any:
+        """The first column of the first row; None without one."""
+        found = await self.rows(statement)
+        return found[0][0] if found else None
+
+
+def _rows(
+    connection: Connection, statement: Executable, given: Mapping[str, Any] | None
+) -> Sequence[Sequence[Any]]:
+    return connection.execute(statement, given).all()
+
+
 def at_the_end(session: AsyncSession, last: Last) -> None:
     """Let ``last`` be the transaction's last work, before its commit; several in the order of their coming.
 
@@ -132,6 +176,12 @@ def at_the_end(session: AsyncSession, last: Last) -> None:
     if WRITES not in session.info:
         raise LocalProtocolError(WRONG_STATE, "not a session of Database.write")
     session.info.setdefault(_LAST, []).append(last)
+
+
+async def end_of(session: AsyncSession) -> None:
+    """Do what is a transaction's last work (`at_the_end`)."""
+    for last in session.info.pop(_LAST, ()):
+        await last(session)
 
 
 class _Keeping(Session):
@@ -155,14 +205,18 @@ def _driver(url: str) -> dict[str, Any]:
     """
     wanted = make_url(url)
     if wanted.get_backend_name() != "sqlite":
-        return {"pool_use_lifo": True}
-    if not wanted.database:
-        return {}
-    path = wanted.database
-    return {"async_creator": lambda: connect(path), "pool_use_lifo": True}
+        return {"pool_use_lifo": True, "connect_args": {"prepared_statement_cache_size": STATEMENTS_PREPARED}}
+    return {"pool_use_lifo": True} if wanted.database else {}
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:
+    path = engine.url.database
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def on_do_connect(dialect: Any, *_given: Any) -> Any:
+        opened: Any = await_(connect(path)) if path else None
+        return None if opened is None else AdaptedConnection(dialect.dbapi, opened)
+
     @event.listens_for(engine.sync_engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
         # We begin transactions ourselves (SQLAlchemy, "Enabling Non-Legacy SQLite Transactional Modes").
@@ -178,8 +232,10 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def on_begin(connection: Connection) -> None:
-        read_only = connection.get_execution_options().get("read_only", False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
         driven = connection.connection.driver_connection
-        if connection.get_execution_options().get(_BRIEF, False) and isinstance(driven, OneVisitConnection):
-            driven.brief = True
+        brief = driven if options.get(_BRIEF, False) and isinstance(driven, OneVisitConnection) else None
+        if not options.get(_ALONE, False) and not (brief is not None and brief.begin_at_once()):
+            connection.exec_driver_sql("BEGIN" if options.get("read_only", False) else "BEGIN IMMEDIATE")
+        if brief is not None:
+            brief.brief = True

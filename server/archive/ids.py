@@ -7,12 +7,14 @@ Lists are ordered by their own time columns.
 from __future__ import annotations
 
 import secrets
+from base64 import b32encode
 
 # Crockford's base 32 without i, l, o, u: can be read aloud over a telephone.
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_LENGTH = 16  # 16 x 5 bits = 80 bits: no collision to expect below 10^11 rows
+_BYTES = 10  # 80 bits are 16 letters: no collision to expect below 10^11 rows
+_LETTERS = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
 
 
 def new_id(prefix: str) -> str:
     """A new identifier such as ``con-8k2m...`` (prefix, hyphen, 16 characters of base 32)."""
-    return f"{prefix}-" + "".join(secrets.choice(ALPHABET) for _ in range(_LENGTH))
+    return f"{prefix}-{b32encode(secrets.token_bytes(_BYTES)).translate(_LETTERS).decode()}"

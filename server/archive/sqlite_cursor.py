@@ -3,10 +3,11 @@
 aiosqlite visits its thread four times a statement (make a cursor, execute, fetch, close), and SQLAlchemy's
 adapter does just that; each visit wakes a thread and the event loop. Here a cursor does all of it in one.
 
-A step of a consult has some fifteen statements, each of which is quicker than a visit: 10 to 30 us against 40
+A step of a consult has some ten statements, each of which is quicker than a visit: 10 to 30 us against 40
 us of the event loop's own time. So a transaction that says so (`Database.write`, ``brief``) runs them at
-once. It has the database's write lock by then, so that nothing in it waits for anybody; what may wait
-(``BEGIN IMMEDIATE``) and what goes to the disk (``COMMIT``) is done in the thread all the same.
+once, by cursors that wait for nobody and that SQLAlchemy need not wait for either. It has the database's
+write lock by then; what would wait (``BEGIN IMMEDIATE`` while another process writes) and what goes to the
+disk (``COMMIT``) is done in the thread all the same.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 import aiosqlite
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 
 Row = Any
 
@@ -50,13 +52,9 @@ class OneVisitCursor:
         return self
 
     async def _visit(self, statement: Callable[[sqlite3.Cursor], object]) -> None:
-        if self._connection.brief:
-            self._run(statement)
-        else:
-            await self._connection.in_thread(self._run, statement)
+        await self._connection.in_thread(self._run, statement)
 
     def _run(self, statement: Callable[[sqlite3.Cursor], object]) -> None:
-        """In the thread; in a brief transaction in the event loop's, while the connection's own is idle."""
         cursor = self._connection.raw.cursor()
         try:
             statement(cursor)
@@ -74,8 +72,15 @@ class OneVisitCursor:
         self._rows = []
 
 
+class AtOnceCursor(sqlite3.Cursor):
+    """A cursor of the event loop's thread, while the connection's own is idle."""
+
+    async def _async_soft_close(self) -> None:
+        """SQLAlchemy's word for: close it, its rows are still wanted. They are read where it is."""
+
+
 class OneVisitConnection(aiosqlite.Connection):
-    """An aiosqlite connection with such cursors.
+    """An aiosqlite connection with cursors of one visit.
 
     ``brief``: a transaction of short statements is under way, until its end.
     """
@@ -87,19 +92,42 @@ class OneVisitConnection(aiosqlite.Connection):
         """To be touched by one thread at a time."""
         return self._conn
 
+    def begin_at_once(self) -> bool:
+        """Begin to write, unless another process writes now."""
+        [(patience,)] = self.raw.execute("PRAGMA busy_timeout").fetchall()
+        self.raw.execute("PRAGMA busy_timeout=0")
+        try:
+            self.raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            self.raw.execute(f"PRAGMA busy_timeout={patience}")
+        return True
+
     async def commit(self) -> None:
         self.brief = False
         await super().commit()
 
     async def rollback(self) -> None:
         self.brief = False
-        await super().rollback()
+        if self._conn.in_transaction:  # not after a look without a transaction
+            await super().rollback()
 
     async def in_thread(self, work: Callable[..., object], *given: object) -> None:
         await self._execute(work, *given)  # type: ignore[no-untyped-call]
 
     def cursor(self) -> OneVisitCursor:  # type: ignore[override]
         return OneVisitCursor(self)
+
+
+class AdaptedConnection(AsyncAdapt_aiosqlite_connection):
+    """SQLAlchemy's side of it: which cursor a statement gets."""
+
+    __slots__ = ()
+
+    def cursor(self, server_side: bool = False) -> Any:
+        driven: Any = self._connection
+        return driven.raw.cursor(AtOnceCursor) if driven.brief else super().cursor(server_side=server_side)
 
 
 async def connect(path: str) -> OneVisitConnection:

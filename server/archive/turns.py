@@ -10,7 +10,7 @@ from enum import IntEnum
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-_NAMESPACE = 0x48_5A  # "HZ": our locks among those of whoever shares the database
+NAMESPACE = 0x48_5A  # "HZ": our locks among those of whoever shares the database
 
 
 class Turn(IntEnum):
@@ -29,4 +29,4 @@ async def take_turn(session: AsyncSession, turn: Turn) -> None:
 
 def turn_taken(turn: Turn) -> Select[tuple[None]]:
     """PostgreSQL's statement that takes a turn."""
-    return select(func.pg_advisory_xact_lock(_NAMESPACE, int(turn)))
+    return select(func.pg_advisory_xact_lock(NAMESPACE, int(turn)))

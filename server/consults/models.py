@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import JSON, ForeignKey, Index, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from server.archive.columns import PersonalText
 from server.archive.database import Base
@@ -86,6 +86,7 @@ class Offer(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), index=True)
+    consultation: Mapped[Consultation] = relationship(lazy="raise")  # is written before it
     ring: Mapped[int]
     practitioner_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"))
     state: Mapped[str] = mapped_column(String(16))
@@ -107,6 +108,7 @@ class Seat(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"), index=True)
+    consultation: Mapped[Consultation] = relationship(lazy="raise")  # is written before it
     position: Mapped[int]
     specialty: Mapped[str] = mapped_column(String(40))
     state: Mapped[str] = mapped_column(String(16))
@@ -139,6 +141,7 @@ class ConsultEvent(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     consultation_id: Mapped[str] = mapped_column(ForeignKey("consultations.id"))
+    consultation: Mapped[Consultation] = relationship(lazy="raise")  # is written before it
     version: Mapped[int]
     at: Mapped[float]
     actor_id: Mapped[str | None] = mapped_column(ForeignKey("practitioners.id"))

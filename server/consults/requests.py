@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,7 +21,8 @@ from server.consults.limits import OPEN_PER_REQUESTER
 from server.consults.models import Consultation, ConsultNumber, Seat
 from server.consults.schema import ConsentIn, ConsultationIn, ConsultationPatch
 from server.consults.seats import new_seats
-from server.consults.store import nothing_stored, parties, seats_of
+from server.consults.steps import Tx
+from server.consults.store import PARTIES, nothing_stored, parties, read_parties, seats_of
 from server.consults.vocabulary import FINAL, Action, Data, Kind, Role, State
 from server.consults.work import Work
 from signaling.personal import Personal
@@ -42,11 +44,18 @@ class Requests:
             when it is to be submitted and lacks something (then nothing is kept).
         """
         async with self._work.transaction(now) as tx:
-            await _check_bound(tx.session, actor)
-            await _check_references(tx.session, actor, body.patient_id, body.specialty, body.device_ids)
-            row = _new_row(actor, body, await _next_number(tx.session, now), now)
+            return await self.create_in(tx, actor, body)
+
+    async def create_in(self, tx: Tx, actor: Actor, body: ConsultationIn, number: str | None = None) -> str:
+        """As `create`, in a transaction of the caller's. The row is written once, as the steps leave it.
+
+        :param number: None = the next of the day.
+        """
+        await _check_bound(tx.session, actor, body.patient_id)
+        await _check_references(tx.session, actor, body.patient_id, body.specialty, body.device_ids)
+        row = _new_row(actor, body, number or await next_number(tx.session, tx.now), tx.now)
+        with tx.session.no_autoflush:
             tx.session.add(row)
-            await tx.session.flush()
             nothing_stored(tx.session, row.id)
             tx.session.add_all(_seats(row, body.members))
             self._work.services.audit.note(
@@ -95,6 +104,7 @@ def _new_row(actor: Actor, body: ConsultationIn, number: str, now: float) -> Con
         since=now,
         created_at=now,
         ring=0,
+        tried_from_ring=1,
         reminders=0,
         requester_in=False,
         expert_in=False,
@@ -152,11 +162,17 @@ def _set_consent(row: Consultation, consent: ConsentIn, now: float) -> None:
     row.consent_at = now if consent.consult else None
 
 
-async def _check_bound(session: AsyncSession, actor: Actor) -> None:
-    mine = select(func.count()).where(
-        Consultation.requester_id == actor.id, Consultation.state.not_in([one.value for one in FINAL])
-    )
-    if (await session.scalar(mine) or 0) >= OPEN_PER_REQUESTER:
+_OPEN = select(func.count()).where(
+    Consultation.requester_id == bindparam("requester"),
+    Consultation.state.not_in([one.value for one in FINAL]),
+)
+_OPEN_AND_PARTIES = PARTIES.add_columns(_OPEN.scalar_subquery())
+
+
+async def _check_bound(session: AsyncSession, actor: Actor, patient_id: str) -> None:
+    """With the same query the parties are read (`parties`)."""
+    found = await read_parties(session, _OPEN_AND_PARTIES, patient_id, actor.organization_id or "", actor.id)
+    if found is not None and found[-1] >= OPEN_PER_REQUESTER:
         raise ActionRefused(LIMIT_REACHED, "open consults")
 
 
@@ -176,10 +192,17 @@ async def _check_references(
         raise ActionRefused(NO_SUCH_DEVICE)
 
 
-async def _next_number(session: AsyncSession, now: float) -> str:
+async def next_number(session: AsyncSession, now: float) -> str:
     """``HZ20260101-0007``: the day and how many there were on it. One statement: no two get the same."""
     day = datetime.fromtimestamp(now, UTC).astimezone(NUMBER_ZONE).strftime("HZ%Y%m%d-")
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    first = insert(ConsultNumber).values(day=day, last=1)
-    again = first.on_conflict_do_update(index_elements=["day"], set_={"last": ConsultNumber.last + 1})
-    return f"{day}{await session.scalar(again.returning(ConsultNumber.last)):04d}"
+    given = await session.scalar(_COUNT_ON[session.get_bind().dialect.name], {"day": day})
+    return f"{day}{given:04d}"
+
+
+def _count_on(insert: Callable[[Any], Any]) -> Any:
+    first = insert(ConsultNumber.__table__).values(day=bindparam("day"), last=1)
+    last = ConsultNumber.__table__.c.last
+    return first.on_conflict_do_update(index_elements=["day"], set_={"last": last + 1}).returning(last)
+
+
+_COUNT_ON = {"sqlite": _count_on(sqlite.insert), "postgresql": _count_on(postgresql.insert)}

@@ -35,7 +35,7 @@ from server.consults.opinions import Opinions
 from server.consults.outbox import Command, Push
 from server.consults.ports import Pushes, Rooms
 from server.consults.reading import Reading
-from server.consults.rehearsal import rehearse
+from server.consults.rehearsal import Rehearsal
 from server.consults.requests import Requests
 from server.consults.states import BEFORE_ROOM, DURATIONS, WITH_ROOM, Duration
 from server.consults.steps import Tx
@@ -95,7 +95,7 @@ class ConsultService:
                     await self._sync_presence(tx, row)
                 await self._work.steps.renew_timer(tx, row)
         await self.clock_put_back(now)
-        await rehearse(self._work, now)
+        await Rehearsal(self._work, self.requests, self._act_in).run(now)
 
     async def stop(self) -> None:
         """Finish what is in line. Twice is harmless."""
@@ -156,13 +156,24 @@ class ConsultService:
             self._work.noting_refusals(actor, consultation_id, action.value),
             self._work.transaction(now) as tx,
         ):
-            admitted = await self._work.admit(tx.session, actor, consultation_id)
-            if action is Action.ACCEPT:
-                await _refuse_second(tx.session, actor, admitted)
-            if version is not None and version != admitted.row.version:
-                raise ActionRefused(VERSION_CONFLICT)
-            await self._work.steps.take(tx, admitted.row, action, actor, admitted.roles, data)
-            await keep(tx.session, consultation_id, actor, action, data, now)
+            await self._act_in(tx, actor, consultation_id, action, data, version)
+
+    async def _act_in(
+        self,
+        tx: Tx,
+        actor: Actor,
+        consultation_id: str,
+        action: Action,
+        data: Data,
+        version: int | None = None,
+    ) -> None:
+        admitted = await self._work.admit(tx.session, actor, consultation_id)
+        if action is Action.ACCEPT:
+            await _refuse_second(tx.session, actor, admitted)
+        if version is not None and version != admitted.row.version:
+            raise ActionRefused(VERSION_CONFLICT)
+        await self._work.steps.take(tx, admitted.row, action, actor, admitted.roles, data)
+        await keep(tx.session, consultation_id, actor, action, data, tx.now)
 
     async def check_view(self, session: AsyncSession, actor: Actor, consultation_id: str) -> None:
         """:raises ActionRefused: not_found, forbidden (noted)."""
@@ -187,11 +198,11 @@ class ConsultService:
         its next timer, and this one is looked at again.
         """
         async with self._work.transaction(now) as tx:
-            row = await claim(tx.session, consultation_id)
-            if row is None:
+            claimed = await claim(tx.session, consultation_id)
+            if claimed is None:
                 return False
-            timer = await tx.session.get(TimerRow, consultation_id)
-            if timer is None or timer.due > now:
+            row, timer = claimed
+            if timer.due > now:
                 return True
             if timer.version != row.version:
                 logger.warning("timer of %s was for another version; renewed", consultation_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Executable, Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.database import WRITES
@@ -13,6 +13,7 @@ from server.archive.models import Organization, Patient, Practitioner
 from server.consults.errors import NOT_FOUND, VERSION_CONFLICT, ActionRefused
 from server.consults.models import Consultation, Offer, Opinion, Rating, Seat
 from server.consults.vocabulary import Consult, Kind, State
+from server.oncall.models import TimerRow
 
 RINGING = "ringing"
 
@@ -28,7 +29,7 @@ _SELECTS: Mapping[type[Any], Select[Any]] = {
 Parties = tuple[Patient, Organization, Practitioner]
 
 _WHO = ("patient", "organization", "requester")
-_PARTIES = (
+PARTIES = (
     select(Patient, Organization, Practitioner)
     .select_from(Patient)
     .join(Organization, Organization.id == bindparam(_WHO[1]))
@@ -55,12 +56,23 @@ async def parties(
     session: AsyncSession, patient_id: str, organization_id: str, requester_id: str
 ) -> Parties | None:
     """For whom is asked, from where, who asks; read once a transaction. None: one of them is not there."""
+    known = session.info.get(_KNOWN, {})
     key = (patient_id, organization_id, requester_id)
-    known: dict[tuple[str, str, str], Parties | None] = session.info.setdefault(_KNOWN, {})
     if key not in known:
-        found = (await session.execute(_PARTIES, dict(zip(_WHO, key, strict=True)))).first()
-        known[key] = None if found is None else (found[0], found[1], found[2])
-    return known[key]
+        await read_parties(session, PARTIES, *key)
+    found: Parties | None = session.info[_KNOWN][key]
+    return found
+
+
+async def read_parties(
+    session: AsyncSession, query: Executable, patient_id: str, organization_id: str, requester_id: str
+) -> Sequence[Any] | None:
+    """As `parties`, by `PARTIES` with more columns: the whole row."""
+    key = (patient_id, organization_id, requester_id)
+    row: Any = (await session.execute(query, dict(zip(_WHO, key, strict=True)))).first()
+    found: Sequence[Any] | None = row
+    session.info.setdefault(_KNOWN, {})[key] = None if found is None else (found[0], found[1], found[2])
+    return found
 
 
 async def parties_of(session: AsyncSession, row: Consultation) -> Parties:
@@ -98,11 +110,22 @@ async def _parts(session: AsyncSession, kind: type[PartT], consultation_id: str)
     return [one for one in session if isinstance(one, kind) and one.consultation_id == consultation_id]
 
 
-async def claim(session: AsyncSession, consultation_id: str) -> Consultation | None:
-    """The row, ours alone; None when somebody else is changing it now, or there is none."""
-    query = select(Consultation).where(Consultation.id == consultation_id)
-    found: Consultation | None = await session.scalar(query.with_for_update(skip_locked=True))
-    return found
+_CLAIM = (
+    select(Consultation, TimerRow)
+    .join(TimerRow, TimerRow.consultation_id == Consultation.id)
+    .where(Consultation.id == bindparam("consult"))
+    .with_for_update(skip_locked=True)
+)
+
+
+async def claim(session: AsyncSession, consultation_id: str) -> tuple[Consultation, TimerRow] | None:
+    """The row, ours alone, and its timer; None when somebody else is changing it now, or has ended it.
+
+    Both rows are locked, so both are those of the last commit. Whoever changes a timer holds the consult by
+    then; and this one never waits, so that the order of locks cannot matter.
+    """
+    found = (await session.execute(_CLAIM, {"consult": consultation_id})).first()
+    return None if found is None else (found[0], found[1])
 
 
 async def facts(session: AsyncSession, row: Consultation) -> Consult:

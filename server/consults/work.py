@@ -64,13 +64,17 @@ class Work:
             async with self.services.database.write(brief=True) as session:
                 tx = Tx(session, now)
                 yield tx
-                await session.flush()
-                await put_timers(session, tx.timers)
+                await self.write_all(tx)
         except StaleDataError:
             raise ActionRefused(VERSION_CONFLICT) from None
         await self.delivery.deliver(tx.outbox)
         if tx.outbox.timers_changed:
             self.services.dispatcher.wake()
+
+    async def write_all(self, tx: Tx) -> None:
+        """What is still to be written of it."""
+        await tx.session.flush()
+        await put_timers(tx.session, tx.timers)
 
     async def admit(self, session: AsyncSession, actor: Actor, consultation_id: str) -> Admitted:
         """The consult, if the actor may see it.

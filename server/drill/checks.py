@@ -7,10 +7,12 @@ from collections.abc import Collection
 from sqlalchemy import bindparam, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.archive.database import Looking
 from server.consults.models import Consultation, ConsultEvent
 from server.consults.states import OWNERS
 from server.consults.vocabulary import FINAL, Action, State
 from server.oncall.models import TimerRow
+from server.oncall.timers import NEXT
 
 _FINAL = [one.value for one in FINAL]
 _OWNED = [one.value for one in OWNERS]
@@ -19,23 +21,31 @@ _OWNED = [one.value for one in OWNERS]
 _TIMER = TimerRow.__table__
 _CONSULT = Consultation.__table__
 _STATES = (
-    select(_CONSULT.c.id, _CONSULT.c.state, _CONSULT.c.expert_id, _TIMER.c.consultation_id)
+    select(
+        _CONSULT.c.id,
+        _CONSULT.c.state,
+        _CONSULT.c.expert_id,
+        _TIMER.c.consultation_id,
+        NEXT.scalar_subquery(),
+    )
     .select_from(_CONSULT.outerjoin(_TIMER, _TIMER.c.consultation_id == _CONSULT.c.id))
     .where(_CONSULT.c.id.in_(bindparam("consults", expanding=True)))
 )
 
 
 async def standing(
-    session: AsyncSession, consults: Collection[str]
-) -> tuple[dict[str, tuple[str, str | None]], list[str]]:
-    """(state, expert) of consults, and which of them are silent."""
+    looking: Looking, consults: Collection[str]
+) -> tuple[dict[str, tuple[str, str | None]], list[str], float | None]:
+    """(state, expert) of consults, which of them are silent, and when the next timer of all is due."""
     states: dict[str, tuple[str, str | None]] = {}
     quiet: list[str] = []
-    for one, state, expert, timer in await session.execute(_STATES, {"consults": list(consults)}):
+    due: float | None = None
+    for row in await looking.rows(_STATES, {"consults": list(consults)}):
+        one, state, expert, timer, due = row
         states[one] = (state, expert)
         if timer is None and state not in (*_FINAL, *_OWNED):
             quiet.append(one)
-    return states, quiet
+    return states, quiet, due
 
 
 async def silent(session: AsyncSession) -> list[str]:

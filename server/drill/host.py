@@ -98,14 +98,12 @@ class Host:
     async def _seen(self, command: Command, told: Told) -> dict[str, Any]:
         """Whom it rang, the states of what it touched, and whether any of those is silent."""
         touched = told.changed | ({command["consult"]} if "consult" in command else set())
-        async with self._services.database.read() as session:
-            seen: dict[str, Any] = {
-                "rings": told.rings,
-                "ringMs": told.ring_ms,
-                "due": await next_due(session),
-            }
+        seen: dict[str, Any] = {"rings": told.rings, "ringMs": told.ring_ms}
+        async with self._services.database.look() as looking:
             if touched:
-                seen["states"], seen["silent"] = await standing(session, touched)
+                seen["states"], seen["silent"], seen["due"] = await standing(looking, touched)
+            if not seen.get("states"):
+                seen["due"] = await next_due(looking)
         return seen
 
     # -- commands ------------------------------------------------------------------------------------------

@@ -62,8 +62,8 @@ class Dispatcher:
         taken = 0
         failed: set[str] = set()
         while True:
-            async with self._services.database.read() as session:
-                due = await due_consultations(session, now, without=failed)
+            async with self._services.database.look() as looking:
+                due = await due_consultations(looking, now, without=failed)
             if not due:
                 return taken
             for consultation_id in due:
@@ -85,8 +85,8 @@ class Dispatcher:
             now = self._services.clock.wall()
             await self._mind_the_clock(now)
             await self.run_due(now)
-            async with self._services.database.read() as session:
-                due = await next_due(session)
+            async with self._services.database.look() as looking:
+                due = await next_due(looking)
             await self._sleep(due, now)
 
     async def _mind_the_clock(self, now: float) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.archive.database import Looking
 from server.consults.vocabulary import Timer
 from server.oncall.models import TimerRow
 
@@ -44,7 +45,7 @@ _PUT = {"sqlite": _put(sqlite.insert), "postgresql": _put(postgresql.insert)}
 _END = delete(_TABLE).where(  # type: ignore[arg-type]
     _TABLE.c.consultation_id.in_(bindparam("ended", expanding=True))
 )
-_NEXT = select(func.min(_TABLE.c.due))
+NEXT = select(func.min(_TABLE.c.due))
 _DUE = (
     select(_TABLE.c.consultation_id)
     .where(_TABLE.c.due <= bindparam("now"))
@@ -53,16 +54,16 @@ _DUE = (
 )
 
 
-async def due_consultations(session: AsyncSession, now: float, without: Collection[str] = ()) -> list[str]:
+async def due_consultations(looking: Looking, now: float, without: Collection[str] = ()) -> list[str]:
     """Ids of consults whose timer is due, the longest overdue first, at most `BATCH`.
 
     :param without: ids that are left out: those whose action has just failed.
     """
-    found = await session.scalars(_DUE, {"now": now, "most": BATCH + len(without)})
-    return [one for one in found if one not in without][:BATCH]
+    found = await looking.rows(_DUE, {"now": now, "most": BATCH + len(without)})
+    return [one for (one,) in found if one not in without][:BATCH]
 
 
-async def next_due(session: AsyncSession) -> float | None:
+async def next_due(looking: Looking) -> float | None:
     """When the next timer is due, Unix seconds."""
-    due: float | None = await session.scalar(_NEXT)
+    due: float | None = await looking.value(NEXT)
     return due

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+import signal
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -12,6 +15,7 @@ import pytest
 from loadtest.dispatch.answering import DAY_S, Habits, answer, arrivals
 from loadtest.dispatch.found import Found
 from loadtest.dispatch.postgres import NoPostgresError, binaries
+from loadtest.dispatch.progress import Reached, progress
 from loadtest.dispatch.province import SPECIALTIES, make_province
 from loadtest.dispatch.scenario import Size, chosen, run
 from loadtest.dispatch.shares import shares
@@ -50,6 +54,36 @@ def test_two_nodes_on_one_postgresql() -> None:
     assert found["exit_status"] == 0
     before = sum(one < MORNING.until * 3600.0 for one in arrivals(Random(MORNING.seed), MORNING.requests))
     assert found["commands"]["request"] == before < MORNING.requests
+
+
+def test_what_was_found_is_kept_at_each_hour_and_when_it_is_told_to_end(tmp_path: Path) -> None:
+    path = tmp_path / "day.json"
+    kept: list[float] = []
+
+    def say(line: str) -> None:
+        if path.exists():
+            kept.append(json.loads(path.read_text())["figures"]["cases"][-1]["ended_at_hour"])
+        if line.startswith("day: 03:"):
+            signal.raise_signal(signal.SIGTERM)
+
+    report = Report("dispatch", path=path)
+    with pytest.raises(SystemExit):
+        run(report, replace(SIZE, requests=200), chosen("day,killed"), say)
+    assert [int(one) for one in kept] == [1, 2]
+    [case] = report.figures["cases"]
+    assert int(case["ended_at_hour"]) == 3
+    assert case["exit_status"] == 0
+    assert 0 < case["commands"]["request"] < 20
+    assert case["silent_requests"] == 0
+    assert math.isnan(case["broken_audit_chains"])  # nobody walked along it yet
+
+
+def test_progress_tells_the_rate_and_the_rest() -> None:
+    before = Reached(3600.0, 100, 1000, 600, 0, 10.0)
+    now = Reached(7260.0, 200, 1000, 1200, 3, 16.0)
+    line = progress(now, before)
+    assert line.startswith("02:01, 200 of 1000 requests, 1200 events, 100/s, 3 kills; ")
+    assert line.endswith("0.3 min gone, about 0.8 left")
 
 
 def test_a_province_of_the_wanted_size() -> None:

@@ -87,6 +87,47 @@ async def test_a_brief_transaction_leaves_its_connection_as_it_was(database: Dat
         assert list(await session.scalars(select(Organization.id))) == ["org-1"]
 
 
+async def test_a_look_sees_each_commit_and_leaves_its_connection_as_it_was(database: Database) -> None:
+    places = select(func.count()).select_from(Organization)
+    async with database.look() as looking:
+        assert await looking.value(places) == 0
+        async with database.write() as session:
+            session.add(place("org-1"))
+        assert await looking.value(places) == 1
+    for _ in range(2):
+        async with database.write() as session:
+            assert not (await driver(session)).brief
+
+
+async def test_who_writes_briefly_while_another_process_writes_waits_for_it_in_the_thread(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = asyncio.Event()
+    begin_at_once = OneVisitConnection.begin_at_once
+
+    def trying(self: OneVisitConnection) -> bool:
+        tried.set()
+        return begin_at_once(self)
+
+    monkeypatch.setattr(OneVisitConnection, "begin_at_once", trying)
+    async with database.look() as looking:
+        assert await looking.value(select(Organization.id)) is None
+    other = sqlite3.connect(database.engine.url.database or "", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def write() -> None:
+        async with database.write(brief=True) as session:
+            session.add(place("org-1"))
+
+    waiting = asyncio.create_task(write())
+    await tried.wait()
+    other.execute("COMMIT")  # the event loop still turns
+    await waiting
+    other.close()
+    async with database.look() as looking:
+        assert await looking.value(select(Organization.id)) == "org-1"
+
+
 async def driver(session: AsyncSession) -> OneVisitConnection:
     driven = (await (await session.connection()).get_raw_connection()).driver_connection
     assert isinstance(driven, OneVisitConnection)

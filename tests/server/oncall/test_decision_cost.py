@@ -1,4 +1,7 @@
-"""How much a decision asks of the database: counted, because statements are what it costs."""
+"""How much a decision asks of the database: counted, because statements are what it costs.
+
+Besides them it begins and it commits.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ from server.consults.vocabulary import Action
 from tests.server.consults.flow import ringing
 from tests.server.consults.world import World
 
-REQUEST = 13
+REQUEST = 10
 """A request that is triaged and rung: three steps in one transaction."""
 
-RING_ENDS = 17
+RING_ENDS = 13
 """A ring that ended and the next one, with the dispatcher's looks for what is due before and after."""
 
-ACCEPTS = 12
+ACCEPTS = 11
 
 
 @pytest_asyncio.fixture
