@@ -196,6 +196,12 @@ class RulePeer:
     def feedback(self, now: float) -> list[bytes]:
         """RTCP packets that are due, where no engine sends them; nothing is due from now on."""
 
+    def report(self, connected: bool, ntp: int, now: float, /) -> list[bytes]:
+        """Reports to the publisher and to the receiver that are due; empty where the engine sends them.
+
+        :param ntp: NTP time, told where a publisher has not said what its own is.
+        """
+
     def stamps(self) -> list[tuple[int, int, int, float]]:
         """(abs-send-time, size, ssrc, when it came), taken out."""
 
@@ -234,6 +240,9 @@ class RuleProducer:
     def reception(self, layer: int) -> tuple[int, int, int, int, float, int, int, float, int]: ...
     def frames(self, layer: int) -> tuple[tuple[int, int, int, int], float, float, int]: ...
     def clock(self, layer: int) -> tuple[int, int, float | None]: ...
+    def bitrate(self, layer: int) -> int:
+        """Bits per second between the last two reports."""
+
     def missing(self, layer: int) -> tuple[float, int, float, int]:
         """(due, requested, round trip, how many)."""
 
@@ -260,6 +269,7 @@ class RuleSubscription:
         plain_type: int,
         rtx: tuple[int, int, int] | None,
         voice: bool = False,
+        cname: str = "",
     ) -> RuleSubscription: ...
     def close(self) -> int: ...
     def aim(self, layer: int) -> int: ...
@@ -273,6 +283,23 @@ class RuleSubscription:
         """(current layer, target, temporal layer, timestamp delta, last timestamp, last sent at, packets,
         octets, started at, retransmitted, refused, held, whether the target's key frame waits);
         -1 = no layer."""
+
+    def answered(self) -> tuple[tuple[int, int, int, int, int, int] | None, float | None, int]:
+        """(what the receiver's last report said (fraction lost, cumulative lost, highest, jitter, last sr,
+        delay), round trip, bits per second between our last two reports); None = not known."""
+
+    def answer(
+        self,
+        fraction_lost: int,
+        cumulative_lost: int,
+        highest: int,
+        jitter: int,
+        last_sr: int,
+        delay: int,
+        now: float,
+        /,
+    ) -> None:
+        """A report of the receiver's came, in a compound that Python reads."""
 
     @staticmethod
     def pad(subscriptions: Sequence[RuleSubscription], least: int, now: float) -> int: ...

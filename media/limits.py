@@ -205,6 +205,7 @@ REPORT_INTERVAL_S = 1.0  # RTCP reports; RFC 3550's 5 s is too slow for loss-bas
 RTCP_PACKET_BYTES = 1100  # a compound stays below every path's MTU with SRTCP's 14-30 bytes
 REPORTS_PER_PACKET = 31  # the count field of RR has five bits
 SENDER_REPORTS_KEPT = 8  # of each consumer, to tell the round trip from the receiver's answer
+WITHOUT_REPORTS_S = 5.0  # without a publisher's report our own clock is used; earlier the two would mix
 MAX_PRODUCERS_PER_TRANSPORT = 16  # microphone, camera, screen with sound, ultrasound: with room
 MAX_CONSUMERS_PER_TRANSPORT = 1024  # a lecture of 200 with two tracks each, and room
 MAX_CONSUMERS_PER_PRODUCER = 4096  # of one track: every place of a county may listen to one lecture

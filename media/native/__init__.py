@@ -72,6 +72,10 @@ RULE_LIMITS: dict[str, float] = {
     "silence_s": limits.ESTIMATE_SILENCE_S,
     "heard_feedbacks": limits.HEARD_FEEDBACKS,
     "heard_packets": limits.HEARD_PACKETS,
+    "reports_per_packet": limits.REPORTS_PER_PACKET,
+    "rtcp_bytes": limits.RTCP_PACKET_BYTES,
+    "reports_kept": limits.SENDER_REPORTS_KEPT,
+    "without_reports_s": limits.WITHOUT_REPORTS_S,
 }
 """The compiled rule's bounds, by their names in ``media/native/rule.h``."""
 

@@ -216,8 +216,10 @@ struct rule_producer *rule_producer_new(struct rule_peer *peer, const struct rul
         rule_layer_init(layer);
         layer->missing.voice = layer->voice;
     }
-    producer->next = peer->producers;
-    peer->producers = producer;
+    struct rule_producer **link = &peer->producers; /* the oldest first, as they are told of */
+    while (*link)
+        link = &(*link)->next;
+    *link = producer;
     return producer;
 }
 
@@ -279,9 +281,21 @@ struct rule_subscription *rule_subscription_new(struct rule_producer *producer, 
         for (int index = 0; index < limits->sent_packets; index++)
             egress->sent[index].out = -1;
     }
+    one->answers.round_trip = -1;
     producer->consumers++;
     outlet->subscriptions++;
+    one->previous_leaving = outlet->last_leaving;
+    *(outlet->last_leaving ? &outlet->last_leaving->next_leaving : &outlet->leaving) = one;
+    outlet->last_leaving = one;
     return one;
+}
+
+static void leave_outlet(struct rule_subscription *one) {
+    struct rule_peer *outlet = one->outlet;
+    *(one->previous_leaving ? &one->previous_leaving->next_leaving : &outlet->leaving) = one->next_leaving;
+    *(one->next_leaving ? &one->next_leaving->previous_leaving : &outlet->last_leaving) = one->previous_leaving;
+    if (outlet->spoken_of == one)
+        outlet->spoken_of = one->next_leaving;
 }
 
 void rule_subscription_free(struct rule_subscription *subscription) {
@@ -294,5 +308,6 @@ void rule_subscription_free(struct rule_subscription *subscription) {
     free(subscription->spoken);
     subscription->producer->consumers--;
     subscription->outlet->subscriptions--;
+    leave_outlet(subscription);
     free(subscription);
 }

@@ -76,6 +76,10 @@ struct rule_limits {
     int heard_feedbacks;      /* HEARD_FEEDBACKS: gathered before Python looks */
     int heard_packets;        /* HEARD_PACKETS: told of one by one, if Python is late */
     int consumers;            /* MAX_CONSUMERS: subscriptions of one layer */
+    int reports_per_packet;   /* REPORTS_PER_PACKET, at most 31 */
+    int rtcp_bytes;           /* RTCP_PACKET_BYTES, at most 1500 */
+    int reports_kept;         /* SENDER_REPORTS_KEPT, at most RULE_REPORTS_KEPT */
+    double without_reports_s; /* WITHOUT_REPORTS_S */
 };
 
 /* Where finished packets go. */
@@ -123,8 +127,8 @@ void rule_peer_set_out(struct rule_peer *peer, void *out);
 
 /* Take one unprotected RTP packet of `peer`; it is copied where it is needed any longer. */
 void rule_receive(struct rule *rule, struct rule_peer *peer, const uint8_t *packet, size_t size, double now);
-/* Take one unprotected RTCP packet of `peer` if it is transport-wide feedback and nothing else; false = it is not, or
- * cannot be read: Python's. */
+/* Take one unprotected RTCP packet of `peer` if it is transport-wide feedback and nothing else, or reports alone; false =
+ * it is not, or cannot be read: Python's. */
 bool rule_hear(struct rule_peer *peer, const uint8_t *rtcp, size_t size, double now);
 /* Send what waited for the pace of any peer and may leave; call at `rule_due`. */
 void rule_run(struct rule *rule, double now);

@@ -262,7 +262,7 @@ bool rule_hear(struct rule_peer *peer, const uint8_t *rtcp, size_t size, double 
     if (size < 4 || rtcp[0] >> 6 != 2 || (rtcp[0] & 0x1F) != TRANSPORT_FEEDBACK || rtcp[1] != RTPFB ||
         4 + 4 * (size_t)rule_get16(rtcp + 2) != size ||
         !is_readable(rtcp + 4, size - 4, peer->rule->limits.twcc_statuses, &deltas_at))
-        return false;
+        return rule_take_reports(peer, rtcp, size, now);
     if (!hearing_of(peer))
         return true; /* without memory this peer's line is not estimated */
     if (take_feedback(peer, rtcp + 4, size - 4, deltas_at, now))

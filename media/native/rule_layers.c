@@ -100,7 +100,7 @@ PyObject *rule_layer_face_replaced(PyObject *object, PyObject *index) {
     return leave(self) ? PyBool_FromLong(live) : NULL;
 }
 
-/* learn_clock(layer, ntp, timestamp, now) */
+/* learn_clock(layer, ntp, timestamp, now): a sender report came. */
 PyObject *rule_layer_face_learn_clock(PyObject *object, PyObject *arguments) {
     PyObject *index;
     unsigned long long ntp;
@@ -110,7 +110,7 @@ PyObject *rule_layer_face_learn_clock(PyObject *object, PyObject *arguments) {
     struct rule_layer *layer = read_layer(object, arguments, &self, "OKkd", &index, &ntp, &timestamp, &now);
     if (!layer)
         return NULL;
-    layer->clock = (struct rule_clock){ntp, (uint32_t)timestamp, now, true};
+    rule_learn_clock(layer, ntp, (uint32_t)timestamp, now);
     return leave_none(self);
 }
 
@@ -175,6 +175,12 @@ PyObject *rule_layer_face_clock(PyObject *object, PyObject *index) {
         return NULL;
     PyObject *at = one.known ? PyFloat_FromDouble(one.received_at) : Py_NewRef(Py_None);
     return Py_BuildValue("KkN", (unsigned long long)one.ntp, (unsigned long)one.rtp_timestamp, at);
+}
+
+/* bitrate(layer) -> bits per second, between the last two reports */
+PyObject *rule_layer_face_bitrate(PyObject *object, PyObject *index) {
+    struct rule_bitrate one;
+    return PEEK(rate, &one, NULL) ? PyLong_FromLongLong(one.bps) : NULL;
 }
 
 /* missing(layer) -> (due, requested, round trip, how many) */

@@ -152,6 +152,24 @@ static void keep_written(void *context, void *out, const uint8_t *packet, size_t
     written->used = wanted;
 }
 
+/* What was kept, as a list; unlocks. */
+static PyObject *list_written(struct peer_object *self, struct written *written) {
+    PyObject *list = rule_done(self->owner) ? PyList_New(0) : NULL;
+    for (size_t read = 0, size; list && read < written->used; read += sizeof size + size) {
+        memcpy(&size, written->bytes + read, sizeof size);
+        PyObject *packet = PyBytes_FromStringAndSize((char *)written->bytes + read + sizeof size, (Py_ssize_t)size);
+        if (!packet || PyList_Append(list, packet) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(packet);
+    }
+    free(written->bytes);
+    if (list && written->failed) {
+        Py_DECREF(list);
+        return PyErr_NoMemory();
+    }
+    return list;
+}
+
 /* feedback(now) -> the RTCP packets that are due; from now on nothing is. */
 PyObject *rule_line_face_feedback(PyObject *object, PyObject *at) {
     double now = PyFloat_AsDouble(at);
@@ -160,20 +178,24 @@ PyObject *rule_line_face_feedback(PyObject *object, PyObject *at) {
         return NULL;
     struct written written = {NULL, 0, 0, false};
     rule_write_feedback(self->peer, now, keep_written, &written);
-    PyObject *list = rule_done(self->owner) ? PyList_New(0) : NULL;
-    for (size_t read = 0, size; list && read < written.used; read += sizeof size + size) {
-        memcpy(&size, written.bytes + read, sizeof size);
-        PyObject *packet = PyBytes_FromStringAndSize((char *)written.bytes + read + sizeof size, (Py_ssize_t)size);
-        if (!packet || PyList_Append(list, packet) < 0)
-            Py_CLEAR(list);
-        Py_XDECREF(packet);
-    }
-    free(written.bytes);
-    if (list && written.failed) {
-        Py_DECREF(list);
-        return PyErr_NoMemory();
-    }
-    return list;
+    return list_written(self, &written);
+}
+
+/* report(connected, NTP time, now) -> the RTCP packets that nobody has sent yet */
+PyObject *rule_line_face_report(PyObject *object, PyObject *arguments) {
+    int connected;
+    unsigned long long ntp;
+    double now;
+    struct peer_object *self = PyArg_ParseTuple(arguments, "pKd", &connected, &ntp, &now) ? rule_open_peer(object) : NULL;
+    if (!self)
+        return NULL;
+    const struct rule_sink *sink = &self->peer->rule->sink;
+    struct written written = {NULL, 0, 0, false};
+    if (sink->control)
+        rule_report(self->peer, connected, ntp, now, sink->control, sink->context);
+    else
+        rule_report(self->peer, connected, ntp, now, keep_written, &written);
+    return list_written(self, &written);
 }
 
 /* stamps() -> [(send time, size, ssrc, at)]: taken out; from now on nothing is due. */

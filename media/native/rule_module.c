@@ -75,6 +75,7 @@ static const struct {
     REAL(pace_long_s), REAL(pace_queue_s), REAL(pace_turn_s), INTEGER(pace_queue_bytes), INTEGER(pace_queue_packets),
     INTEGER(arrivals), INTEGER(feedback_packets), REAL(feedback_s), INTEGER(levels), INTEGER(consumers),
     INTEGER(feedback_turn), INTEGER(twcc_packet_arrivals), REAL(twcc_late_s), INTEGER(twcc_statuses), REAL(silence_s), INTEGER(heard_feedbacks), INTEGER(heard_packets),
+    INTEGER(reports_per_packet), INTEGER(rtcp_bytes), INTEGER(reports_kept), REAL(without_reports_s),
 };
 
 static bool read_limit(PyObject *mapping, const char *name, double *value) {
@@ -104,8 +105,9 @@ static bool read_limits(PyObject *mapping, struct rule_limits *limits) {
             memcpy(field, &(int){(int)value}, sizeof(int));
     }
     int sent = limits->sent_packets, estimate = limits->estimate_sent, voice = limits->voice_sent;
-    if (limits->twcc_packet_arrivals > RULE_FEEDBACK_ARRIVALS) {
-        PyErr_SetString(PyExc_ValueError, "too many arrivals for one feedback");
+    if (limits->twcc_packet_arrivals > RULE_FEEDBACK_ARRIVALS || limits->reports_per_packet > 31 ||
+        limits->rtcp_bytes > 1500 || limits->reports_kept > RULE_REPORTS_KEPT) {
+        PyErr_SetString(PyExc_ValueError, "too much for one feedback or report");
         return false;
     }
     if (sent & (sent - 1) || estimate & (estimate - 1) || voice & (voice - 1) || limits->packet_bytes > 16000) {

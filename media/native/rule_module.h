@@ -59,6 +59,7 @@ PyObject *rule_layer_face_ssrcs(PyObject *object, PyObject *index);
 PyObject *rule_layer_face_reception(PyObject *object, PyObject *index);
 PyObject *rule_layer_face_frames(PyObject *object, PyObject *index);
 PyObject *rule_layer_face_clock(PyObject *object, PyObject *index);
+PyObject *rule_layer_face_bitrate(PyObject *object, PyObject *index);
 PyObject *rule_layer_face_missing(PyObject *object, PyObject *index);
 PyObject *rule_layer_face_take_missing(PyObject *object, PyObject *arguments);
 PyObject *rule_layer_face_forgive(PyObject *object, PyObject *index);
@@ -72,6 +73,7 @@ PyObject *rule_line_face_forget_delays(PyObject *object, PyObject *nothing);
 PyObject *rule_line_face_set_feedback(PyObject *object, PyObject *arguments);
 PyObject *rule_line_face_feedback_due(PyObject *object, PyObject *nothing);
 PyObject *rule_line_face_feedback(PyObject *object, PyObject *at);
+PyObject *rule_line_face_report(PyObject *object, PyObject *arguments);
 PyObject *rule_line_face_stamps(PyObject *object, PyObject *nothing);
 
 #endif

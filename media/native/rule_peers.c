@@ -215,6 +215,7 @@ static PyMethodDef peer_methods[] = {
     {"set_feedback", rule_line_face_set_feedback, METH_VARARGS, NULL},
     {"feedback_due", rule_line_face_feedback_due, METH_NOARGS, NULL},
     {"feedback", rule_line_face_feedback, METH_O, NULL},
+    {"report", rule_line_face_report, METH_VARARGS, NULL},
     {"stamps", rule_line_face_stamps, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

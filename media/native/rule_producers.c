@@ -180,6 +180,7 @@ static PyMethodDef producer_methods[] = {
     {"reception", rule_layer_face_reception, METH_O, NULL},
     {"frames", rule_layer_face_frames, METH_O, NULL},
     {"clock", rule_layer_face_clock, METH_O, NULL},
+    {"bitrate", rule_layer_face_bitrate, METH_O, NULL},
     {"missing", rule_layer_face_missing, METH_O, NULL},
     {"take_missing", rule_layer_face_take_missing, METH_VARARGS, NULL},
     {"forgive", rule_layer_face_forgive, METH_O, NULL},

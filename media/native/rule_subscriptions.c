@@ -37,16 +37,18 @@ static bool read_removed(PyObject *ids, struct rule_egress *egress) {
 static PyObject *subscription_make(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     static char *names[] = {"producer", "outlet",   "key",     "ssrc",       "first_sequence", "clock_rate",
                             "numbered", "waits",    "priority", "removed_extensions", "plain_type", "rtx",
-                            "voice",    NULL};
+                            "voice",    "cname", NULL};
     struct rule_subscription values = {0};
     PyObject *producer, *outlet, *removed, *rtx;
     Py_ssize_t key;
     unsigned long ssrc, rtx_ssrc = 0;
     int first, waits, plain_type, rtx_type = -1, rtx_first = 0, voice = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!nkiiipiOiO|p", names, &rule_producer_type, &producer,
+    const char *cname = "";
+    Py_ssize_t cname_length = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!nkiiipiOiO|ps#", names, &rule_producer_type, &producer,
                                      &rule_peer_type, &outlet, &key, &ssrc, &first, &values.clock_rate,
                                      &values.numbered, &waits, &values.priority, &removed, &plain_type, &rtx,
-                                     &voice) ||
+                                     &voice, &cname, &cname_length) ||
         (rtx != Py_None && !PyArg_ParseTuple(rtx, "iki", &rtx_type, &rtx_ssrc, &rtx_first)) ||
         !read_removed(removed, &values.egress) || !rule_peer_of(outlet))
         return NULL;
@@ -58,6 +60,8 @@ static PyObject *subscription_make(PyTypeObject *type, PyObject *arguments, PyOb
     }
     values.waits = waits;
     values.voice = voice;
+    values.cname_length = (uint8_t)(cname_length < RULE_CNAME_BYTES ? cname_length : RULE_CNAME_BYTES);
+    memcpy(values.cname, cname, values.cname_length);
     values.egress.plain_type = (int16_t)plain_type;
     values.rtx_payload_type = rtx_type;
     values.rtx_ssrc = (uint32_t)rtx_ssrc;
@@ -197,6 +201,39 @@ static PyObject *subscription_state(PyObject *object, PyObject *nothing) {
                          refused, held, PyBool_FromLong(begun));
 }
 
+/* answered() -> (block or None, round trip or None, bits per second); a block is (fraction lost, cumulative lost, highest,
+ * jitter, last sr, delay) */
+static PyObject *subscription_answered(PyObject *object, PyObject *nothing) {
+    (void)nothing;
+    struct subscription_object *self = open_subscription(object);
+    if (!self)
+        return NULL;
+    const struct rule_answers answers = self->subscription->answers;
+    const struct rule_block *block = &answers.block;
+    long long bps = self->subscription->rate.bps;
+    if (!rule_done(self->outlet->owner))
+        return NULL;
+    PyObject *trip = answers.round_trip < 0 ? Py_NewRef(Py_None) : PyFloat_FromDouble(answers.round_trip);
+    if (!answers.known)
+        return Py_BuildValue("ONL", Py_None, trip, bps);
+    return Py_BuildValue("(iiIIII)NL", block->fraction_lost, block->cumulative_lost, block->highest, block->jitter,
+                         block->last_sr, block->delay, trip, bps);
+}
+
+/* answer(fraction lost, cumulative lost, highest, jitter, last sr, delay, now): a report of the receiver's. */
+static PyObject *subscription_answer(PyObject *object, PyObject *arguments) {
+    struct rule_block block;
+    double now;
+    if (!PyArg_ParseTuple(arguments, "iiIIIId", &block.fraction_lost, &block.cumulative_lost, &block.highest,
+                          &block.jitter, &block.last_sr, &block.delay, &now))
+        return NULL;
+    struct subscription_object *self = open_subscription(object);
+    if (!self)
+        return NULL;
+    rule_answered(self->subscription, &block, now);
+    return let_go(self, Py_NewRef(Py_None));
+}
+
 /* pad([subscription], least, now) -> bytes sent; all of one outlet. */
 static PyObject *rule_python_pad(PyObject *type, PyObject *arguments) {
     PyObject *given;
@@ -234,6 +271,8 @@ static PyMethodDef subscription_methods[] = {
     {"prioritize", subscription_prioritize, METH_O, NULL},
     {"retransmit", subscription_retransmit, METH_VARARGS, NULL},
     {"state", subscription_state, METH_NOARGS, NULL},
+    {"answered", subscription_answered, METH_NOARGS, NULL},
+    {"answer", subscription_answer, METH_VARARGS, NULL},
     {"pad", rule_python_pad, METH_VARARGS | METH_STATIC, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -8,6 +8,7 @@
  *   rule_plane.c      plane (in and across)                       rule_rtx.c        plane (again), rtx, history (budget)
  *   rule_pacer.c      pacer, downstream.Path                      rule_upstream.c   upstream, media/rtp/arrivals
  *   rule_feedback.c   rtp.arrivals, rtp.twcc (writing)
+ *   rule_reports.c    reports, feedback.Rate
  *   rule_hearing.c    hearing, rtp.twcc (reading)                 rule_gradient.c  gradient
  *   rule.c            the objects themselves, events */
 #ifndef RULE_TABLES_H
@@ -57,6 +58,9 @@ struct rule_reception { /* feedback.Reception */
     int64_t frame_timestamp; /* -1 before the first */
     uint32_t transit;
     bool known, transit_known;
+    uint32_t last_sr; /* middle of the publisher's last report's time, 0 = none came */
+    double last_sr_at;
+    int64_t told_expected, told_packets; /* in the last receiver report */
 };
 void rule_reception_init(struct rule_reception *reception);
 void rule_received(struct rule_reception *reception, int64_t sequence, uint32_t timestamp, size_t size, int clock_rate,
@@ -95,6 +99,12 @@ bool rule_missing_arrived(struct rule *rule, struct rule_missing *missing, int64
 /* The numbers to ask for now, at most `missing_most`; how many. */
 int rule_missing_take(struct rule *rule, struct rule_missing *missing, int64_t *numbers, double now);
 
+struct rule_bitrate { /* feedback.Rate */
+    double at;
+    int64_t octets, bps;
+    bool known;
+};
+
 /* -- objects --------------------------------------------------------------------------------------------- */
 
 struct rule_news { /* first member of all that events concern */
@@ -122,6 +132,7 @@ struct rule_layer {
     struct rule_unwrapper sequences, pictures;
     struct rule_clock clock;
     struct rule_reception reception;
+    struct rule_bitrate rate;
     struct rule_missing missing;
     struct rule_history history;
     struct rule_frames frames;
@@ -195,6 +206,27 @@ struct rule_egress { /* rewrite.Egress, layers.TemporalFilter */
     uint64_t packets, octets;
 };
 
+/* -- reports (rule_reports.c) ---------------------------------------------------------------------------- */
+
+#define RULE_REPORTS_KEPT 16
+#define RULE_CNAME_BYTES 255
+struct rule_block { /* rtcp.ReportBlock */
+    int fraction_lost;
+    int32_t cumulative_lost;
+    uint32_t highest, jitter, last_sr, delay;
+};
+struct rule_report_sent {
+    uint32_t middle; /* of its NTP time */
+    double at;
+};
+struct rule_answers { /* reports.Answers */
+    struct rule_report_sent sent[RULE_REPORTS_KEPT]; /* ring of `reports_kept` */
+    int next, count;
+    bool known;
+    struct rule_block block; /* the last one */
+    double round_trip;       /* -1 = not known */
+};
+
 struct rule_subscription {
     struct rule_news news;
     struct rule *rule;
@@ -217,6 +249,12 @@ struct rule_subscription {
     uint8_t *spoken; /* ring of `voice_sent` rule_spoken; NULL until the first packet, and of what is no voice */
     double budget, refilled_at; /* history.RetransmissionBudget */
     uint64_t budget_refused;
+    struct rule_subscription *next_leaving, *previous_leaving; /* of the outlet's */
+    struct rule_answers answers;
+    struct rule_bitrate rate;
+    int told_layers; /* at the last report */
+    uint8_t cname_length;
+    char cname[RULE_CNAME_BYTES];
 };
 
 struct rule_waiting { /* pacer.Waiting */
@@ -346,6 +384,8 @@ struct rule_peer {
     struct rule_peer *next, *previous; /* of the rule's */
     struct rule_producer *producers;
     int subscriptions; /* that leave by it */
+    struct rule_subscription *leaving, *last_leaving; /* they, the oldest first */
+    struct rule_subscription *spoken_of; /* where the receiver's next block is looked for first; NULL = there */
     struct rule_route *routes; /* open addressing */
     int route_count, route_room;
     struct rule_packet *parked, *parked_last; /* wait for Python; data, size and received_at alone are set */
@@ -483,6 +523,11 @@ void rule_write_feedback(struct rule_peer *peer, double now, rule_control_functi
 void rule_plan_feedback(struct rule_peer *peer);
 void rule_forget_feedback(struct rule_peer *peer);
 void rule_tell_publishers(struct rule *rule, double now);
+void rule_report(struct rule_peer *peer, bool connected, uint64_t wall_ntp, double now, rule_control_function send,
+                 void *context);
+bool rule_take_reports(struct rule_peer *peer, const uint8_t *rtcp, size_t size, double now);
+void rule_answered(struct rule_subscription *one, const struct rule_block *block, double now);
+void rule_learn_clock(struct rule_layer *layer, uint64_t ntp, uint32_t timestamp, double now);
 void rule_upstream_free(struct rule_peer *peer);
 void rule_note_level(struct rule_producer *producer, const uint8_t *data, const struct rule_header *header,
                      double now, bool *malformed);

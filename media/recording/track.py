@@ -20,7 +20,6 @@ from media.recording.mux_file import FILES, OPUS, MuxFile, Sample
 from media.recording.mux_thread import MuxThread, MuxTrack
 from media.recording.timeline import PeerClock, TrackTimeline
 from media.rtp.depacketize import EncodedFrame, depacketizer_for
-from media.rtp.rtcp import SenderReport
 
 SENDER_CLOCK_S = 2.0  # how often the router is asked what sender reports say
 GAP_MS = 200  # a shorter hole in video is jitter of the camera; in sound every hole counts
@@ -31,7 +30,7 @@ class TappedConsumer(Protocol):
 
     def request_key_frame(self) -> None: ...
 
-    def tick(self, now: float) -> SenderReport | None: ...
+    def clock_now(self, now: float) -> tuple[int, int] | None: ...
 
     def close(self) -> None: ...
 
@@ -133,9 +132,9 @@ class TrackRecorder:
         at = now - self._started
         if at - self._clock_at >= SENDER_CLOCK_S:
             self._clock_at = at
-            report = self.consumer.tick(now)
-            if report is not None:
-                self._timeline.sender_report(report.ntp, report.rtp_timestamp)
+            clock = self.consumer.clock_now(now)
+            if clock is not None:
+                self._timeline.sender_report(*clock)
         if self.info.kind == "video":
             self._ask_key_frame(at)
 

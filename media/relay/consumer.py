@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from media.limits import SENDER_REPORTS_KEPT
 from media.ortc import RtpParameters
 from media.ortc.capabilities import TRANSPORT_CC
 from media.relay.allocation import Decision, State
-from media.relay.feedback import Rate
 from media.relay.layers import ALL_TEMPORAL, KEY_FRAMES, choose_layer
 from media.relay.pacer import CAMERA, SCREEN, ULTRASOUND
 from media.relay.producer import STILL_SOURCES, Producer
 from media.relay.subscription import Outlet, Progress, SubscriptionEvents, SubscriptionValues
-from media.rtp import rtcp
-from media.rtp.clocks import ntp_add, ntp_from_unix, ntp_middle, short_seconds
 
 if TYPE_CHECKING:
     from media.relay.layer import Layer
 
 logger = logging.getLogger(__name__)
-
-_WITHOUT_REPORTS_S = 5.0
-"""After so long without a publisher's sender report our own clock is used; earlier the two would mix."""
-
 
 _PRIORITIES = {"ultrasound": ULTRASOUND, "screen": SCREEN}
 
@@ -87,6 +78,7 @@ class Consumer:
             plain_type=-1 if plain_type is None else plain_type,
             rtx=rtx,
             voice=producer.kind == "audio" and any(f.type == "nack" for f in parameters.media_codec.feedback),
+            cname=parameters.cname,
         )
         self.subscription = owner.outlet.subscribe(
             producer.layers, values, SubscriptionEvents(self._switched, self.request_key_frame)
@@ -97,12 +89,8 @@ class Consumer:
         self.allotted: State = "full"  # of the receiver's bandwidth, by the allocator
         self._most = self._preferred  # spatial layer within the allotment
         self._most_temporal = ALL_TEMPORAL
-        self._reports: deque[tuple[int, float]] = deque(maxlen=SENDER_REPORTS_KEPT)
-        self._rate = Rate()
         self._nacks = self._plis = 0
         self._told_layers: tuple[int, int] | None = None
-        self._last_block: rtcp.ReportBlock | None = None
-        self._round_trip: float | None = None
 
     # -- what the owner of the consumer may do -------------------------------------------------------------
 
@@ -277,60 +265,30 @@ class Consumer:
         if layer is not None and not self.subscription.begun:
             self.producer.want_keyframe(layer, now)
 
-    def report_received(self, block: rtcp.ReportBlock, now: float) -> None:
-        """What the receiver says of our stream."""
-        self._last_block = block
-        for middle, sent_at in self._reports:
-            if middle == block.last_sr and block.last_sr:
-                round_trip = now - sent_at - short_seconds(block.delay_since_last_sr)
-                self._round_trip = max(0.0, round_trip)
-
     @property
     def round_trip_s(self) -> float | None:
-        return self._round_trip
+        return self.subscription.answered.round_trip
 
     @property
     def jitter_s(self) -> float:
         """As the receiver measured it."""
-        return self._last_block.jitter / self.subscription.clock_rate if self._last_block else 0.0
+        block = self.subscription.answered.block
+        return block.jitter / self.subscription.clock_rate if block else 0.0
 
     @property
     def received_until(self) -> tuple[int, int]:
         """(lost so far, highest sequence number) by the receiver's last report; zeros before the first."""
-        block = self._last_block
+        block = self.subscription.answered.block
         return (block.cumulative_lost, block.highest_sequence) if block else (0, 0)
 
-    def tick(self, now: float) -> rtcp.SenderReport | None:
-        """Called once in a report interval; returns the report to send, if there is anything to say."""
-        progress = self.subscription.progress
-        self._rate.read(progress.octets, now)
-        self._tell_layers(progress)
-        return self._sender_report(progress, now)
-
-    def _sender_report(self, progress: Progress, now: float) -> rtcp.SenderReport | None:
-        """The publisher's clock carried over to our timestamps, so that lips match voices."""
-        layer, last, started_at = progress.current, progress.last_timestamp, progress.started_at
-        if layer is None or last is None or started_at is None:
-            return None
-        rate = layer.clock_rate
-        clock = layer.clock
-        if clock.received_at is not None:
-            elapsed = now - clock.received_at
-            ntp = ntp_add(clock.ntp, elapsed)
-            timestamp = clock.rtp_timestamp + round(elapsed * rate) + progress.timestamp_delta
-        elif now - started_at > _WITHOUT_REPORTS_S:
-            ntp = ntp_from_unix(self._owner.wall())
-            timestamp = last + round((now - progress.last_sent_at) * rate)
-        else:
-            return None
-        self._reports.append((ntp_middle(ntp), now))
-        counts = progress.packets & 0xFFFFFFFF, progress.octets & 0xFFFFFFFF
-        return rtcp.SenderReport(self.ssrc, ntp, timestamp & 0xFFFFFFFF, *counts)
+    def clock_now(self, now: float) -> tuple[int, int] | None:
+        """An NTP time and its timestamp, by the publisher's clock; None while that is not known."""
+        return self.subscription.clock_now(now, self._owner.wall())
 
     def stats(self) -> dict[str, Any]:
         """Counters since the start; times in seconds, rates in bits per second."""
         subscription = self.subscription
-        block = self._last_block
+        block, round_trip = subscription.answered
         layers = self.current_layers
         return {
             "id": self.id,
@@ -341,11 +299,11 @@ class Consumer:
             "paused": self.paused,
             "packets": subscription.packets,
             "bytes": subscription.octets,
-            "bitrate": self._rate.bits_per_second,
+            "bitrate": subscription.bits_per_second,
             "lost": block.cumulative_lost if block else 0,
             "fractionLost": block.fraction_lost / 256 if block else 0.0,
             "jitter": block.jitter / subscription.clock_rate if block else None,
-            "roundTrip": self._round_trip,
+            "roundTrip": round_trip,
             "nacks": self._nacks,
             "retransmitted": subscription.retransmitted,
             "refused": subscription.refused,

@@ -29,39 +29,12 @@ class Reception(ABC):
     The counters are a plane's: `CountedReception` of the plain one.
     """
 
-    __slots__ = ("_expected_before", "_received_before", "last_sr", "last_sr_at")
-
-    def __init__(self) -> None:
-        self._expected_before = 0
-        self._received_before = 0
-        self.last_sr = 0
-        self.last_sr_at = 0.0
+    __slots__ = ()
 
     @property
     @abstractmethod
     def counts(self) -> ReceptionCounts:
         """As they are now."""
-
-    def sender_report(self, ntp_middle: int, now: float) -> None:
-        self.last_sr = ntp_middle
-        self.last_sr_at = now
-
-    def report(self, ssrc: int, now: float, counts: ReceptionCounts | None = None) -> ReportBlock:
-        """The report block for the time since the last one (RFC 3550 appendix A.3).
-
-        :param counts: as just read.
-        """
-        counts = self.counts if counts is None else counts
-        expected = counts.expected - self._expected_before
-        received = counts.packets - self._received_before
-        self._expected_before, self._received_before = counts.expected, counts.packets
-        lost = expected - received
-        fraction = min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
-        delay = short_from_seconds(now - self.last_sr_at) if self.last_sr else 0
-        cumulative = max(-0x800000, min(0x7FFFFF, counts.lost))
-        return ReportBlock(
-            ssrc, fraction, cumulative, counts.highest & 0xFFFFFFFF, int(counts.jitter), self.last_sr, delay
-        )
 
 
 class ReceptionCounts(NamedTuple):
@@ -95,21 +68,28 @@ class CountedReception(Reception):
 
     __slots__ = (
         "_clock_rate",
+        "_expected_before",
         "_first",
         "_frame_at",
         "_frame_timestamp",
+        "_received_before",
         "_transit",
         "bursts",
         "frames",
         "frozen_s",
         "highest",
         "jitter",
+        "last_sr",
+        "last_sr_at",
         "octets",
         "packets",
     )
 
     def __init__(self, clock_rate: int) -> None:
-        super().__init__()
+        self._expected_before = 0
+        self._received_before = 0
+        self.last_sr = 0
+        self.last_sr_at = 0.0
         self._clock_rate = clock_rate
         self._first: int | None = None
         self._transit: int | None = None
@@ -135,6 +115,27 @@ class CountedReception(Reception):
             self.bursts,
             self.frames,
             self.frozen_s,
+        )
+
+    def sender_report(self, ntp_middle: int, now: float) -> None:
+        self.last_sr = ntp_middle
+        self.last_sr_at = now
+
+    def report(self, ssrc: int, now: float, counts: ReceptionCounts | None = None) -> ReportBlock:
+        """The report block for the time since the last one (RFC 3550 appendix A.3).
+
+        :param counts: as just read.
+        """
+        counts = self.counts if counts is None else counts
+        expected = counts.expected - self._expected_before
+        received = counts.packets - self._received_before
+        self._expected_before, self._received_before = counts.expected, counts.packets
+        lost = expected - received
+        fraction = min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
+        delay = short_from_seconds(now - self.last_sr_at) if self.last_sr else 0
+        cumulative = max(-0x800000, min(0x7FFFFF, counts.lost))
+        return ReportBlock(
+            ssrc, fraction, cumulative, counts.highest & 0xFFFFFFFF, int(counts.jitter), self.last_sr, delay
         )
 
     def received(self, sequence: int, timestamp: int, size: int, now: float) -> None:

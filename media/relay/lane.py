@@ -6,7 +6,7 @@ A router's `Tables` are all of one plane: the plain one here, or the compiled on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from media.errors import RemoteProtocolError
@@ -14,7 +14,8 @@ from media.limits import RELAY_PACKET_BYTES
 from media.relay.demux import Demultiplexer, Route
 from media.relay.layer import Layer, PlainLayer
 from media.relay.path import Path, PlainPath
-from media.relay.subscription import Outlet
+from media.relay.reports import make_reports
+from media.relay.subscription import Outlet, PlainSubscription, Subscription
 from media.relay.tap import PacketSink, PlainTapOutlet
 from media.relay.upstream import PlainUpstream, Upstream
 from media.relay.wire import Wire
@@ -64,7 +65,24 @@ class Lane(Protocol):
         """
 
     def rtcp_received(self, packet: bytes, now: float) -> bool:
-        """Whether the plane took it: transport-wide feedback alone, of which `Path.hearing` then tells."""
+        """Whether the plane took it: transport-wide feedback alone, of which `Path.hearing` then tells, or
+        reports alone, of which layers and subscriptions do.
+        """
+
+    def report(
+        self,
+        producers: Iterable[Producer],
+        subscriptions: Iterable[Subscription],
+        connected: bool,
+        now: float,
+        wall: float,
+    ) -> Sequence[bytes]:
+        """Once in a report interval: RTCP packets for publisher and receiver that are still to be sent.
+
+        :param producers: those that come by it.
+        :param subscriptions: those that leave by it.
+        :param connected: whether anything can be sent.
+        """
 
     def close(self) -> None:
         """Everything on it is closed. Idempotent."""
@@ -100,6 +118,7 @@ class PlainLane:
         self.path = PlainPath(send_rtp, wake)
         self.malformed = 0
         self.unrouted = 0
+        self._local_ssrc = local_ssrc
         self._demux = Demultiplexer()
         self._wake = wake
 
@@ -150,6 +169,18 @@ class PlainLane:
 
     def rtcp_received(self, packet: bytes, now: float) -> bool:
         return False
+
+    def report(
+        self,
+        producers: Iterable[Producer],
+        subscriptions: Iterable[Subscription],
+        connected: bool,
+        now: float,
+        wall: float,
+    ) -> Sequence[bytes]:
+        layers = (la for one in producers for la in one.layers if isinstance(la, PlainLayer))
+        leaving = (one for one in subscriptions if isinstance(one, PlainSubscription))
+        return make_reports(self._local_ssrc, layers, leaving, connected, now, wall)
 
     def close(self) -> None:
         """Nothing is held outside of it."""

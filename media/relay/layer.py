@@ -10,7 +10,7 @@ from media.relay.feedback import PICTURE, VOICE, CountedReception, Missing, Rate
 from media.relay.history import History
 from media.relay.keyframes import KeyFrameRequests
 from media.relay.meter import FrameCount, Meter
-from media.rtp.clocks import ClockMap
+from media.rtp.clocks import ClockMap, ntp_middle
 from media.rtp.numbers import Unwrapper
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Layer(ABC):
     :param keyed: it begins with a key frame: video. What is asked for of a voice comes as it was, not by RTX.
     """
 
-    __slots__ = ("asks_again", "clock_rate", "index", "keyed", "keyframes", "rate", "rid")
+    __slots__ = ("asks_again", "clock_rate", "index", "keyed", "keyframes", "rid")
 
     def __init__(self, index: int, rid: str, clock_rate: int, asks_again: bool, keyed: bool) -> None:
         self.index = index
@@ -52,7 +52,6 @@ class Layer(ABC):
         self.asks_again = asks_again
         self.keyed = keyed
         self.keyframes = KeyFrameRequests()
-        self.rate = Rate()
 
     @property
     @abstractmethod
@@ -103,6 +102,11 @@ class Layer(ABC):
 
     @property
     @abstractmethod
+    def bits_per_second(self) -> int:
+        """That came, between the last two reports."""
+
+    @property
+    @abstractmethod
     def missing(self) -> Gaps: ...
     @abstractmethod
     def set_alive(self, alive: bool) -> None: ...
@@ -133,6 +137,7 @@ class PlainLayer(Layer):
         "missing",
         "picture_bits",
         "pictures",
+        "rate",
         "reception",
         "recovered",
         "rtx_padding",
@@ -167,6 +172,7 @@ class PlainLayer(Layer):
         self.ssrc = ssrc
         self.rtx_ssrc = rtx_ssrc
         self.subscribers: tuple[PlainSubscription, ...] = ()  # replaced, never changed: it may be walked
+        self.rate = Rate()
         self.frames = FrameCount()
         self.meter = Meter(self.frames)
         self.alive = False
@@ -189,11 +195,16 @@ class PlainLayer(Layer):
     def probes(self) -> int:
         return self.rtx_padding + self.duplicates
 
+    @property
+    def bits_per_second(self) -> int:
+        return self.rate.bits_per_second
+
     def set_alive(self, alive: bool) -> None:
         self.alive = alive
 
     def learn_clock(self, ntp: int, rtp_timestamp: int, now: float) -> None:
         self.clock.update(ntp, rtp_timestamp, now)
+        self.reception.sender_report(ntp_middle(ntp), now)
 
     def bind(self, ssrc: int, is_rtx: bool) -> None:
         if is_rtx:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from media.errors import RemoteProtocolError
@@ -12,7 +12,9 @@ from media.relay.native_events import FEEDBACK_DUE, GAP, HEARD, HELD, KEY_CAME, 
 from media.relay.native_layer import ClosedTable, NativeLayer
 from media.relay.native_path import NativePath
 from media.relay.native_upstream import NativeUpstream
+from media.relay.subscription import Subscription
 from media.relay.wire import Wire
+from media.rtp.clocks import ntp_from_unix
 from media.rtp.packet import parse_header
 
 if TYPE_CHECKING:
@@ -168,6 +170,21 @@ class NativeLane:
         taken = self.peer.hear(packet, now)
         self._tables.dispatch(now)
         return taken
+
+    def report(
+        self,
+        producers: Iterable[Producer],
+        subscriptions: Iterable[Subscription],
+        connected: bool,
+        now: float,
+        wall: float,
+    ) -> Sequence[bytes]:
+        """All of it stands in the tables; where an engine runs, it sends them."""
+        if self._is_closed:
+            return ()
+        packets = self.peer.report(connected, ntp_from_unix(wall), now)
+        self._tables.dispatch(now)
+        return packets
 
     def told(self, kinds: int, now: float) -> None:
         if kinds & STUCK:

@@ -23,6 +23,7 @@ class LayerTable(Protocol):
     def frames(self, layer: int) -> tuple[tuple[int, int, int, int], float, float, int]: ...
     def clock(self, layer: int) -> tuple[int, int, float | None]: ...
     def missing(self, layer: int) -> tuple[float, int, float, int]: ...
+    def bitrate(self, layer: int) -> int: ...
 
 
 class ClosedTable:
@@ -31,7 +32,7 @@ class ClosedTable:
     def __init__(self, table: LayerTable, layers: int) -> None:
         self._told: dict[str, list[Any]] = {
             name: [getattr(table, name)(index) for index in range(layers)]
-            for name in ("state", "reception", "frames", "clock", "missing")
+            for name in ("state", "reception", "frames", "clock", "missing", "bitrate")
         }
 
     def __getattr__(self, name: str) -> Any:
@@ -99,7 +100,6 @@ class _Reception(Reception):
     __slots__ = ("_layer",)
 
     def __init__(self, layer: NativeLayer) -> None:
-        super().__init__()
         self._layer = layer
 
     @property
@@ -174,6 +174,10 @@ class NativeLayer(Layer):
     @property
     def octets(self) -> int:
         return self.table.reception(self.index)[3]
+
+    @property
+    def bits_per_second(self) -> int:
+        return self.table.bitrate(self.index)
 
     @property
     def reception(self) -> Reception:

@@ -59,9 +59,11 @@ class NativeOutlet:
             plain_type=values.plain_type,
             rtx=values.rtx,
             voice=values.voice,
+            cname=values.cname,
         )
         return NativeSubscription(
             table,
+            values.ssrc,
             layers,
             values.clock_rate,
             values.priority,

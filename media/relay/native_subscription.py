@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from media.relay.layer import Layer
-from media.relay.subscription import Progress, Subscription
+from media.relay.subscription import Answered, Progress, Subscription
+from media.rtp.rtcp import ReportBlock
 
 if TYPE_CHECKING:
     from media._native import RuleSubscription
 
 _State = tuple[int, int, int, int, int | None, float, int, int, float | None, int, int, int, bool]
+_Answered = tuple[tuple[int, int, int, int, int, int] | None, float | None, int]
 
 
 class NativeSubscription(Subscription):
@@ -24,8 +26,10 @@ class NativeSubscription(Subscription):
     __slots__ = (
         "_closed",
         "_last",
+        "_last_answered",
         "_layers",
         "_settle",
+        "_ssrc",
         "priority",
         "table",
     )
@@ -33,6 +37,7 @@ class NativeSubscription(Subscription):
     def __init__(
         self,
         table: RuleSubscription,
+        ssrc: int,
         layers: Sequence[Layer],
         clock_rate: int,
         priority: int,
@@ -41,11 +46,13 @@ class NativeSubscription(Subscription):
     ) -> None:
         super().__init__(clock_rate)
         self.table = table
+        self._ssrc = ssrc
         self.priority = priority
         self._layers = layers
         self._closed = closed
         self._settle = settle
         self._last: _State | None = None
+        self._last_answered: _Answered = (None, None, 0)
 
     @property
     def _state(self) -> _State:
@@ -112,6 +119,31 @@ class NativeSubscription(Subscription):
         state = self._state
         return state[1] >= 0 and state[0] != state[1] and not state[12]
 
+    @property
+    def _answered(self) -> _Answered:
+        return self.table.answered() if self._last is None else self._last_answered
+
+    @property
+    def answered(self) -> Answered:
+        told, round_trip, _ = self._answered
+        return Answered(None if told is None else ReportBlock(self._ssrc, *told), round_trip)
+
+    def answer(self, block: ReportBlock, now: float) -> None:
+        if self._last is None:
+            self.table.answer(
+                block.fraction_lost,
+                block.cumulative_lost,
+                block.highest_sequence,
+                block.jitter,
+                block.last_sr,
+                block.delay_since_last_sr,
+                now,
+            )
+
+    @property
+    def bits_per_second(self) -> int:
+        return self._answered[2]
+
     def aim(self, target: Layer) -> None:
         if self._last is None:
             self._left(self.table.aim(target.index))
@@ -122,7 +154,7 @@ class NativeSubscription(Subscription):
 
     def close(self) -> None:
         if self._last is None:
-            last = self.table.state()
+            last, self._last_answered = self.table.state(), self.table.answered()
             self._left(self.table.close())
             self._last = (-1, -1, *last[2:12], False)
             self._closed()

@@ -191,7 +191,6 @@ class Producer:
     def sender_report(self, layer: Layer, report: rtcp.SenderReport, now: float) -> None:
         """What the publisher says of its clock."""
         layer.learn_clock(report.ntp, report.rtp_timestamp, now)
-        layer.reception.sender_report(report.ntp >> 16 & 0xFFFFFFFF, now)
 
     def want_keyframe(self, layer: Layer, now: float) -> None:
         """A consumer needs a key frame of ``layer``; merged and throttled with the others' wishes."""
@@ -281,7 +280,7 @@ class Producer:
             "packets": sum(layer.reception.counts.packets for layer in self.layers),
             "bytes": sum(layer.reception.counts.octets for layer in self.layers),
             "lost": sum(layer.reception.counts.lost for layer in self.layers),
-            "bitrate": sum(layer.rate.bits_per_second for layer in self.layers),
+            "bitrate": sum(layer.bits_per_second for layer in self.layers),
             "nacks": sum(layer.missing.requested for layer in self.layers),
             "plis": self.plis_sent,
             "layers": [_layer_stats(layer) for layer in self.layers],
@@ -299,7 +298,7 @@ def _layer_stats(layer: Layer) -> dict[str, Any]:
         "lost": reception.lost,
         "recovered": layer.recovered,
         "rtxPadding": layer.probes,
-        "bitrate": layer.rate.bits_per_second,
+        "bitrate": layer.bits_per_second,
         "jitter": reception.jitter / layer.clock_rate,
         "roundTrip": layer.missing.round_trip if layer.recovered else None,
         "width": layer.size[0] if layer.size else None,

@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from media.limits import VOICE_SENT_PACKETS
+from media.limits import VOICE_SENT_PACKETS, WITHOUT_REPORTS_S
 from media.relay import again
+from media.relay.feedback import Rate
 from media.relay.history import RetransmissionBudget
 from media.relay.layer import Layer, PlainLayer
 from media.relay.pacer import CAMERA, Pacer, Waiting
+from media.relay.reports import Answers
 from media.relay.rewrite import Egress
+from media.rtp import rtcp
+from media.rtp.clocks import ntp_add, ntp_from_unix
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class SubscriptionValues:
     :param plain_type: of redundant audio the newest block alone goes, as this payload type; -1 = as it came.
     :param rtx: (payload type, ssrc, first sequence number) for retransmissions, None without RTX.
     :param voice: without RTX: the packets themselves go again when they are asked for.
+    :param cname: whose the stream is, told with each report of it.
     """
 
     ssrc: int
@@ -38,13 +43,14 @@ class SubscriptionValues:
     plain_type: int = -1
     rtx: tuple[int, int, int] | None = None
     voice: bool = False
+    cname: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionEvents:
     """What a subscription tells whoever made it.
 
-    :param switched: another layer is forwarded from now on.
+    :param switched: another layer is forwarded from now on; told at reports, too, if only a temporal one is.
     :param starved: frames were left out, so that a key frame is needed.
     """
 
@@ -63,6 +69,13 @@ class Progress(NamedTuple):
     packets: int
     octets: int
     started_at: float | None
+
+
+class Answered(NamedTuple):
+    """What the receiver's reports say of a stream; None before they do."""
+
+    block: rtcp.ReportBlock | None
+    round_trip: float | None  # seconds
 
 
 class Subscription(ABC):
@@ -144,6 +157,26 @@ class Subscription(ABC):
         target = self.target
         return target is not None and self.current is not target and not self.begun
 
+    def clock_now(self, now: float, wall: float) -> tuple[int, int] | None:
+        """The publisher's clock carried over to our timestamps, so that lips match voices.
+
+        :param wall: what time it is by our own clock, for a publisher that does not say.
+        :returns: an NTP time and the timestamp of that moment; None when nothing can be said.
+        """
+        progress = self.progress
+        layer, last, started_at = progress.current, progress.last_timestamp, progress.started_at
+        if layer is None or last is None or started_at is None:
+            return None
+        clock = layer.clock
+        if clock.received_at is not None:
+            elapsed = now - clock.received_at
+            timestamp = clock.rtp_timestamp + round(elapsed * layer.clock_rate) + progress.timestamp_delta
+            return ntp_add(clock.ntp, elapsed), timestamp & 0xFFFFFFFF
+        if now - started_at > WITHOUT_REPORTS_S:
+            timestamp = last + round((now - progress.last_sent_at) * layer.clock_rate)
+            return ntp_from_unix(wall), timestamp & 0xFFFFFFFF
+        return None
+
     @abstractmethod
     def aim(self, target: Layer) -> None:
         """Another layer is wanted from its next key frame on; the one that is sent goes on until then."""
@@ -163,6 +196,18 @@ class Subscription(ABC):
     @abstractmethod
     def prioritize(self, priority: int) -> None:
         """What waits from now on stands in this class."""
+
+    @property
+    @abstractmethod
+    def answered(self) -> Answered: ...
+    @abstractmethod
+    def answer(self, block: rtcp.ReportBlock, now: float) -> None:
+        """The receiver says how the stream came."""
+
+    @property
+    @abstractmethod
+    def bits_per_second(self) -> int:
+        """Sent, between the last two reports."""
 
     @abstractmethod
     def retransmit(self, sequences: Iterable[int], now: float) -> int:
@@ -202,7 +247,10 @@ class PlainSubscription(Subscription):
     """A subscription of the plain plane."""
 
     __slots__ = (
+        "_answers",
+        "_rate",
         "budget",
+        "cname",
         "current",
         "egress",
         "gate",
@@ -254,6 +302,9 @@ class PlainSubscription(Subscription):
         self.hold = outlet.hold
         self.repeat = outlet.repeat
         self.switched = events.switched
+        self.cname = values.cname
+        self._answers = Answers()
+        self._rate = Rate()
         self.starved = events.starved
         self.numbered = values.numbered
         self.waits = values.waits
@@ -337,6 +388,28 @@ class PlainSubscription(Subscription):
 
     def retransmit(self, sequences: Iterable[int], now: float) -> int:
         return again.retransmit(self, sequences, now)
+
+    @property
+    def answered(self) -> Answered:
+        return Answered(self._answers.block, self._answers.round_trip)
+
+    def answer(self, block: rtcp.ReportBlock, now: float) -> None:
+        self._answers.received(block, now)
+
+    @property
+    def bits_per_second(self) -> int:
+        return self._rate.bits_per_second
+
+    def report(self, now: float, wall: float) -> rtcp.SenderReport | None:
+        """To be called once in a report interval; None when nothing can be said."""
+        self._rate.read(self.octets, now)
+        self.switched()
+        clock = self.clock_now(now, wall)
+        if clock is None:
+            return None
+        self._answers.sent(clock[0], now)
+        counts = self.packets & 0xFFFFFFFF, self.octets & 0xFFFFFFFF
+        return rtcp.SenderReport(self.egress.ssrc, *clock, *counts)
 
     def cut(self) -> None:
         """Frames were left out before they had numbers: go on with the next key frame."""

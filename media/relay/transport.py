@@ -17,7 +17,6 @@ from media.relay.data_streams import DataStreams
 from media.relay.downstream import Downstream
 from media.relay.errors import WRONG_KIND
 from media.relay.producer import Producer
-from media.relay.reports import pack_receiver_reports, pack_sender_reports, read_receptions
 from media.relay.subscription import Subscription
 from media.relay.wire import WireSocket
 from media.rtp import rtcp
@@ -257,7 +256,7 @@ class WebRtcTransport:
         for block in blocks:
             consumer = self._by_ssrc.get(block.ssrc)
             if consumer is not None:
-                consumer.report_received(block, now)
+                consumer.subscription.answer(block, now)
 
     def state_changed(self, state: str) -> None:
         """Consumers run only while the wire is connected; a key frame is asked for at that moment."""
@@ -345,15 +344,10 @@ class WebRtcTransport:
         self.due = min(self._reports_due, self.lane.upstream.due, due)
 
     def _send_reports(self, now: float) -> None:
-        layers = (layer for producer in self.producers.values() for layer in producer.layers)
-        receptions = read_receptions(layers, now)
-        reports = [report for one in self.consumers.values() if (report := one.tick(now)) is not None]
-        if self.connected:
-            for packet in pack_receiver_reports(self.local_ssrc, receptions, now):
-                self._wire.send_rtcp(packet)
-            cnames = {one.ssrc: one.parameters.cname for one in self.consumers.values()}
-            for packet in pack_sender_reports(reports, cnames):
-                self._wire.send_rtcp(packet)
+        leaving = (consumer.subscription for consumer in self.consumers.values())
+        told = self.lane.report(self.producers.values(), leaving, self.connected, now, self.wall())
+        for packet in told:
+            self._wire.send_rtcp(packet)
         has_work = self.producers or self.consumers
         self._reports_due = now + limits.REPORT_INTERVAL_S if has_work else inf
 

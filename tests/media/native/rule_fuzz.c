@@ -241,6 +241,43 @@ static size_t make_feedback(struct world *world, int peer, uint8_t *packet) {
     return chance(20) ? size : chance((uint32_t)size + 1);
 }
 
+/* Reports that are nearly right, of streams that there are; parts of several kinds, one behind the other. */
+static size_t make_reports(struct world *world, int peer, uint8_t *packet) {
+    size_t size = 0;
+    for (uint32_t parts = 1 + chance(3); parts; parts--) {
+        uint32_t kind = 200 + chance(3), count = chance(4), body = 4 * (1 + chance(14));
+        uint8_t *part = packet + size;
+        if (chance(8))
+            body = (kind == 200 ? 24 : 4) + 24 * count;
+        for (uint32_t at = 0; at < 4 + body; at++)
+            part[at] = (uint8_t)(chance(3) ? chance(4) : chance(256));
+        part[0] = (uint8_t)(chance(40) ? 0x80 | count : chance(256));
+        part[1] = (uint8_t)(chance(40) ? kind : chance(256));
+        rule_put16(part + 2, chance(40) ? body / 4 : chance(40));
+        rule_put32(part + 4, (uint32_t)world->tracks[chance(TRACKS)]->layers[0].ssrc);
+        for (uint32_t block = 0; kind != 202 && block < count; block++) {
+            size_t at = (kind == 200 ? 28 : 8) + 24 * block;
+            const struct rule_subscription *one = world->subscriptions[peer][chance(TRACKS)];
+            if (at + 24 <= 4 + body && one)
+                rule_put32(part + at, one->egress.ssrc);
+        }
+        size += 4 + body;
+    }
+    return chance(20) ? size : chance((uint32_t)size + 1);
+}
+
+static void report(struct world *world) {
+    int peer = (int)chance(PEERS);
+    uint8_t packet[512];
+    size_t size = make_reports(world, peer, packet);
+    uint8_t *exact = malloc(size ? size : 1);
+    memcpy(exact, packet, size);
+    world->heard += rule_hear(world->peers[peer], exact, size, world->now);
+    free(exact);
+    if (!chance(4))
+        rule_report(world->peers[peer], chance(5), (uint64_t)chance(UINT32_MAX) << 32, world->now, control, world);
+}
+
 static void hear(struct world *world) {
     int peer = 1 + (int)chance(PEERS - 1);
     uint8_t packet[256];
@@ -343,6 +380,8 @@ int main(int count, char **arguments) {
             decide(&world);
         if (!chance(3))
             hear(&world);
+        if (!chance(6))
+            report(&world);
         if (!chance(4))
             drain_news(&world);
         rule_run(world.rule, world.now);

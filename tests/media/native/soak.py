@@ -23,6 +23,7 @@ WEIGHTS = {
     "feedback": 3,
     "calm": 1,
     "report": 1,
+    "answer": 1,
     "pli": 1,
     "wish": 1,
     "pause": 1,

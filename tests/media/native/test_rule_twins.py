@@ -30,7 +30,7 @@ def test_both_planes_do_the_same(steps: list[tuple[str, int]]) -> None:
         twins.do(name, number)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [3, 4, 5])
 def test_both_planes_do_the_same_for_long(seed: int) -> None:
     twins = soak(1000, seed)
     assert twins.sent > 1000

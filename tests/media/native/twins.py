@@ -16,7 +16,7 @@ from media.limits import ESTIMATE_SENT_PACKETS
 from media.relay.native_tables import NativeTables
 from media.relay.path import PlainPath
 from media.rtp import red, rtcp
-from media.rtp.clocks import ntp_from_unix
+from media.rtp.clocks import ntp_from_unix, ntp_middle
 from media.rtp.packet import RtpPacket
 from media.rtp.twcc import TransportFeedback
 from media.rtp.vp8 import pack_descriptor
@@ -49,6 +49,7 @@ class Twins:
         self.gathered = 0  # feedbacks that were looked at together
         self.sizes: tuple[int, ...] = (10, 60, 270)  # of a VP8 packet, words
         self.recent: dict[str, list[bytes]] = {}  # sent lately, by wire
+        self.reported: dict[str, list[int]] = {}  # middles of the times of reports, by wire
         self.actions: dict[str, Callable[[Random], None]] = {
             "picture": self._picture,
             "ultrasound": self._h264,
@@ -56,6 +57,7 @@ class Twins:
             "again": self._again,
             "time": self._time,
             "report": self._report,
+            "answer": self._answer,
             "nack": self._nack,
             "feedback": self._told_by_receivers,
             "calm": self._calm,
@@ -221,9 +223,41 @@ class Twins:
             if chance.random() < 0.5:
                 continue
             wall = self.sides[0].house.clock.wall() + chance.choice((0, 0.02, 0.3, 9))
-            data = rtcp.pack(rtcp.SenderReport(stream.ssrc, ntp_from_unix(wall), stream.timestamp, 1, 1))
+            report = rtcp.SenderReport(stream.ssrc, ntp_from_unix(wall), stream.timestamp, 1, 1)
+            name = rtcp.SourceDescription(((stream.ssrc, "c" * chance.randrange(6)),))
+            data = rtcp.pack_compound((report, name)[: chance.choice((1, 2))])
             for side in self.sides:
                 side.up.handlers.rtcp_received(data, side.house.now)
+
+    def _answer(self, chance: Random) -> None:
+        """A receiver reports of what it was sent; some is of nobody, or broken, or stands beside more."""
+        at = chance.randrange(RECEIVERS)
+        ssrcs = [one.ssrc for one in self.sides[0].consumers[at * 4 : at * 4 + 4]]
+        named = self.reported.get(self.sides[0].receivers[at][1].id, [])
+        blocks = tuple(
+            rtcp.ReportBlock(
+                chance.choice((*ssrcs, 77)),
+                chance.randrange(256),
+                chance.choice((0, 3, -2, -0x800000, 0x7FFFFF)),
+                chance.getrandbits(32),
+                chance.randrange(9000),
+                chance.choice((0, 5, *named)),
+                chance.choice((0, 0, 700, 90_000)),
+            )
+            for _ in range(chance.choice((0, 1, 4, 9)))
+        )
+        report = rtcp.ReceiverReport(1, blocks)
+        more: list[rtcp.RtcpPacket] = [
+            rtcp.SourceDescription(((1, "d"), (2, ""))),
+            rtcp.Bye((3,)),
+            rtcp.Nack(1, ssrcs[0], (1,)),
+        ]
+        data = bytearray(rtcp.pack_compound((report, *more[: chance.choice((0, 0, 1, 2, 3))])))
+        if chance.random() < 0.2:
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        if chance.random() < 0.05:
+            del data[chance.randrange(len(data)) :]
+        self._from_receiver(at, bytes(data))
 
     def _odd(self, chance: Random) -> None:
         """Packets that are right in form and strange in content."""
@@ -402,6 +436,11 @@ class Twins:
             self.sent += len(one.rtp)
             self.happened["rtx"] += sum(packet[1] & 0x7F in RTX for packet in one.rtp)
             self.recent[one.id] = [*self.recent.get(one.id, ()), *one.rtp][-60:]
+            for part in (part for data in one.rtcp for part in rtcp.parse_compound(data)):
+                if isinstance(part, rtcp.SenderReport):
+                    middles = self.reported.setdefault(one.id, [])
+                    middles.append(ntp_middle(part.ntp))
+                    del middles[:-20]
             for wire in (one, other):
                 wire.rtp.clear()
                 wire.rtcp.clear()

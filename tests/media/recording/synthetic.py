@@ -41,7 +41,7 @@ class FakeConsumer:
     def request_key_frame(self) -> None:
         self.key_frames += 1
 
-    def tick(self, now: float) -> None:
+    def clock_now(self, now: float) -> None:
         """No sender reports here."""
 
     def close(self) -> None:

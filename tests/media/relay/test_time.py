@@ -16,7 +16,6 @@ from media.relay import RelayTimer
 from media.relay.feedback import CountedReception, Missing, Rate
 from media.relay.history import History, RetransmissionBudget
 from media.relay.keyframes import KeyFrameRequests
-from media.relay.reports import pack_receiver_reports, pack_sender_reports, read_receptions
 from media.relay.rewrite import MediaPacket
 from media.relay.timer import Wheel, following
 from media.rtp import rtcp
@@ -253,20 +252,28 @@ def test_reception_counts_as_rfc_3550_says() -> None:
 
 def test_reports_fit_their_packets() -> None:
     house = House()
-    sender, up = house.peer()
-    layers = []
+    (sender, up), (receiver, down) = house.peer(), house.peer()
     for number in range(limits.MAX_PRODUCERS_PER_TRANSPORT):
-        producer = sender.produce("video", vp8_single(10 * number), "camera")
-        Layer(up, house, 10 * number, "", 1, 1).frame(key=True)
-        layers += producer.layers
-    packets = list(
-        pack_receiver_reports(1, read_receptions([*layers, *layers, *layers], house.now), house.now)
-    )
-    assert [len(rtcp.parse_compound(packet)[0].reports) for packet in packets] == [31, 17]  # type: ignore[union-attr]
-    reports = [rtcp.SenderReport(number, 0, 0, 0, 0) for number in range(100)]
-    compounds = list(pack_sender_reports(reports, dict.fromkeys(range(100), "cname")))
+        ssrcs = [1000 * number + 10 * index for index in (1, 2, 3)]
+        encodings = [{"ssrc": ssrc, "rtx": {"ssrc": ssrc + 1}} for ssrc in ssrcs]
+        parameters = {**vp8_single(), "encodings": encodings, "rtcp": {"cname": f"{number:3}" + 60 * "c"}}
+        producer = sender.produce("video", parameters, "camera")
+        receiver.consume(producer.id, CHROMIUM, paused=False)
+        for ssrc in ssrcs:
+            layer = Layer(up, house, ssrc, "", 1, 1)
+            layer.frame(key=True)
+            layer.report()
+    house.run(limits.REPORT_INTERVAL_S + 0.05)
+    told = [rtcp.parse_compound(packet)[0] for packet in up.rtcp]
+    assert [len(one.reports) for one in told if isinstance(one, rtcp.ReceiverReport)] == [31, 17]
+    compounds = [
+        packet for packet in down.rtcp if isinstance(rtcp.parse_compound(packet)[0], rtcp.SenderReport)
+    ]
+    assert len(compounds) == 2
     assert all(len(packet) <= limits.RTCP_PACKET_BYTES for packet in compounds)
-    assert sum(len(rtcp.parse_compound(packet)) for packet in compounds) == 200
+    parts = [part for packet in compounds for part in rtcp.parse_compound(packet)]
+    names = [one.cnames[0][1] for one in parts if isinstance(one, rtcp.SourceDescription)]
+    assert names == [f"{number:3}" + 60 * "c" for number in range(limits.MAX_PRODUCERS_PER_TRANSPORT)]
 
 
 def _packet(sequence: int, now: float) -> MediaPacket:
