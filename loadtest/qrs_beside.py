@@ -25,7 +25,8 @@ from media.clock import SystemClock
 from media.signals import Frame, SignalFanout, SignalStore, StreamDescriptor, encode, read_header
 from media.signals.analysis.alarms import AlarmLimits
 from media.signals.analysis.board import AnalysisBoard
-from media.signals.frames import FrameHeader, payload_of
+from media.signals.analysis.feed import AnalysisFeed
+from media.signals.frames import payload_of
 from signaling.signal_analysis import SignalAnalysis
 
 STREAMS: Final = 300
@@ -89,15 +90,13 @@ async def _played(
         analysis = SignalAnalysis(clock, store, lambda _: None, AlarmLimits(low=1, high=400))
         ids = [str(UUID(int=number)) for number in range(STREAMS)]
         rooms = [_Room(f"r-{each}", replace(made.descriptor(), stream_id=each)) for each in ids]
-        if analyse:
-            for room in rooms:
-                analysis.begin(room, room.descriptor)
+        feeds = [analysis.begin(room, room.descriptor) for room in rooms] if analyse else []
         late: list[float] = []
         watching = asyncio.create_task(_watch(late))
         begun, cpu = time.monotonic(), time.process_time()
         for number in range(len(frames[0])):
             await asyncio.sleep(max(0.0, begun + number * FRAME_S - time.monotonic()))
-            _send(analysis, rooms, frames, number)
+            _send(feeds, frames, number)
         used = time.process_time() - cpu
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -109,14 +108,14 @@ async def _played(
     return used / seconds * 100, late, max(skipped, default=0.0)
 
 
-def _send(analysis: SignalAnalysis, rooms: list[_Room], frames: list[list[bytes]], number: int) -> None:
+def _send(feeds: list[AnalysisFeed | None], frames: list[list[bytes]], number: int) -> None:
     """The next frame of every stream."""
     headers = [read_header(one[number]) for one in frames]
     payloads = [payload_of(one[number], header) for one, header in zip(frames, headers, strict=True)]
-    for at, room in enumerate(rooms):
-        kind = at % KINDS
-        header: FrameHeader = headers[kind]._replace(stream_id=room.descriptor.stream_id)
-        analysis.put(room, header, payloads[kind])
+    now = time.monotonic()
+    for at, feed in enumerate(feeds):
+        if feed is not None:
+            feed.put(headers[at % KINDS], payloads[at % KINDS], now)
 
 
 async def _watch(late: list[float]) -> None:

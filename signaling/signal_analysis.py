@@ -29,7 +29,6 @@ from media.signals.analysis.feed import AnalysisFeed, Batch
 from media.signals.analysis.findings import Alarm, State
 from media.signals.analysis.patients import RoomLimits, WantedLimits
 from media.signals.fanout import SignalFanout
-from media.signals.frames import FrameHeader, Payload
 from signaling.access import RoomClaims, may_use_signals
 from signaling.events import RoomEvent, SignalAlarm, SignalLimits
 from signaling.limits import (
@@ -93,21 +92,26 @@ class SignalAnalysis:
         """How many are analysed now."""
         return len(self._live)
 
-    def begin(self, room: AnalysedRoom, descriptor: StreamDescriptor) -> None:
-        """A stream is live, for the first time or again. What is no ECG is left alone."""
+    def begin(self, room: AnalysedRoom, descriptor: StreamDescriptor) -> AnalysisFeed | None:
+        """A stream is live, for the first time or again; its frames go to the result until `end`.
+
+        What is no ECG is left alone.
+        """
         if not can_analyse(descriptor):
-            return
+            return None
         now = self._clock.monotonic()
         known = self._live.get((room.id, descriptor.stream_id))
         if known is not None:
             known.feed.begin_again(now)
-            return
+            return known.feed
         limits = self._limits if room.analysis.limits is None else room.analysis.limits.limits
-        self._live[room.id, descriptor.stream_id] = _Live(room, AnalysisFeed(descriptor, limits, now))
+        feed = AnalysisFeed(descriptor, limits, now)
+        self._live[room.id, descriptor.stream_id] = _Live(room, feed)
         self._wanted.set()
         if self._task is None:
             self._thread = ThreadPoolExecutor(1, "signal-analysis", _give_way)
             self._task = asyncio.create_task(self._run(self._thread), name="signal analysis")
+        return feed
 
     async def know_patient(self, room: AnalysedRoom) -> None:
         """Let the patient's age choose the limits, unless something did already."""
@@ -141,15 +145,6 @@ class SignalAnalysis:
             if live.room.id == room.id:
                 live.feed.limits = limits.limits
         room.signals.tell(wire.limits(limits))
-
-    def put(self, room: AnalysedRoom, header: FrameHeader, payload: Payload) -> None:
-        """A frame of a stream, which goes its way to disk and viewers anyway.
-
-        :param payload: as `inspect` gave it.
-        """
-        known = self._live.get((room.id, header.stream_id))
-        if known is not None:
-            known.feed.put(header, payload, self._clock.monotonic())
 
     def end(self, room: AnalysedRoom, stream_id: str) -> None:
         """The stream's device is gone. Idempotent."""

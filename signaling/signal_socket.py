@@ -31,6 +31,7 @@ _END_CODES: Final = {"room_closed": ROOM_CLOSED, "replaced": STREAM_BUSY}
 _TEXT, _BINARY = 0x81, 0x82  # whole messages (RFC 6455 section 5.2)
 _SHORT_BYTES = 126
 _LONG_BYTES = 1 << 16
+_LONG_HEAD, _LONGEST_HEAD = struct.Struct("!BBH"), struct.Struct("!BBQ")
 
 
 class SignalSocket:
@@ -54,6 +55,7 @@ class SignalSocket:
         self._rooms = rooms
         self._clock = rooms.clock
         self._request = request
+        self._transport: asyncio.Transport | None = None
         self._woken = False
         self._receiving: asyncio.Timeout | None = None
         self._sleeping: asyncio.Future[None] | None = None
@@ -61,6 +63,7 @@ class SignalSocket:
     async def open(self) -> None:
         """Accept the WebSocket."""
         await self.ws.prepare(self._request)
+        self._transport = self._request.transport
 
     async def run(self) -> None:
         """Serve until the socket closes."""
@@ -126,24 +129,22 @@ class SignalSocket:
         await self.send(wire.error(fault))
         await self.close(code, fault.code.code)
 
-    @property
-    def is_free(self) -> bool:
-        """Whether `write` may be called: the line takes it now, and nobody has to wait for it."""
-        transport = self._request.transport
-        return (
-            transport is not None
-            and not self.ws.closed
-            and not transport.is_closing()
-            and transport.get_write_buffer_size() < SIGNAL_AT_ONCE_BYTES
-        )
-
-    def write(self, message: str | bytes) -> None:
-        """Send one message at once, past aiohttp's coroutines; only while `is_free`.
+    def offer(self, message: str | bytes) -> bool:
+        """Send one message at once, past aiohttp's coroutines, if nobody has to wait for the line.
 
         A message is one write here and there, so the two never mix.
         """
-        assert self._request.transport is not None  # `is_free` has said so
-        self._request.transport.write(websocket_frame(message))
+        transport = self._transport
+        if (
+            transport is None
+            or self.end_fault is not None
+            or self.ws.closed
+            or transport.is_closing()
+            or transport.get_write_buffer_size() >= SIGNAL_AT_ONCE_BYTES
+        ):
+            return False
+        transport.write(websocket_frame(message))
+        return True
 
     async def send(self, message: str | bytes) -> None:
         """Send one message; nothing happens when the socket is closed already."""
@@ -168,7 +169,7 @@ def websocket_frame(message: str | bytes) -> bytes:
     payload, first = (message.encode(), _TEXT) if isinstance(message, str) else (message, _BINARY)
     length = len(payload)
     if length < _SHORT_BYTES:
-        return struct.pack("!BB", first, length) + payload
+        return bytes((first, length)) + payload
     if length < _LONG_BYTES:
-        return struct.pack("!BBH", first, 126, length) + payload
-    return struct.pack("!BBQ", first, 127, length) + payload
+        return _LONG_HEAD.pack(first, 126, length) + payload
+    return _LONGEST_HEAD.pack(first, 127, length) + payload

@@ -27,6 +27,7 @@ from media.signals import (
     ViewerQueue,
     wire,
 )
+from media.signals.analysis.feed import AnalysisFeed
 from media.signals.analysis.patients import WantedLimits
 from media.signals.errors import SIGNAL_CLOCK_JUMP, SIGNAL_UNEXPECTED
 from media.signals.records import Loss
@@ -137,6 +138,7 @@ class Publisher(SignalSocket):
         self._session = PublishSession(self._clock.monotonic())
         self._closing: Close | None = None
         self._log: StreamLog | None = None
+        self._feed: AnalysisFeed | None = None
         self._unsettled: list[Output] = []
         self._doing: set[asyncio.Future[None]] = set()
 
@@ -189,9 +191,7 @@ class Publisher(SignalSocket):
         for index, output in enumerate(outputs):
             if isinstance(output, Store):
                 self._store(output)
-            elif isinstance(output, Send) and self.is_free:
-                self.write(output.text)
-            else:
+            elif not isinstance(output, Send) or not self.offer(output.text):
                 return outputs[index:]
         return []
 
@@ -224,7 +224,7 @@ class Publisher(SignalSocket):
             self._note(fault)
             return self._session.refused(fault, self._clock.monotonic())
         await self._gateway.analysis.know_patient(self.room)
-        self._gateway.analysis.begin(self.room, descriptor)
+        self._feed = self._gateway.analysis.begin(self.room, descriptor)
         self.room.signal_started(descriptor, await self._first_sample_at(self._log))
         self._tell(SignalStarted)
         now, log = self._clock.monotonic(), self._log
@@ -248,7 +248,8 @@ class Publisher(SignalSocket):
         if self.room.signals.publish(output.frame, output.data, arrived_ns):
             logger.warning("stream %s: the device's clock was set", self.stream_id)
             self._do_soon([Mark(SIGNAL_CLOCK_JUMP.code)])
-        self._gateway.analysis.put(self.room, output.frame, output.payload)
+        if self._feed is not None:
+            self._feed.put(output.frame, output.payload, self._clock.monotonic())
         sequence = output.frame.sequence
         self._log.submit(sequence, output.data, partial(self._stored, sequence))
 
@@ -321,7 +322,6 @@ class Viewer(SignalSocket):
         self._gateway = gateway
         now = self._clock.monotonic()
         self._requests = TokenBucket(VIEWER_REQUESTS_PER_SECOND, VIEWER_REQUESTS_BURST, now)
-        self._queue: ViewerQueue | None = None
 
     async def run(self) -> None:
         hello = await self.receive(SIGNAL_HELLO_S)
@@ -336,10 +336,9 @@ class Viewer(SignalSocket):
         except Fault as fault:
             await self.refuse(fault)
             return
-        queue = room.signals.add_viewer(self._queued)
+        queue = room.signals.add_viewer(self.wake, self.offer)
         for text in room.analysis.hello():
             queue.put(text)
-        self._queue = queue
         listening = asyncio.ensure_future(self._listen(room, queue))
         listening.add_done_callback(lambda _: self.wake())
         try:
@@ -374,15 +373,6 @@ class Viewer(SignalSocket):
                 self._gateway.analysis.choose_limits(room, self.claims, wanted)
         except RemoteProtocolError as fault:
             queue.put(wire.refused(about, fault))
-
-    def _queued(self) -> None:
-        """Something was put in. A line that is free takes it here; for one that is not, `_watch` waits."""
-        queue = self._queue
-        if queue is not None and self.end_fault is None:
-            while self.is_free and (item := queue.pop()) is not None:
-                self.write(item)
-        if queue is None or len(queue) or queue.fault is not None:
-            self.wake()
 
     async def _watch(self, queue: ViewerQueue, listening: asyncio.Future[None]) -> None:
         """Send what a line that was not free has left in the queue."""

@@ -17,10 +17,11 @@ begins, and `observe` says so, so that the record is marked.
 
 from __future__ import annotations
 
-import statistics
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
 
 from media.signals.frames import FLAG_BACKFILL, FLAG_SEAM, FrameHeader
 
@@ -62,6 +63,7 @@ class DeviceClock:
     def __init__(self) -> None:
         self.jumps = 0
         self._minima: deque[tuple[int, int]] = deque(maxlen=WINDOWS)  # device ns, smallest difference
+        self._drift = 0.0
         self._best: tuple[int, int] | None = None
         self._window_began = 0
         self._late = 0
@@ -79,11 +81,15 @@ class DeviceClock:
         :returns: whether the device's clock was set before it; the line is then a new one.
         """
         difference = arrived_ns - end_ns
-        predicted = self._predicted(end_ns)
-        jumped = self._jumped(difference - predicted, step_ns)
+        line = self._line
+        predicted = 0 if line is None else line.offset_ns + round(line.drift * (end_ns - line.anchor_ns))
+        jumped = line is not None and (
+            abs(step_ns) > JUMP_NS or self._late >= LATE_WINDOWS or difference - predicted < -JUMP_NS
+        )
         if jumped:
             self.jumps += 1
             self._minima.clear()
+            self._drift = 0.0
             self._best = self._line = None
         if self._line is None:
             self._window_began, self._late = end_ns, 0
@@ -97,13 +103,6 @@ class DeviceClock:
             self._close_window(end_ns)
         return jumped
 
-    def _jumped(self, above_ns: int, step_ns: int) -> bool:
-        if self._line is None:
-            return False
-        if abs(step_ns) > JUMP_NS or self._late >= LATE_WINDOWS:
-            return True
-        return above_ns < -JUMP_NS
-
     def _predicted(self, device_ns: int) -> int:
         """The difference that the line gives at a device's time."""
         return 0 if self._line is None else self._line.to_ours(device_ns) - device_ns
@@ -115,6 +114,7 @@ class DeviceClock:
             self._late = self._late + 1 if late else 0
             if not late:
                 self._minima.append(self._best)
+                self._drift = _slope(list(self._minima))
         self._best, self._window_began = None, now_ns
         self._fit()
 
@@ -124,7 +124,7 @@ class DeviceClock:
         if not points:
             return
         anchor = points[0][0]
-        drift = _slope(list(self._minima))
+        drift = self._drift
         offset = min(difference - drift * (at - anchor) for at, difference in points)
         self._line = ClockLine(anchor, round(offset), drift)
 
@@ -167,10 +167,8 @@ def _slope(points: list[tuple[int, int]]) -> float:
     span = points[-1][0] - points[0][0]
     if span < MIN_SPAN_NS:
         return 0.0
-    slopes = [
-        (later[1] - earlier[1]) / (later[0] - earlier[0])
-        for index, earlier in enumerate(points)
-        for later in points[index + 1 :]
-        if 2 * (later[0] - earlier[0]) >= span
-    ]
-    return max(-MAX_DRIFT, min(MAX_DRIFT, statistics.median(slopes)))
+    at, lowest = np.array([(one - points[0][0], low - points[0][1]) for one, low in points], dtype=float).T
+    apart = at[None, :] - at[:, None]
+    far = 2 * apart >= span
+    slopes = (lowest[None, :] - lowest[:, None])[far] / apart[far]
+    return max(-MAX_DRIFT, min(MAX_DRIFT, float(np.median(slopes))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import uuid
 import zlib
 from collections.abc import Mapping
@@ -133,6 +134,11 @@ class StreamDescriptor:
     def sampling_rate_mhz(self) -> int:
         """The rate as it stands in every frame, millihertz."""
         return round(self.sampling_rate_hz * 1000)
+
+    @cached_property
+    def shape_bytes(self) -> bytes:
+        """Rate and number of leads as they stand in every frame, 6 bytes."""
+        return struct.pack("<IBB", self.sampling_rate_mhz, len(self.leads), 0)
 
     @cached_property
     def crc(self) -> int:

@@ -27,8 +27,10 @@ from media.signals.errors import SIGNAL_STREAM_LIMIT, SIGNAL_VIEWER_SLOW
 from media.signals.frames import FrameHeader
 
 Message = str | bytes
+Offer = Callable[[Message], bool]
 
 CLOCK_TELL_NS = 5_000_000  # below 5 ms an eye sees no shift between two signals
+LIVE_KEEP_NS = round(SIGNAL_LIVE_KEEP_S * 1e9)
 SAME_CLOCK = ClockLine(0, 0)  # what viewers assume until told
 
 
@@ -42,13 +44,15 @@ class _Latest:
 class ViewerQueue:
     """What one viewer has yet to be sent: texts and frames, in order.
 
-    :param wake: called when something was put in; the host then calls `pop` until it gives None.
+    :param wake: called when something waits; the host then calls `pop` until it gives None.
+    :param offer: sends a message at once and says so, or leaves it; asked while nothing waits.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], offer: Offer | None = None) -> None:
         self.dropped = 0
         self.fault: RemoteProtocolError | None = None
         self._wake = wake
+        self._offer = offer or _take_nothing
         self._messages: deque[Message | _Latest] = deque()
         self._latest: dict[str, str] = {}
         self._frames = 0
@@ -58,16 +62,20 @@ class ViewerQueue:
 
     def put_latest(self, key: str, text: str) -> None:
         """Queue a text that replaces the one of the same key, if that waits still: a state, not an event."""
-        if self.fault is None and key in self._latest:
-            self._latest[key] = text
-            return
-        self._latest[key] = text
-        self.put(_Latest(key))
-
-    def put(self, message: Message | _Latest) -> None:
-        """Queue a message, making room by the rule above. After a `fault` nothing is taken."""
         if self.fault is not None:
             return
+        if key in self._latest:
+            self._latest[key] = text
+        elif self._messages or not self._offer(text):
+            self._latest[key] = text
+            self._append(_Latest(key))
+
+    def put(self, message: Message) -> None:
+        """Send a message, or queue it, making room by the rule above. After a `fault` nothing is taken."""
+        if self.fault is None and (self._messages or not self._offer(message)):
+            self._append(message)
+
+    def _append(self, message: Message | _Latest) -> None:
         if isinstance(message, bytes):
             if self._frames >= SIGNAL_VIEWER_FRAMES:
                 self._drop_oldest_frame()
@@ -102,11 +110,16 @@ class ViewerQueue:
                 return
 
 
+def _take_nothing(_: Message) -> bool:
+    return False
+
+
 @dataclass
 class _LiveStream:
     descriptor: StreamDescriptor
     clock: FollowedClock
     told: ClockLine = SAME_CLOCK
+    looked_at: ClockLine | None = None
     live: bool = True
     fault: ErrorCode | None = None
     newest_ns: int = 0
@@ -119,13 +132,15 @@ class _LiveStream:
         self.kept_bytes = self.newest_ns = 0
 
     def untold(self, device_ns: int) -> ClockLine | None:
-        """The clock's line, when it has moved from what viewers were told."""
+        """The clock's line, when it has moved from what viewers were told.
+
+        Each is looked at once: there is another one after 10 s, and in that time no two part by 5 ms more.
+        """
         line = self.clock.line
-        if (
-            line is None
-            or line is self.told
-            or abs(line.to_ours(device_ns) - self.told.to_ours(device_ns)) < CLOCK_TELL_NS
-        ):
+        if line is None or line is self.looked_at:
+            return None
+        self.looked_at = line
+        if abs(line.to_ours(device_ns) - self.told.to_ours(device_ns)) < CLOCK_TELL_NS:
             return None
         self.told = line
         return line
@@ -133,7 +148,7 @@ class _LiveStream:
     def keep(self, time_ns: int, data: bytes) -> None:
         self.recent.append((time_ns, data))
         self.kept_bytes += len(data)
-        horizon = self.newest_ns - SIGNAL_LIVE_KEEP_S * 1e9
+        horizon = self.newest_ns - LIVE_KEEP_NS
         while self.recent[0][0] < horizon or self.kept_bytes > SIGNAL_LIVE_KEEP_BYTES:
             self.kept_bytes -= len(self.recent.popleft()[1])
 
@@ -188,7 +203,7 @@ class SignalFanout:
         if jumped:
             known.begin_anew()
         time_ns = frame.device_time_ns
-        if time_ns < known.newest_ns - SIGNAL_LIVE_KEEP_S * 1e9:
+        if time_ns < known.newest_ns - LIVE_KEEP_NS:
             return jumped
         known.newest_ns = max(known.newest_ns, time_ns)
         known.keep(time_ns, data)
@@ -205,9 +220,9 @@ class SignalFanout:
             self._trouble = fault
             self._tell(wire.storing(fault))
 
-    def add_viewer(self, wake: Callable[[], None]) -> ViewerQueue:
+    def add_viewer(self, wake: Callable[[], None], offer: Offer | None = None) -> ViewerQueue:
         """A queue that begins with the list of streams and what each showed last."""
-        viewer = ViewerQueue(wake)
+        viewer = ViewerQueue(wake, offer)
         viewer.put(
             wire.streams((known.descriptor, known.live, known.fault) for known in self._streams.values())
         )

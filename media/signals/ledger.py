@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -25,6 +24,8 @@ class StreamLedger:
         self._count = 0
 
     def __contains__(self, sequence: int) -> bool:
+        if not self._lasts or sequence > self._lasts[-1]:
+            return False  # so is nearly every one that is asked for: it is the next
         index = bisect_right(self._firsts, sequence) - 1
         return index >= 0 and sequence <= self._lasts[index]
 
@@ -107,10 +108,12 @@ class Fingerprints:
     def __init__(self) -> None:
         self._known: OrderedDict[int, int] = OrderedDict()
 
-    def differs(self, sequence: int, content: memoryview) -> bool:
-        """Remember a frame, or compare it with the one remembered of this number."""
-        found = zlib.crc32(content)
-        known = self._known.setdefault(sequence, found)
+    def differs(self, sequence: int, fingerprint: int) -> bool:
+        """Remember a frame, or compare it with the one remembered of this number.
+
+        :param fingerprint: as `media.signals.frames.fingerprint_of` gives it.
+        """
+        known = self._known.setdefault(sequence, fingerprint)
         if len(self._known) > SIGNAL_FINGERPRINTS:
             self._known.popitem(last=False)
-        return known != found
+        return known != fingerprint

@@ -42,7 +42,7 @@ from media.signals.errors import (
     SIGNAL_UNEXPECTED,
     SIGNAL_WINDOW_EXCEEDED,
 )
-from media.signals.frames import FrameHeader, Payload, content_of, inspect
+from media.signals.frames import FrameHeader, Payload, fingerprint_of, inspect
 from media.signals.ledger import Fingerprints, StreamLedger
 from media.signals.records import Loss
 from media.signals.wish import FrameWish
@@ -216,7 +216,9 @@ class PublishSession:
         return self._fail(fault, mark=False)
 
     def stored(self, sequence: int, now: float) -> list[Output]:
-        """``sequence`` is durable and in the ledger given to `opened`."""
+        """``sequence`` is durable and in the ledger given to `opened`. Of those that became so together the
+        first is answered with an acknowledgement of all.
+        """
         self._heard_at = max(self._heard_at, now)
         self._pending.discard(sequence)
         if self.state is State.LIVE and self._durable.contiguous <= self._acked:
@@ -239,7 +241,7 @@ class PublishSession:
         return self._fail(fault)
 
     def _accept(self, frame: FrameHeader, data: bytes, payload: Payload) -> list[Output]:
-        if self._fingerprints.differs(frame.sequence, content_of(data)):
+        if self._fingerprints.differs(frame.sequence, fingerprint_of(data, frame)):
             raise RemoteProtocolError(SIGNAL_CONFLICT, f"sequence {frame.sequence}")
         if frame.sequence in self._durable:
             return [Send(wire.ack(self._durable.contiguous))]

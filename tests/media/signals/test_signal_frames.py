@@ -19,8 +19,11 @@ from media.signals.frames import (
     FLAG_DELTA,
     FLAG_SEAM,
     Frame,
+    FrameHeader,
+    check_header,
     decode,
     encode,
+    fingerprint_of,
     inspect,
     mark_backfill,
     payload_of,
@@ -50,6 +53,15 @@ def refused(data: bytes, descriptor: StreamDescriptor = TWO) -> str:
 
 def with_crc(body: bytes) -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
+
+
+def test_a_frame_is_known_again_when_it_is_sent_late() -> None:
+    for flags in (0, FLAG_DELTA, FLAG_DELTA | FLAG_SEAM):
+        data = encode(Frame.of(TWO, 7, 1, SAMPLES, flags))
+        late = mark_backfill(data)
+        assert fingerprint_of(late, read_header(late)) == fingerprint_of(data, read_header(data))
+        other = mark_backfill(encode(Frame.of(TWO, 7, 1, SAMPLES + 1, flags)))
+        assert fingerprint_of(other, read_header(other)) != fingerprint_of(data, read_header(data))
 
 
 def test_golden_plain_frame() -> None:
@@ -110,12 +122,24 @@ def test_any_cut_frame_is_refused(length: int) -> None:
     assert refused(data[:length]) == "signal_malformed"
 
 
-def test_a_frame_keeps_its_own_id_whatever_stream_it_is_thought_to_be_of() -> None:
-    data = encode(Frame.of(TWO, 7, 1, SAMPLES))
-    other = StreamDescriptor("0" * 8 + STREAM[8:], "ecg", "", 500.0, TWO.leads)
-    assert TWO.stream_bytes == data[4:20] != other.stream_bytes
-    assert read_header(data, TWO) == read_header(data, other) == read_header(data)
-    assert read_header(data).stream_id == STREAM
+@given(st.integers(0, 51), st.integers(0, 255), st.sampled_from([0, FLAG_DELTA, FLAG_DELTA | FLAG_BACKFILL]))
+def test_the_quick_look_at_a_frame_finds_what_the_thorough_one_does(at: int, value: int, flags: int) -> None:
+    data = bytearray(encode(Frame.of(TWO, 7, 1, SAMPLES, flags))[:-4])
+    data[at] = value
+    changed = with_crc(bytes(data))
+    found = looked_through(changed)
+    assert found == (refused(changed) if isinstance(found, str) else inspect(changed, TWO)[0])
+
+
+def looked_through(data: bytes) -> FrameHeader | str:
+    """The header, field by field, or the code of what is wrong."""
+    try:
+        header = read_header(data)
+        check_header(header, TWO)
+        payload_of(data, header)
+    except RemoteProtocolError as fault:
+        return fault.code.code
+    return header
 
 
 def test_what_was_not_announced_is_named() -> None:

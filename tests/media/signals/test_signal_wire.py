@@ -25,7 +25,7 @@ from media.limits import (
 from media.signals import wire
 from media.signals.descriptor import Lead, StreamDescriptor
 from media.signals.errors import STORE_FULL
-from media.signals.fanout import SignalFanout
+from media.signals.fanout import SignalFanout, ViewerQueue
 from media.signals.frames import FLAG_BACKFILL, FLAG_DELTA, Frame, decode, encode, inspect, read_header
 from media.signals.ledger import StreamLedger
 from media.signals.publish import Close, Lose, Mark, Open, Output, PublishSession, Send, Store
@@ -556,6 +556,37 @@ def test_backfill_beyond_the_live_view_stays_out_of_it() -> None:
     view = View(fanout)
     publish(fanout, 500, 3, 450)
     assert view.read() == ["streams", 500, 450]
+
+
+@given(st.lists(st.sampled_from(["frame", "text", "state", "free", "full", "pop"]), max_size=60))
+def test_what_a_free_line_takes_at_once_stays_in_order(events: list[str]) -> None:
+    sent: list[str | bytes] = []
+    woken: list[None] = []
+    free = True
+
+    def offer(message: str | bytes) -> bool:
+        if free:
+            sent.append(message)
+        return free
+
+    queue = ViewerQueue(lambda: woken.append(None), offer)
+    put: list[str | bytes] = []
+    for number, event in enumerate(events):
+        if event in ("free", "full"):
+            free = event == "free"
+        elif event == "pop":
+            sent += [message for message in [queue.pop()] if message is not None]
+        elif event == "state":
+            queue.put_latest("a", f"state {number}")
+        else:
+            put.append(str(number) if event == "text" else str(number).encode())
+            queue.put(put[-1])
+    assert len(woken) >= len(queue)
+    while (message := queue.pop()) is not None:
+        sent.append(message)
+    assert [one for one in sent if not str(one).startswith("state")] == put
+    states = [one for one in sent if str(one).startswith("state")]
+    assert sorted(states, key=lambda one: int(str(one).split()[1])) == states
 
 
 def test_a_slow_viewer_loses_the_oldest_frames_and_no_message() -> None:
