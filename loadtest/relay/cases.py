@@ -80,8 +80,8 @@ def chosen(names: str) -> list[Case]:
 
 def expected_s(case: Case, planes: int, runs: int) -> float:
     """About how long a case takes: rooms to open on each plane, then the runs, so many sizes each."""
-    each_run = 6.0 if not case.packets_per_second else 1.2
-    return planes * (5.0 + case.rooms * case.fan_out / 60 + len(case.sizes) * (5.0 + each_run / 4 * runs))
+    settled_s, run_s = (1.5, 1.3) if case.packets_per_second else (5.0, 1.5)
+    return planes * (0.5 + case.rooms * case.fan_out / 60 + len(case.sizes) * (settled_s + runs * run_s))
 
 
 def planes_named(names: str) -> Sequence[str]:

@@ -63,9 +63,11 @@ def run(report: Report, scenario: Scenario, options: Options, progress: Progress
         "scenario_file": scenario.name,
         "rooms_per_second": scenario.rooms_per_second,
         "hold_seconds": scenario.hold_seconds,
+        "stay_seconds": scenario.stay_seconds,
         "people_a_room": scenario.people,
         "signal_viewers_a_room": scenario.viewers,
         "ecg_frame_ms": [device.frame_ms or "as the server wishes" for device in scenario.devices],
+        "witnesses": "two Chromium pages, on the traffic's core" if options.witnesses else "none",
         "cores": f"server on {server_core}, traffic on {traffic_core}",
         "network": "loopback in a namespace of its own",
         "participants": "full signaling, ICE, DTLS (AES-128-GCM), RTCP with transport-wide feedback; every "
@@ -288,18 +290,21 @@ class _Run:
         if not self._scenario.stay_seconds:
             yield
             return
-        churn = asyncio.create_task(self._replace(), name="churn")
+        enough = asyncio.Event()
+        churn = asyncio.create_task(self._replace(enough), name="churn")
         try:
             yield
         finally:
-            churn.cancel()
-            with suppress(asyncio.CancelledError):
-                await churn  # what it failed by is the run's failure
+            enough.set()
+            await churn  # what it failed by is the run's failure
 
-    async def _replace(self) -> None:
-        """The oldest room ends, another opens."""
+    async def _replace(self, enough: asyncio.Event) -> None:
+        """The oldest room ends, another opens, until it is ``enough``: never one without the other."""
         while True:
-            await asyncio.sleep(self._scenario.stay_seconds / self._scenario.rooms)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._scenario.stay_seconds / self._scenario.rooms):
+                    await enough.wait()
+                    return
             await self._rooms.pop(0).close()
             await self._open_one()
             self._report.figures["rooms_replaced"] = self._opened - self._scenario.rooms - WARM_ROOMS

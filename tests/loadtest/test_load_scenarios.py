@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -65,9 +66,12 @@ def test_rooms_join_carry_everything_and_are_watched(
 ) -> None:
     monkeypatch.setattr(rooms, "SETTLE_S", 0.5)
     report = Report("rooms")
-    rooms.run(report, scenario_file.read("short"), rooms.Options("python"), told.append)
+    # A room's people leave each second, and others come.
+    scenario = replace(scenario_file.read("short"), stay_seconds=3.0)
+    rooms.run(report, scenario, rooms.Options("python"), told.append)
     assert report.conditions["plane"] == "python"
     found = report.figures
+    assert found["rooms_replaced"] >= 1
     assert (found["rooms"], found["participants"], found["join_success_percent"]) == (3, 6, 100)
     assert (found["lost_packets"], found["corrupt_packets"], found["silent_streams"]) == (0, 0, 0)
     # two doctors a room, each hears 50 packets of sound and sees 500 kbit/s in packets of about 1 kB
