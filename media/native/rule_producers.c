@@ -141,7 +141,8 @@ static PyObject *producer_set_paused(PyObject *object, PyObject *value) {
     return leave_none(self);
 }
 
-/* levels() -> [(level, at)]: taken out. Where there were none, the next one is told of again. */
+/* levels() -> (levels, the newest last; when the first and the last came) or None: taken out. Where there were none, the next
+ * one is told of again. */
 static PyObject *producer_levels(PyObject *object, PyObject *nothing) {
     (void)nothing;
     struct producer_object *self = rule_open_producer(object);
@@ -149,21 +150,24 @@ static PyObject *producer_levels(PyObject *object, PyObject *nothing) {
         return NULL;
     struct rule_producer *producer = self->producer;
     int most = producer->peer->rule->limits.levels, count = producer->level_count;
-    struct rule_level *taken = malloc((size_t)(count ? count : 1) * sizeof *taken);
-    for (int index = 0; taken && index < count; index++)
-        taken[index] = producer->levels[(producer->level_start + index) % most];
+    double first = 0, last = 0;
+    PyObject *levels = PyBytes_FromStringAndSize(NULL, count); /* nothing that the collector counts */
+    for (int index = 0; levels && index < count; index++) {
+        const struct rule_level *one = &producer->levels[(producer->level_start + index) % most];
+        PyBytes_AS_STRING(levels)[index] = (char)one->level;
+        first = index ? first : one->at;
+        last = one->at;
+    }
     producer->levels_told = count > 0;
     producer->level_count = 0;
-    PyObject *list = rule_done(self->peer->owner) ? PyList_New(taken ? count : 0) : NULL;
-    for (int index = 0; list && taken && index < count; index++) {
-        PyObject *item = Py_BuildValue("id", taken[index].level, taken[index].at);
-        if (item)
-            PyList_SET_ITEM(list, index, item);
-        else
-            Py_CLEAR(list);
+    if (!rule_done(self->peer->owner)) {
+        Py_XDECREF(levels);
+        return NULL;
     }
-    free(taken);
-    return list;
+    if (count)
+        return levels ? Py_BuildValue("Ndd", levels, first, last) : NULL;
+    Py_XDECREF(levels);
+    Py_RETURN_NONE;
 }
 
 static PyMethodDef producer_methods[] = {

@@ -64,7 +64,7 @@ class _Track:
         """What the microphone said since the last time."""
         levels = self.table.levels()
         if levels:
-            self._producer.levels_heard(levels)
+            self._producer.levels_heard(*levels)
 
     def close(self) -> None:
         self.hear_levels()

@@ -37,7 +37,7 @@ class ProducerOwner(Protocol):
     def now(self) -> float: ...
     def send_feedback(self, packet: rtcp.RtcpPacket) -> bool: ...
     def wake(self, due: float) -> None: ...
-    def levels_heard(self, producer: Producer, levels: Sequence[tuple[int, float]]) -> None: ...
+    def levels_heard(self, producer: Producer, levels: bytes, first_at: float, last_at: float) -> None: ...
     def producer_paused(self, producer: Producer) -> None: ...
     def producer_closed(self, producer: Producer) -> None: ...
 
@@ -170,11 +170,11 @@ class Producer:
         """RFC 6464: the low seven bits are -dBov, so 127 is silence."""
         at = find_extension(data, header, self.ingress.level_id, 1)
         if at >= 0:
-            self.levels_heard([(LOUDEST - (data[at] & 0x7F), now)])
+            self.levels_heard(bytes((LOUDEST - (data[at] & 0x7F),)), now, now)
 
-    def levels_heard(self, levels: Sequence[tuple[int, float]]) -> None:
-        """A microphone's levels, 0 for silence to `LOUDEST`, and when they came, the newest last."""
-        self._owner.levels_heard(self, levels)
+    def levels_heard(self, levels: bytes, first_at: float, last_at: float) -> None:
+        """A microphone's levels, 0 (silence) to `LOUDEST`, the newest last; when first and last came."""
+        self._owner.levels_heard(self, levels, first_at, last_at)
 
     def layer_woke(self, layer: Layer, now: float) -> None:
         """Consumers may want this layer now; the packet that woke it is often the key frame they need."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, Protocol
 
 from media.clock import Clock
 from media.errors import CLOSED, LocalProtocolError, RemoteProtocolError
-from media.limits import ALLOCATION_INTERVAL_S, QUALITY_INTERVAL_S
+from media.limits import ALLOCATION_INTERVAL_S, QUALITY_INTERVAL_S, REPORT_INTERVAL_S
 from media.ortc import PLAIN_CAPABILITIES, can_consume, parse_rtp_capabilities, router_rtp_capabilities
 from media.relay.allocation import Decision
 from media.relay.allocator import Allocator, Prices
@@ -94,6 +94,7 @@ class Router:
         self._allocators: dict[str, Allocator] = {}
         self._prices = Prices()
         self._lines: dict[str, LineWatch] = {}
+        self._transports_due = self._producers_due = inf  # the earliest of theirs
         self._allocation_due = self._lines_due = inf
         self._has_news = False  # since bandwidth was shared out last
         self._lateness = 0.0  # the most, since the lines were sampled
@@ -261,9 +262,9 @@ class Router:
 
     # -- who speaks ----------------------------------------------------------------------------------------
 
-    def levels_heard(self, producer: Producer, levels: Sequence[tuple[int, float]]) -> None:
-        """Called with the levels of a microphone, each with its time."""
-        if self._speakers.heard(producer.id, levels):
+    def levels_heard(self, producer: Producer, levels: bytes, first_at: float, last_at: float) -> None:
+        """Called with the levels of a microphone, and when the first and the last came."""
+        if self._speakers.heard(producer.id, levels, first_at, last_at):
             self.wake(self._speakers.due)
 
     def _judge_speakers(self, now: float) -> None:
@@ -280,6 +281,20 @@ class Router:
             self.listener.active_speaker(None)
 
     # -- time ----------------------------------------------------------------------------------------------
+
+    def report_after(self, now: float) -> float:
+        """When all transports report next: they share a turn of the timer."""
+        return following(now, REPORT_INTERVAL_S, self._phase)
+
+    def wake_transport(self, due: float) -> None:
+        """A transport is due at ``due``."""
+        self._transports_due = min(self._transports_due, due)
+        self.wake(due)
+
+    def wake_producer(self, due: float) -> None:
+        """A producer is due at ``due``."""
+        self._producers_due = min(self._producers_due, due)
+        self.wake(due)
 
     def wake(self, due: float) -> None:
         """Something inside is due at ``due``."""
@@ -301,22 +316,31 @@ class Router:
         return self.due
 
     def _do_due(self, now: float) -> float:
-        due = inf
-        for transport in list(self.transports.values()):
-            if transport.due <= now:
-                transport.tick(now)
-            due = min(due, transport.due)
-        for producer in list(self.producers.values()):
-            if producer.due <= now + _TOGETHER_S:
-                producer.tick(now)
-            due = min(due, producer.due)
+        if now >= self._transports_due:
+            self._transports_due = inf
+            for transport in list(self.transports.values()):
+                if transport.due <= now:
+                    transport.tick(now)
+            dues = [transport.due for transport in self.transports.values()]
+            self._transports_due = min(self._transports_due, *dues) if dues else inf
+        if now + _TOGETHER_S >= self._producers_due:
+            for producer in list(self.producers.values()):
+                if producer.due <= now + _TOGETHER_S:
+                    producer.tick(now)
+            self._producers_due = min([producer.due for producer in self.producers.values()], default=inf)
         if now >= self._allocation_due:
             self._allocate(now)
         if now >= self._speakers.due:
             self._judge_speakers(now)
         if now >= self._lines_due:
             self._sample_lines(now)
-        return min(due, self._allocation_due, self._speakers.due, self._lines_due)
+        return min(
+            self._transports_due,
+            self._producers_due,
+            self._allocation_due,
+            self._speakers.due,
+            self._lines_due,
+        )
 
     # -- chance --------------------------------------------------------------------------------------------
 

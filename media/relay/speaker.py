@@ -11,7 +11,6 @@ which were found with meetings.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from functools import cache
 from math import comb, inf, log, sqrt
 
@@ -52,12 +51,16 @@ class Voice:
         self._window_least = LOUDEST
         self._heard_at = now
 
-    def heard(self, levels: Sequence[tuple[int, float]]) -> None:
-        """Levels and when they came, the newest last."""
-        self._levels.extendleft([level for level, _ in levels])
-        self._heard_at = levels[-1][1]
+    def heard(self, levels: bytes, last_at: float) -> None:
+        """Levels, the newest last, and when that came."""
+        self._levels.extendleft(levels)
+        self._heard_at = last_at
         noise, least, window = self._noise, self._window_least, self._window
-        for level, _ in levels:
+        if window + len(levels) < _NOISE_LEVELS:
+            sounds = levels.replace(b"\0", b"")  # together: of so few the order does not matter
+            levels = bytes((min(sounds),)) if sounds else b""
+            window += max(0, len(sounds) - 1)
+        for level in levels:
             if level:
                 # The floor falls at once and rises slowly, so that long speech is not taken for noise.
                 noise = level if level < noise or not noise else noise
@@ -102,17 +105,16 @@ class SpeakerWatch:
         self._voices: dict[str, Voice] = {}
         self._is_fresh = False
 
-    def heard(self, key: str, levels: Sequence[tuple[int, float]]) -> bool:
-        """Levels, and when they came; True when `due` was set: somebody is to be asked for a tick."""
-        now = levels[0][1]
+    def heard(self, key: str, levels: bytes, first_at: float, last_at: float) -> bool:
+        """Levels, and when first and last came; True when `due` was set: a tick is to be asked for."""
         voice = self._voices.get(key)
         if voice is None:
-            voice = self._voices[key] = Voice(now)
-        voice.heard(levels)
+            voice = self._voices[key] = Voice(first_at)
+        voice.heard(levels, last_at)
         self._is_fresh = True
         if self.due < inf:
             return False
-        self.due = following(now, SPEAKER_INTERVAL_S, self._phase)
+        self.due = following(first_at, SPEAKER_INTERVAL_S, self._phase)
         return True
 
     def gone(self, key: str) -> bool:

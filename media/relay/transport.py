@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -285,19 +285,19 @@ class WebRtcTransport:
 
     def wake(self, due: float) -> None:
         """A track of it is due."""
-        self._router.wake(due)
+        self._router.wake_producer(due)
 
     def _wake(self, due: float) -> None:
         """It is due itself."""
         if due < self.due:
             self.due = due
-            self._router.wake(due)
+            self._router.wake_transport(due)
 
     def send_feedback(self, packet: rtcp.RtcpPacket) -> bool:
         return self._wire.send_rtcp(rtcp.pack(packet))
 
-    def levels_heard(self, producer: Producer, levels: Sequence[tuple[int, float]]) -> None:
-        self._router.levels_heard(producer, levels)
+    def levels_heard(self, producer: Producer, levels: bytes, first_at: float, last_at: float) -> None:
+        self._router.levels_heard(producer, levels, first_at, last_at)
 
     def producer_paused(self, producer: Producer) -> None:
         self._router.voice_gone(producer)
@@ -329,7 +329,7 @@ class WebRtcTransport:
 
     def _start_reports(self) -> None:
         if self._reports_due == inf:
-            self._reports_due = self.now() + limits.REPORT_INTERVAL_S
+            self._reports_due = self._router.report_after(self.now())
         self._wake(self._reports_due)
 
     def tick(self, now: float) -> None:
@@ -349,7 +349,7 @@ class WebRtcTransport:
         for packet in told:
             self._wire.send_rtcp(packet)
         has_work = self.producers or self.consumers
-        self._reports_due = now + limits.REPORT_INTERVAL_S if has_work else inf
+        self._reports_due = self._router.report_after(now) if has_work else inf
 
     def stats(self) -> dict[str, Any]:
         """Counters of the transport and of everything on it."""

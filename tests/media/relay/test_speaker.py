@@ -35,7 +35,7 @@ class Meeting:
         for _ in range(round(seconds / 0.02)):
             for key, levels in voices.items():
                 if levels is not None:
-                    self.watch.heard(key, [(levels(self.now), self.now)])
+                    self.watch.heard(key, bytes((levels(self.now),)), self.now, self.now)
             self.now += 0.02
             if self.now >= self.watch.due and self.watch.tick(self.now):
                 self.changes.append((self.now, self.watch.dominant))
@@ -114,7 +114,7 @@ def test_more_activity_scores_higher(most: int, weight: float) -> None:
 def test_whatever_is_heard_somebody_known_or_nobody_is_dominant(heard: list[tuple[str, int, float]]) -> None:
     watch, now = SpeakerWatch(), 0.0
     for key, level, pause in heard:
-        watch.heard(key, [(level, now)])
+        watch.heard(key, bytes((level,)), now, now)
         now += pause
         if now >= watch.due:
             watch.tick(now)
