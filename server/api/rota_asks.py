@@ -60,7 +60,7 @@ class FeedOut(ApiModel):
 @endpoint("GET", "/api/v1/schedules/asks", summary="Swaps and leave")
 async def list_asks(ctx: RequestContext) -> list[AskOut]:
     """My own; the desk and the regulator see their county's. The newest first."""
-    return [await _shown(ctx, row) for row in await asks_for(ctx.session, ctx.actor)]
+    return [await _shown(ctx, row) for row in await asks_for(ctx.session, ctx.actor, ctx.now)]
 
 
 @endpoint("POST", "/api/v1/schedules/swaps", summary="Ask for a swap", roles={Role.EXPERT}, status=201)

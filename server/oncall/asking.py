@@ -17,7 +17,7 @@ from server.errors import VERSION_CONFLICT
 from server.oncall import rota_errors as errors
 from server.oncall.changing import check_able
 from server.oncall.history import Deed, note
-from server.oncall.limits import ASKS_OPEN, NOTICES_KEPT
+from server.oncall.limits import ASKS_OPEN, ASKS_SHOWN_S, NOTICES_KEPT
 from server.oncall.models import AskRow
 from server.oncall.rota import Leave
 from server.oncall.rota_ask import (
@@ -108,16 +108,17 @@ async def expire(session: AsyncSession, audit: AuditLog, now: float) -> list[Ask
     return rows
 
 
-async def asks_for(session: AsyncSession, actor: Actor) -> list[AskRow]:
+async def asks_for(session: AsyncSession, actor: Actor, now: float) -> list[AskRow]:
     """What the actor may see, the undecided before the others, the newest first: their own; the desk and the
-    regulator see their county's."""
+    regulator see their county's. What was over `ASKS_SHOWN_S` ago is history: it stands in the trail."""
     concerns = or_(AskRow.asker_id == actor.id, AskRow.other_id == actor.id)
     if actor.has({Role.DESK, Role.REGULATOR}):
         places = await group_of(session, actor.organization_id)
         people = select(Practitioner.id).where(Practitioner.organization_id.in_(places))
         concerns = or_(concerns, AskRow.asker_id.in_(people))
     waiting = AskRow.stage.in_([one.value for one in OPEN])
-    query = select(AskRow).where(concerns).order_by(waiting.desc(), AskRow.asked_at.desc(), AskRow.id)
+    lately = or_(waiting, AskRow.ends > now - ASKS_SHOWN_S, AskRow.back_ends > now - ASKS_SHOWN_S)
+    query = select(AskRow).where(concerns, lately).order_by(waiting.desc(), AskRow.asked_at.desc(), AskRow.id)
     return list(await session.scalars(query.limit(NOTICES_KEPT)))
 
 

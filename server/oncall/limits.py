@@ -47,6 +47,9 @@ FEED_AHEAD_DAYS = 60
 HANDOVER_NOTICE_S = 30 * 60.0
 """Those who hand over and take over are told so long before."""
 
+ASKS_SHOWN_S = 7 * 86_400.0
+"""How long a swap or a leave is listed after its last shift: until the next week's plan is made."""
+
 NOTICES_KEPT = 500
 """Open and old notices of one rota that a reply may hold; older ones stay in the table."""
 

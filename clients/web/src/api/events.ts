@@ -14,7 +14,7 @@ export type RingEnd = 'taken' | 'cancelled' | 'timed_out' | 'declined'
 export interface RingEndedPush { offerId: string; consultationId: string; reason: RingEnd; by?: PractitionerRef | Text | null }
 
 /** A gap, a hand-over, a swap or a leave: what it is about is read again. */
-export interface RotaPush { kind: 'gap' | 'handover' | 'ask'; id: string; scheduleId?: string | null; stage?: string; closed?: boolean }
+export interface RotaPush { kind: 'gap' | 'handover' | 'ask'; id: string; scheduleId?: string | null; ask?: string; stage?: string; closed?: boolean }
 
 export interface Pushes {
   consultation: ConsultationPush

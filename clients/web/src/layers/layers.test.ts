@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { fromServer, moved, newLayer, nextSlot, problemOf, type Layer, type LayerOut } from './layers'
+import { fromServer, moved, newLayer, nextSlot, problemOf, withUnit, type Layer, type LayerOut } from './layers'
 
 const layer = (changes: Partial<Layer> = {}): Layer => ({ ...newLayer([], '2026-03-02'), members: ['a'], ...changes })
 
@@ -12,6 +12,14 @@ describe('layers', () => {
   it('puts a new one above those of its line', () => {
     expect(newLayer([], '2026-03-02').rank).toBe(0)
     expect(newLayer([layer({ rank: 3 }), layer({ level: 2, rank: 9 })], '2026-03-02').rank).toBe(4)
+  })
+
+  it('begins a list of shifts as a week of turns, and a turn as one unit', () => {
+    const list = withUnit(layer({ members: ['a', 'b'] }), 'custom')
+    expect([list.every, list.slots.map(({ member, day }) => `${member}${day}`).join(' '), problemOf(list)]).toEqual([7, 'a0 b1 a2 b3 a4 b5 a6', null])
+    expect(withUnit(list, 'day').every).toBe(1)
+    expect(withUnit(layer({ every: 2 }), 'week').every).toBe(2)
+    expect(withUnit(layer({ members: [] }), 'custom').slots).toEqual([])
   })
 
   it('says what is missing', () => {

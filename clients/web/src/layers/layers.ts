@@ -48,6 +48,15 @@ export function nextSlot(slots: readonly Slot[], days: number): Slot {
   return before ? { ...before, day: (before.day + 1) % Math.max(1, days) } : { member: '', day: 0, starts: '08:00', minutes: 24 * 60 }
 }
 
+const A_WEEK = 7
+/** Another unit: a list of shifts begins as a week of the doctors' turns, day by day, and is changed from there. */
+export function withUnit(layer: Layer, unit: Unit): Layer {
+  if ((unit === 'custom') === (layer.unit === 'custom')) return { ...layer, unit }
+  if (unit !== 'custom') return { ...layer, unit, every: 1 }
+  const turns = layer.members.length ? Array.from({ length: A_WEEK }, (_, day) => ({ member: layer.members[day % layer.members.length] ?? '', day, starts: layer.handover, minutes: 24 * 60 })) : []
+  return { ...layer, unit, every: A_WEEK, slots: layer.slots.length ? layer.slots : turns }
+}
+
 /** What keeps a layer from being saved; the server checks it all again. */
 export function problemOf(layer: Layer): Problem | null {
   if (!(Number.isInteger(layer.every) && layer.every >= 1)) return 'every'
