@@ -39,6 +39,11 @@ def handover(days: int) -> str:
     return (today + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def shift(days: int) -> str:
+    """The first line's shift of that day, as the dialog's choices are named."""
+    return f"1 {handover(days)} {handover(days + 1)}".replace("Z", ".000Z")
+
+
 def on_call(rest: Rest, at: str) -> list[str]:
     (now,) = rest.call("GET", f"/schedules/on-call?specialty=cardiology&at={at}")
     return [str(one["id"]).removeprefix("prc-") for one in now["practitioners"]]
@@ -48,18 +53,18 @@ def test_a_swap_with_approval(server: ServerProcess, browser: Browser, desk: Res
     asker, other = on_call(desk, handover(3))
     asking, agreeing = (signed_in(browser, server, name) for name in (asker, other))
     approving = signed_in(browser, server, "desk")
-    for who in (asking, agreeing, approving):
-        who.page.goto(CARDIOLOGY)
-        expect(who.get("rota-bar").first).to_be_visible()
+    asking.page.goto(CARDIOLOGY)
+    expect(asking.get("rota-bar").first).to_be_visible()
+    approving.page.goto("/desk")
     asking.get("rota-swap").click()
-    wanted = asking.get("swap-given").locator(f"option[value='1 {handover(3).replace('Z', '.000Z')}']")
+    wanted = asking.get("swap-given").locator(f"option[value='{shift(3)}']")
     expect(wanted).to_have_count(1)
-    asking.get("swap-given").select_option(f"1 {handover(3).replace('Z', '.000Z')}")
-    asking.get("swap-back").select_option(f"1 {handover(4).replace('Z', '.000Z')}")
+    asking.get("swap-given").select_option(shift(3))
+    asking.get("swap-back").select_option(shift(4))
     asking.get("swap-reason").fill("家长会")
     asking.get("swap-send").click()
     expect(asking.get("rota-ask")).to_have_attribute("data-stage", "proposed")
-    # The others' pages learn of it by themselves.
+    # The others learn of it where they are: on the home page, and at the desk.
     agreeing.get("ask-agree").click()
     expect(asking.get("rota-ask")).to_have_attribute("data-stage", "agreed")
     assert on_call(desk, handover(3))[0] == asker
