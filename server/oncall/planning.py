@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.models import Practitioner
-from server.consults.access import root_of
+from server.consults.access import group_of
 from server.consults.models import Consultation, Seat
 from server.consults.requests import NUMBER_ZONE
 from server.consults.states import PLANNED, ROOMED
@@ -56,16 +56,13 @@ async def plan_for(session: AsyncSession, organization_id: str, now: float) -> l
     """
     kinds = [one.value for one in PLANNED & ROOMED]
     query = select(Consultation).where(
-        Consultation.state == State.ACCEPTED.value, Consultation.kind.in_(kinds)
+        Consultation.state == State.ACCEPTED.value,
+        Consultation.kind.in_(kinds),
+        Consultation.organization_id.in_(await group_of(session, organization_id)),
     )
-    home = await root_of(session, organization_id)
-    waiting = [
-        row
-        for row in await session.scalars(query.order_by(Consultation.created_at).limit(PLANNED_AT_ONCE))
-        if await root_of(session, row.organization_id) == home
-    ]
+    waiting = await session.scalars(query.order_by(Consultation.created_at).limit(PLANNED_AT_ONCE))
     wishes, slots = [], {}
-    for row in waiting:
+    for row in waiting.all():
         # One grid for all, as wide as a consult: two slots of it never overlap.
         times = await times_for(session, row, now, every_s=CONSULT_S)
         assert row.expert_id is not None

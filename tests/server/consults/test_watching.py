@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from sqlalchemy import insert, select, true
 
+from media.errors import RemoteProtocolError
 from server.archive.models import Organization
 from server.auth.actor import Role
+from server.consults import oversight
 from server.consults.access import group_of, overseen_by
 from server.consults.models import Consultation
 from server.consults.reading import Wanted
@@ -127,6 +130,17 @@ async def test_a_province_sees_its_counties_and_a_county_its_own(world: World) -
         assert (
             list(await session.scalars(select(Consultation).where(await overseen_by(session, nobody)))) == []
         )
+
+
+async def test_figures_of_a_part_are_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    consult = await world.request()
+    async with world.services.database.read() as session:
+        assert len(await oversight.responses(session, true(), world.now - 1, world.now + 1)) == 1
+    await copies(world, consult, 3)
+    monkeypatch.setattr(oversight, "OVERSIGHT_ROWS", 3)
+    async with world.services.database.read() as session:
+        with pytest.raises(RemoteProtocolError, match="a shorter time"):
+            await oversight.responses(session, true(), world.now - 1, world.now + 9)
 
 
 async def test_whoever_sits_for_another_specialty_finds_it_among_their_own(world: World) -> None:

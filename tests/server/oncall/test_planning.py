@@ -81,6 +81,7 @@ async def test_a_plan_gives_each_a_time_of_its_own_that_can_be_taken(world: Worl
     waiting = dict([await routine(world) for _ in range(3)])
     async with world.services.database.read() as session:
         plan = await plan_for(session, "org-yunling-hospital", world.now)
+        assert await plan_for(session, "org-of-another-county", world.now) == []
     assert {one.consultation_id for one in plan} == set(waiting)
     starts = [one.starts for one in plan]
     assert all(later - earlier >= 3600 for earlier, later in pairwise(starts))
