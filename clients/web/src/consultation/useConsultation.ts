@@ -10,20 +10,31 @@ const SETTLE_TRIES = 20
 /** Several pushes in a row are one reading. */
 const GATHER_MS = 200
 
-/** Calls `reload` when something may have changed: after a push that `concerns` it, a reconnect, or in turns while the line is down. */
-export function useFreshness(reload: () => Promise<void>, concerns: (id: string, version: number) => boolean): void {
+/** A list costs the server more than one consult: between two readings of one there is so much rest. */
+export const LIST_REST_MS = 1_000
+
+/** Calls `reload` when something may have changed: after a push that `concerns` it, a reconnect, or in turns while the line is down. `restMs`: after a reading. */
+export function useFreshness(reload: () => Promise<void>, concerns: (id: string, version: number) => boolean, restMs = 0): void {
   const live = useLive()
   let waiting: ReturnType<typeof setTimeout> | undefined
   let running = false
+  let again = false
+  let over = false
+  let ended = -Infinity
   /** The first push of several starts the clock, so that a busy county never puts a reading off; one reading at a time. */
   function soon(): void {
-    waiting ??= setTimeout(() => void look(), GATHER_MS)
+    if (running) again = true
+    else waiting ??= setTimeout(() => void look(), Math.max(GATHER_MS, ended + restMs - performance.now()))
   }
   async function look(): Promise<void> {
     waiting = undefined
-    if (running) return soon()
     running = true
-    await reload().finally(() => { running = false })
+    await reload().finally(() => {
+      running = false
+      ended = performance.now()
+      if (again && !over) soon()
+      again = false
+    })
   }
   const stops = [
     live.on('consultation', (push) => { if (concerns(push.id, push.version)) soon() }),
@@ -33,6 +44,7 @@ export function useFreshness(reload: () => Promise<void>, concerns: (id: string,
   ]
   const poll = setInterval(() => { if (live.state !== 'up') void reload() }, POLL_MS)
   onScopeDispose(() => {
+    over = true
     stops.forEach((stop) => stop())
     clearInterval(poll)
     clearTimeout(waiting)
@@ -90,6 +102,6 @@ export function useConsultationList(scope: Scope, states: readonly string[] = []
   }
 
   void reload()
-  useFreshness(reload, () => true)
+  useFreshness(reload, () => true, LIST_REST_MS)
   return { items, error, reload }
 }
