@@ -77,6 +77,7 @@ class Day:
         span = plan.requests * SURE_EVENTS
         self._kill_at = sorted(self._random.randrange(span) for _ in range(plan.kills))
         self._expected = 0
+        self._fresh = False  # it has decided nothing since the last kill
         self._began = time.monotonic()
 
     @property
@@ -179,6 +180,7 @@ class Day:
         killed = asyncio.ensure_future(node.kill())
         await asyncio.wait({asked, killed})
         self.found.kills += 1
+        self._fresh = True
         await node.start(self.now)
         await node.ask(self.now, "presence", on=sorted(self._people.online))
         rings = await node.ask(self.now, "rings")
@@ -207,6 +209,9 @@ class Day:
                 self.found.unrung += 1
         if reply.get("rings") and reply.get("taken", 1) == 1:
             self.found.decision_ms.append(reply["ms"])
+            if self._fresh:
+                self._fresh = False
+                self.found.first_ms.append(reply["ms"])
         for consult, (state, expert) in reply.get("states", {}).items():
             self._people.saw(consult, state, expert)
         self._people.hear([tuple(one) for one in reply.get("rings", ())])

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 class Found:
     """What was counted."""
 
+    urgent: int = 0  # requests, those of which only a later look told included
     ring_ms: list[float] = field(default_factory=list)  # urgent, from the request to the first ring
     unrung: int = 0  # urgent requests that rang nobody at once
     decision_ms: list[float] = field(default_factory=list)  # the whole transaction around one decision
+    first_ms: list[float] = field(default_factory=list)  # of those, the first one after each kill
     accept_s: list[float] = field(default_factory=list)  # urgent
     in_place_s: list[float] = field(default_factory=list)  # urgent; those who never were are infinite
     silent: set[str] = field(default_factory=set)

@@ -95,6 +95,7 @@ class People:
 
     def asked(self, consult: str, asker: str, kind_: str) -> None:
         self.cases[consult] = Case(asker, kind_, self._world.now, self._random.randrange(1 << 16))
+        self._found.urgent += kind_ == "urgent"
 
     def hear(self, rings: list[tuple[Any, ...]]) -> None:
         """Pages ring: who sits there answers, or does not; who is in a session does not."""

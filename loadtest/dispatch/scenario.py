@@ -159,8 +159,7 @@ def _of_case(case: CaseOf, day: Day, province: Province) -> dict[str, Any]:
 
 
 def figures(found: Found, province: Province, took_s: float) -> dict[str, Any]:
-    urgent = len(found.ring_ms) + found.unrung
-    late = urgent - sum(1 for one in found.in_place_s if one <= IN_PLACE_S)
+    late = found.urgent - sum(1 for one in found.in_place_s if one <= IN_PLACE_S)
     shared = shares(found, province)
     deciding_s = sum(found.decision_ms) / 1000.0
     return {
@@ -168,20 +167,22 @@ def figures(found: Found, province: Province, took_s: float) -> dict[str, Any]:
         "silent_requests": len(found.silent),
         "broken_audit_chains": math.nan if found.audit is None else int(found.audit < 0),
         "audit_entries": found.audit,
-        "urgent_requests": urgent,
+        "urgent_requests": found.urgent,
         "urgent_with_nobody_on_call": found.unrung,
         "ring_p50_ms": percentile(found.ring_ms, 50),
         "ring_p99_ms": percentile(found.ring_ms, 99),
         "accept_p50_s": percentile(found.accept_s, 50),
         "accept_p95_s": percentile(found.accept_s, 95),
         "in_place_p95_s": percentile(found.in_place_s, 95),
-        "late_in_place_percent": 100.0 * late / urgent if urgent else 0.0,
+        "late_in_place_percent": 100.0 * late / found.urgent if found.urgent else 0.0,
         "load_spread_shifts": shared.there,
         "load_spread_pairs": shared.pairs,
         "load_spread_of_lines_shifts": shared.lines,
         "decisions": len(found.decision_ms),
         "decision_p50_ms": percentile(found.decision_ms, 50),
         "decision_p99_ms": percentile(found.decision_ms, 99),
+        "first_decision_p50_ms": percentile(found.first_ms, 50),
+        "first_decision_max_ms": percentile(found.first_ms, 100),
         "decisions_per_second": len(found.decision_ms) / deciding_s if deciding_s else 0.0,
         "events": found.events,
         "events_per_second": found.events / took_s,

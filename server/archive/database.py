@@ -85,16 +85,20 @@ class Database:
         if not self.is_sqlite:
             # One snapshot for the whole session, as SQLite's readers have.
             reading |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        self._read_sessions = async_sessionmaker(
-            self.engine.execution_options(**reading), expire_on_commit=False
+        self._read_sessions, self._brief_read_sessions = (
+            async_sessionmaker(self.engine.execution_options(**reading, **more), expire_on_commit=False)
+            for more in ({}, {_BRIEF: True})
         )
         alone = {_BRIEF: True, _ALONE: True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._alone = self.engine.execution_options(**alone)
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncSession]:
-        """A session on one consistent snapshot; never waits for a writer. Do not write with it."""
-        async with self._read_sessions() as session:
+    async def read(self, *, brief: bool = False) -> AsyncIterator[AsyncSession]:
+        """A session on one consistent snapshot; never waits for a writer. Do not write with it.
+
+        :param brief: as of `write`.
+        """
+        async with (self._brief_read_sessions if brief else self._read_sessions)() as session:
             yield session
 
     @asynccontextmanager
@@ -235,7 +239,8 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
         options = connection.get_execution_options()
         driven = connection.connection.driver_connection
         brief = driven if options.get(_BRIEF, False) and isinstance(driven, OneVisitConnection) else None
-        if not options.get(_ALONE, False) and not (brief is not None and brief.begin_at_once()):
-            connection.exec_driver_sql("BEGIN" if options.get("read_only", False) else "BEGIN IMMEDIATE")
+        read_only = options.get("read_only", False)
+        if not options.get(_ALONE, False) and not (brief is not None and brief.begin_at_once(read_only)):
+            connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
         if brief is not None:
             brief.brief = True

@@ -92,8 +92,11 @@ class OneVisitConnection(aiosqlite.Connection):
         """To be touched by one thread at a time."""
         return self._conn
 
-    def begin_at_once(self) -> bool:
-        """Begin to write, unless another process writes now."""
+    def begin_at_once(self, read_only: bool) -> bool:
+        """Begin, unless it is to write and another process writes now."""
+        if read_only:
+            self.raw.execute("BEGIN")  # waits for nobody
+            return True
         [(patience,)] = self.raw.execute("PRAGMA busy_timeout").fetchall()
         self.raw.execute("PRAGMA busy_timeout=0")
         try:
@@ -109,8 +112,10 @@ class OneVisitConnection(aiosqlite.Connection):
         await super().commit()
 
     async def rollback(self) -> None:
-        self.brief = False
-        if self._conn.in_transaction:  # not after a look without a transaction
+        if self.brief:  # what was written is forgotten, nothing goes to the disk
+            self.brief = False
+            self.raw.rollback()
+        else:
             await super().rollback()
 
     async def in_thread(self, work: Callable[..., object], *given: object) -> None:

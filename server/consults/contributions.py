@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.consults.models import Opinion
+from server.consults.models import Consultation, Opinion
 from server.consults.store import seats_of
+from server.consults.vocabulary import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,12 @@ class Contribution:
     text: str
 
 
-async def contributions_json(session: AsyncSession, consultation_id: str) -> str:
+async def contributions_json(session: AsyncSession, row: Consultation) -> str:
     """What the seats hold now, in order, as it becomes part of the signed document."""
+    seats = await seats_of(session, row.id) if row.kind == Kind.MULTIDISCIPLINARY else []
     given = [
         {"specialty": one.specialty, "practitionerId": one.practitioner_id, "text": one.contribution.reveal()}
-        for one in await seats_of(session, consultation_id)
+        for one in seats
         if one.practitioner_id is not None and one.contribution.reveal()
     ]
     return json.dumps(given, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

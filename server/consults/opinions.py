@@ -33,7 +33,7 @@ from server.consults.machine import apply
 from server.consults.models import Addendum, Consultation, Opinion, PractitionerKey
 from server.consults.schema import OpinionIn
 from server.consults.signing import ALGORITHM, Cost, SealedKey, WrongPasswordError, new_key, open_key, sign
-from server.consults.store import facts
+from server.consults.store import facts, opinion_of
 from server.consults.vocabulary import Action, Data
 from server.consults.work import Work
 from signaling.personal import Personal
@@ -64,7 +64,7 @@ class Opinions:
             self._work.transaction(now) as tx,
         ):
             admitted = await self._work.admit(tx.session, actor, consultation_id)
-            opinion = await tx.session.get(Opinion, consultation_id)
+            opinion = await opinion_of(tx.session, consultation_id)
             if opinion is not None and opinion.signed_at is not None:
                 raise ActionRefused(OPINION_SIGNED)
             apply(await facts(tx.session, admitted.row), Action.WRITE_OPINION, admitted.roles, now)
@@ -92,7 +92,7 @@ class Opinions:
             if opinion.author_id != actor.id:
                 raise ActionRefused(INCOMPLETE, "opinion of the signer")
             await _store_key(tx.session, key)
-            opinion.contributions = Personal(await contributions_json(tx.session, consultation_id))
+            opinion.contributions = Personal(await contributions_json(tx.session, admitted.row))
             opinion.code = new_code()
             opinion.signed_at = now
             opinion.key_id = key.key_id
@@ -138,7 +138,7 @@ class Opinions:
         data = Data(actor_id=actor.id, text=text)
         async with (
             self._work.noting_refusals(actor, consultation_id, action.value),
-            self._work.services.database.read() as session,
+            self._work.services.database.read(brief=True) as session,
         ):
             admitted = await self._work.admit(session, actor, consultation_id)
             apply(await facts(session, admitted.row), action, admitted.roles, now, data)

@@ -13,7 +13,8 @@ from server.archive.models import Organization, Patient, Practitioner
 from server.consults.errors import NOT_FOUND, VERSION_CONFLICT, ActionRefused
 from server.consults.models import Consultation, Offer, Opinion, Rating, Seat
 from server.consults.vocabulary import Consult, Kind, State
-from server.oncall.models import TimerRow
+from server.oncall.book import COUNT_READ
+from server.oncall.models import RotaChanges, TimerRow
 
 RINGING = "ringing"
 
@@ -26,6 +27,15 @@ _SELECTS: Mapping[type[Any], Select[Any]] = {
     one: select(one).where(one.consultation_id == bindparam("consult"))
     for one in (Offer, Opinion, Rating, Seat)
 }
+
+_USUAL = (
+    select(RotaChanges.count, Offer, Opinion)
+    .select_from(RotaChanges)
+    .outerjoin(Offer, Offer.consultation_id == bindparam("consult"))
+    .outerjoin(Opinion, Opinion.consultation_id == bindparam("consult"))
+)
+"""What nearly every step looks at, in one query. The book's count is one row, which is always there."""
+
 Parties = tuple[Patient, Organization, Practitioner]
 
 _WHO = ("patient", "organization", "requester")
@@ -93,6 +103,12 @@ async def offers_of(session: AsyncSession, consultation_id: str) -> list[Offer]:
     return await _parts(session, Offer, consultation_id)
 
 
+async def opinion_of(session: AsyncSession, consultation_id: str) -> Opinion | None:
+    """The opinion, draft or signed."""
+    found = await _parts(session, Opinion, consultation_id)
+    return found[0] if found else None
+
+
 def nothing_stored(session: AsyncSession, consultation_id: str) -> None:
     """The consult is new: what belongs to it need not be looked for in the database."""
     session.info.setdefault(_WHOLE, {}).update({(one, consultation_id): [] for one in _SELECTS})
@@ -105,8 +121,15 @@ async def _parts(session: AsyncSession, kind: type[PartT], consultation_id: str)
     """
     whole: dict[tuple[type[Any], str], list[Any]] = session.info.setdefault(_WHOLE, {})
     if (kind, consultation_id) not in whole:
-        found = await session.scalars(_SELECTS[kind], {"consult": consultation_id})
-        whole[kind, consultation_id] = list(found)  # a session that reads holds nothing itself
+        # A session that reads holds nothing itself.
+        if kind in (Offer, Opinion):
+            found = (await session.execute(_USUAL, {"consult": consultation_id})).all()
+            session.info.setdefault(COUNT_READ, found[0][0])
+            whole[Offer, consultation_id] = [one for _, one, _ in found]
+            whole[Opinion, consultation_id] = [one for _, _, one in found]
+        else:
+            rows = await session.scalars(_SELECTS[kind], {"consult": consultation_id})
+            whole[kind, consultation_id] = list(rows)
     return [one for one in session if isinstance(one, kind) and one.consultation_id == consultation_id]
 
 

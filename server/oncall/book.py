@@ -30,6 +30,9 @@ PAGE_S = 86_400.0
 """A page is read anew after a day: holidays and overrides are loaded around the time of loading."""
 
 COUNT = select(RotaChanges.__table__.c.count)
+COUNT_READ = "book_count"
+"""In ``session.info``: the count, when another query of the running transaction has brought it along."""
+
 _PAGE = "book_page"
 """In ``session.info``: the page of the running transaction."""
 
@@ -94,7 +97,9 @@ class Book:
         """What stands in this transaction."""
         page: Page | None = session.info.get(_PAGE)
         if page is None:
-            count = (await session.execute(COUNT)).scalar_one()
+            count = session.info.get(COUNT_READ)
+            if count is None:
+                count = (await session.execute(COUNT)).scalar_one()
             if self._page is None or not self._page.holds(count, now):
                 self._page = await _read(session, count, now)
             page = session.info[_PAGE] = self._page

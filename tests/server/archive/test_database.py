@@ -105,9 +105,9 @@ async def test_who_writes_briefly_while_another_process_writes_waits_for_it_in_t
     tried = asyncio.Event()
     begin_at_once = OneVisitConnection.begin_at_once
 
-    def trying(self: OneVisitConnection) -> bool:
+    def trying(self: OneVisitConnection, read_only: bool) -> bool:
         tried.set()
-        return begin_at_once(self)
+        return begin_at_once(self, read_only)
 
     monkeypatch.setattr(OneVisitConnection, "begin_at_once", trying)
     async with database.look() as looking:

@@ -28,7 +28,7 @@ REQUEST = 10
 RING_ENDS = 13
 """A ring that ended and the next one, with the dispatcher's looks for what is due before and after."""
 
-ACCEPTS = 11
+ACCEPTS = 10
 
 
 @pytest_asyncio.fixture
