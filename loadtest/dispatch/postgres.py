@@ -69,9 +69,12 @@ class Postgres:
             entry = pwd.getpwnam(user)
             os.chown(self.directory, entry.pw_uid, entry.pw_gid)
         self._data = self.directory / "data"
+        self._settings = _KEPT if durable else _FAST
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            self._start(_KEPT if durable else _FAST)
+            made = [str(self._bin / "initdb"), "-D", str(self._data), "-U", "huizhen", "-A", "trust", "-N"]
+            self._run([*made, "-E", "UTF8", "--locale=C.UTF-8"])
+            self.start()
         except BaseException:
             self.stop()
             raise
@@ -84,10 +87,9 @@ class Postgres:
     ) -> None:
         self.stop()
 
-    def _start(self, settings: tuple[str, ...]) -> None:
-        made = [str(self._bin / "initdb"), "-D", str(self._data), "-U", "huizhen", "-A", "trust", "-N"]
-        self._run([*made, "-E", "UTF8", "--locale=C.UTF-8"])
-        options = [part for one in settings for part in ("-c", one)]
+    def start(self) -> None:
+        """Again, after `away`."""
+        options = [part for one in self._settings for part in ("-c", one)]
         command = [str(self._bin / "postgres"), "-D", str(self._data), "-k", str(self.directory), *options]
         with (self.directory / "log").open("wb") as log:
             # In a session of its own: a terminal's Ctrl-C is not meant for it.
@@ -111,10 +113,17 @@ class Postgres:
         self._run([str(self._bin / "createdb"), "-h", str(self.directory), "-U", "huizhen", name])
         return f"postgresql+asyncpg://huizhen@/{name}?host={self.directory}"
 
+    def away(self) -> None:
+        """As for a restart: its connections are cut, what was committed stays."""
+        self._end(signal.SIGINT)
+
     def stop(self) -> None:
         """At once: what it holds is thrown away. Twice is harmless."""
+        self._end(signal.SIGQUIT)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is not None:
-            process.send_signal(signal.SIGQUIT)
+            process.send_signal(how)
             process.wait(START_SECONDS)
-        shutil.rmtree(self.directory, ignore_errors=True)

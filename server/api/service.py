@@ -43,12 +43,14 @@ async def healthz(ctx: RequestContext) -> HealthOut:
     return HealthOut()
 
 
-@endpoint("GET", "/readyz", summary="The database answers and the media port is bound", public=True)
+@endpoint("GET", "/readyz", summary="The database answers, the media port is bound, timers run", public=True)
 async def readyz(ctx: RequestContext) -> ReadyOut:
     try:
         await ctx.session.execute(text("SELECT 1"))
     except SQLAlchemyError:
         raise LocalProtocolError(NOT_READY, "database") from None
+    if not ctx.services.dispatcher.running:
+        raise LocalProtocolError(NOT_READY, "dispatcher")
     socket, trouble = ctx.services.media_socket, ctx.services.signals.trouble
     return ReadyOut(
         media_port=socket.port,

@@ -74,6 +74,8 @@ class Database:
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
+        else:
+            _tell_of_absence(self.engine)
         path = self.engine.url.database if self.is_sqlite else None
         self.checkpoints = Checkpoints(path) if path else None
         self._writer = asyncio.Lock()
@@ -211,6 +213,19 @@ def _driver(url: str) -> dict[str, Any]:
     if wanted.get_backend_name() != "sqlite":
         return {"pool_use_lifo": True, "connect_args": {"prepared_statement_cache_size": STATEMENTS_PREPARED}}
     return {"pool_use_lifo": True} if wanted.database else {}
+
+
+def _tell_of_absence(engine: AsyncEngine) -> None:
+    """A PostgreSQL that does not answer is an error of the database, as those of its statements are: the
+    socket's own would come through as it is, past everybody who waits for the database to come back.
+    """
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def on_do_connect(dialect: Any, _record: Any, given: Any, options: Any) -> Any:
+        try:
+            return dialect.connect(*given, **options)
+        except OSError as error:  # a TimeoutError is one
+            raise dialect.dbapi.OperationalError(f"no connection: {type(error).__name__}") from error
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:

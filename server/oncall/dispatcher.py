@@ -40,6 +40,12 @@ class Dispatcher:
             await self._services.consults.start()
             self._ending = False
             self._task = asyncio.create_task(self._run(), name="dispatcher")
+            self._task.add_done_callback(_tell_of_its_end)
+
+    @property
+    def running(self) -> bool:
+        """Whether timers are looked after: without it every ring would last for ever."""
+        return self._task is not None and not self._task.done()
 
     async def stop(self) -> None:
         """Stop both, after the step under way: a cancelled statement leaks its connection. Idempotent."""
@@ -83,11 +89,20 @@ class Dispatcher:
         while not self._ending:
             self._changed.clear()
             now = self._services.clock.wall()
-            await self._mind_the_clock(now)
-            await self.run_due(now)
-            async with self._services.database.look() as looking:
-                due = await next_due(looking)
+            try:
+                due = await self._round(now)
+            except (Fault, SQLAlchemyError) as error:
+                # The database is away: timers stand in it, and what fell due is done when it is back.
+                logger.error("looking for timers failed: %s", type(error).__name__)
+                due = now
             await self._sleep(due, now)
+
+    async def _round(self, now: float) -> float | None:
+        """Take what is due; when the next one is."""
+        await self._mind_the_clock(now)
+        await self.run_due(now)
+        async with self._services.database.look() as looking:
+            return await next_due(looking)
 
     async def _mind_the_clock(self, now: float) -> None:
         """A wall clock that was put back would hold every ring for as long as it jumped."""
@@ -108,3 +123,9 @@ class Dispatcher:
             await asyncio.wait_for(self._changed.wait(), max(wait, 0.0))
         except TimeoutError:
             return
+
+
+def _tell_of_its_end(task: asyncio.Task[None]) -> None:
+    """An error of ours ended it: said at once, and `/readyz` says so from then on."""
+    if not task.cancelled() and task.exception() is not None:
+        logger.critical("the dispatcher ended: no ring goes on", exc_info=task.exception())

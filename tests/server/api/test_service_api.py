@@ -32,7 +32,7 @@ async def test_alive_and_ready(caller: CallerFactory, server: Server) -> None:
     }
 
 
-async def test_a_database_that_is_gone_is_not_ready(server: Server, caller: CallerFactory) -> None:
+async def test_without_a_database_or_timers_it_is_not_ready(server: Server, caller: CallerFactory) -> None:
     someone = await caller(None)
     # Nobody may be reading while the database is taken away: their connection would be left behind.
     await server.services.rota_watch.stop()
@@ -45,6 +45,9 @@ async def test_a_database_that_is_gone_is_not_ready(server: Server, caller: Call
     assert (status, body["code"], body["detail"]) == (503, "not_ready", "database")
     database.rmdir()
     database.with_suffix(".away").rename(database)
+    status, body = await someone.call("GET", "/readyz")
+    assert (status, body["code"], body["detail"]) == (503, "not_ready", "dispatcher")
+    await server.services.dispatcher.start()
     assert (await someone.get("/readyz"))["status"] == "ok"
 
 

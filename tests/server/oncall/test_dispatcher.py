@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select, update
 
+from loadtest.dispatch.postgres import Postgres
 from media.errors import CLOSED, LocalProtocolError
 from server.consults.errors import ActionRefused
 from server.consults.models import Consultation
@@ -21,6 +23,9 @@ from server.consults.work import Work
 from server.oncall.models import TimerRow
 from tests.server.consults.flow import accepted, in_session, refused, ringing
 from tests.server.consults.world import World
+from tests.server.postgres import postgres, postgres_url
+
+__all__ = ["postgres", "postgres_url"]
 
 
 @pytest_asyncio.fixture
@@ -142,6 +147,74 @@ async def test_one_consults_trouble_stops_no_other_timer(
     assert await world.advance(0) == 1
 
 
+class Heard(logging.Handler):
+    """Waits for a line of the dispatcher's log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = asyncio.Event()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+        self._told.set()
+
+    async def line(self, part: str) -> None:
+        async with asyncio.timeout(30):
+            while not any(part in one for one in self.lines):
+                self._told.clear()
+                await self._told.wait()
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
+    monkeypatch.setattr("server.oncall.dispatcher.RETRY_S", 0.05)
+    handler, named = Heard(), logging.getLogger("server.oncall.dispatcher")
+    named.addHandler(handler)
+    yield handler
+    named.removeHandler(handler)
+
+
+async def rung_again(world: World, consult: str, first: str) -> None:
+    async with asyncio.timeout(30):
+        while not world.gateway.to(f"prc-{first}", "ringEnded"):
+            world.gateway.arrived.clear()
+            await world.gateway.arrived.wait()
+    assert await ringing(world, consult) != [first]
+
+
+async def test_rings_go_on_when_the_database_was_restarted(
+    postgres: Postgres, postgres_url: str, tmp_path: Path, heard: Heard
+) -> None:
+    world = await World.begin(tmp_path, postgres_url)
+    await world.services.dispatcher.start()
+    consult = await world.request()
+    [first] = await ringing(world, consult)
+    postgres.away()
+    world.clock.advance(60)
+    world.services.dispatcher.wake()
+    await heard.line("looking for timers failed: OperationalError")  # no connection, after a cut one
+    assert world.services.dispatcher.running
+    postgres.start()
+    await rung_again(world, consult, first)
+    await world.end()
+
+
+async def test_an_error_of_ours_is_said_and_shows(
+    world: World, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_looking: object) -> None:
+        raise KeyError("ours")
+
+    dispatcher = world.services.dispatcher
+    monkeypatch.setattr("server.oncall.dispatcher.next_due", broken)
+    assert not dispatcher.running
+    await dispatcher.start()
+    await heard.line("the dispatcher ended")
+    assert not dispatcher.running
+    await dispatcher.stop()
+
+
 @pytest.fixture
 def deep_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop does not look by itself within a test's patience: who is heard of was woken for."""
@@ -158,13 +231,7 @@ async def test_the_loop_sleeps_until_the_next_timer_and_is_woken_by_a_new_one(wo
     world.clock.advance(60)
     dispatcher.wake()
 
-    async def rung_again() -> None:
-        while not world.gateway.to(f"prc-{first}", "ringEnded"):
-            world.gateway.arrived.clear()
-            await world.gateway.arrived.wait()
-
-    await asyncio.wait_for(rung_again(), 30)
-    assert await ringing(world, consult) != [first]
+    await rung_again(world, consult, first)
     await dispatcher.stop()
     await dispatcher.stop()
 
