@@ -9,10 +9,19 @@ ENDPOINT_LETTERS = 1000
 """An endpoint's address: the longest known (Windows) has about 500."""
 
 WAITING = 5_000
-"""Deliveries that wait at once; beyond it the oldest are given up: a ring is over by then."""
+"""Rings that wait for one service; beyond it the oldest are given up: a ring is over by then."""
+
+NOTICES_WAITING = 1_000
+"""Notices that wait for one service; beyond it the oldest are given up: a county's hand-overs of a day."""
 
 AT_ONCE = 16
-"""Requests under way together: a ring of everyone in a department goes out in one breath."""
+"""Rings under way together to one service: a ring of everyone in a department goes out in one breath."""
+
+NOTICES_AT_ONCE = 4
+"""Notices under way together to one service: nobody counts their seconds, and a gateway takes few at once."""
+
+ROWS_AT_ONCE = 500
+"""Rows of one INSERT: SQLite and PostgreSQL take 32,000 values in a statement."""
 
 REQUEST_S = 10.0
 """How long a push service or a gateway may take to answer."""
@@ -30,7 +39,10 @@ FIRST_RETRY_S = 1.0
 """Then twice as long each time,"""
 
 LONGEST_RETRY_S = 30.0
-"""up to this: a ring lives for a minute or two, a routine one for hours."""
+"""up to this: a ring lives for a minute or two, a routine one for hours;"""
+
+LONGEST_NOTICE_RETRY_S = 15 * 60.0
+"""a notice lives for days, and a service that is down is asked four times an hour."""
 
 DELIVERIES_KEPT_S = 30 * 86_400.0
 """How long what was sent, and what was given up, is kept for the operator to see."""

@@ -29,20 +29,23 @@ class PushSubscription(Base):
 class DeliveryRow(Base):
     """One message by one way, tried until it is taken or ``expires_at`` comes.
 
-    ``target``: a subscription's id, a webhook's address, or "" for the screens. ``subject``: the offer or the
-    test ring; one message of a kind goes out once for it. ``body`` names no patient.
+    ``target``: a subscription's id, a webhook's address, or "" for the screens. ``service`` (who takes it:
+    `rules.service_of`) and ``rank`` (`lanes.Rank`) are its lane. ``subject``: the offer, the test ring or
+    the notice; one message of a kind goes out once for it. ``body`` names no patient.
     """
 
     __tablename__ = "deliveries"
     __table_args__ = (
         Index("ix_deliveries_once", "subject", "kind", "practitioner_id", "way", "target", unique=True),
-        Index("ix_deliveries_due", "state", "next_at"),
+        Index("ix_deliveries_due", "state", "rank", "service", "next_at"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     practitioner_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"), index=True)
     way: Mapped[str] = mapped_column(String(8))
     target: Mapped[str] = mapped_column(String(400))
+    service: Mapped[str] = mapped_column(String(400), server_default="")
+    rank: Mapped[int] = mapped_column(server_default="0")
     subject: Mapped[str] = mapped_column(String(40))
     kind: Mapped[str] = mapped_column(String(12))
     body: Mapped[dict[str, Any]] = mapped_column(JSON)

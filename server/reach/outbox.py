@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
@@ -11,36 +13,62 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.ids import new_id
 from server.archive.models import Practitioner
+from server.config import ReachConfig
 from server.consults.models import Offer
 from server.consults.store import RINGING
-from server.reach.limits import DELIVERIES_KEPT_S, SUBSCRIPTIONS_EACH, WAITING
+from server.reach.lanes import Lane, Rank
+from server.reach.limits import DELIVERIES_KEPT_S, ROWS_AT_ONCE, SUBSCRIPTIONS_EACH
 from server.reach.models import DeliveryRow, PushSubscription
-from server.reach.rules import State
+from server.reach.rules import State, service_of
 
 PUSH, WEBHOOK, SCREEN = "push", "webhook", "screen"
 
 
-async def ways_of(
-    session: AsyncSession, practitioner_id: str, webhooks: Sequence[str]
-) -> list[tuple[str, str]]:
-    """(way, target) by which somebody may be reached away from a screen."""
-    query = select(PushSubscription.id).where(PushSubscription.practitioner_id == practitioner_id)
-    ways = [(PUSH, one) for one in await session.scalars(query.order_by(PushSubscription.made_at))]
-    if webhooks:
-        phone = await session.scalar(select(Practitioner.phone).where(Practitioner.id == practitioner_id))
-        ways += [(WEBHOOK, one) for one in webhooks if phone is not None]
-    return ways
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A way, where it leads to, and the service that takes it there ("": one that we know no more)."""
+
+    way: str
+    target: str
+    service: str
+
+
+AT_SCREEN = Path(SCREEN, "", SCREEN)
+
+
+async def paths_of(
+    session: AsyncSession, people: Collection[str], config: ReachConfig
+) -> dict[str, list[Path]]:
+    """How each of ``people`` may be reached away from a screen: browsers (oldest first), gateways."""
+    paths: dict[str, list[Path]] = defaultdict(list)
+    browsers = select(PushSubscription).where(PushSubscription.practitioner_id.in_(people))
+    for one in await session.scalars(browsers.order_by(PushSubscription.made_at)):
+        service = service_of(one.endpoint, config.push_services) or ""
+        paths[one.practitioner_id].append(Path(PUSH, one.id, service))
+    if config.webhooks:
+        known = select(Practitioner.id).where(Practitioner.id.in_(people), Practitioner.phone.is_not(None))
+        for whom in await session.scalars(known):
+            paths[whom] += [Path(WEBHOOK, one, one) for one in config.webhooks]
+    return paths
 
 
 def delivery(
-    practitioner_id: str, way: tuple[str, str], subject: str, body: dict[str, Any], now: float, until: float
+    practitioner_id: str,
+    path: Path,
+    subject: str,
+    body: dict[str, Any],
+    now: float,
+    until: float,
+    rank: Rank = Rank.RING,
 ) -> dict[str, Any]:
     """The columns of a delivery that is due at once."""
     return {
         "id": new_id("dlv"),
         "practitioner_id": practitioner_id,
-        "way": way[0],
-        "target": way[1],
+        "way": path.way,
+        "target": path.target,
+        "service": path.service,
+        "rank": rank.value,
         "subject": subject,
         "kind": body["type"],
         "body": body,
@@ -55,22 +83,31 @@ def delivery(
 
 
 async def put(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
-    """Store what is not there yet; with too many waiting, the oldest are given up."""
-    if not rows:
-        return
+    """Store what is not there yet; where too many wait in a lane, its oldest are given up."""
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    await session.execute(insert(DeliveryRow).values(rows).on_conflict_do_nothing())
-    waiting = DeliveryRow.state == State.WAITING.value
-    count = await session.scalar(select(func.count()).select_from(DeliveryRow).where(waiting)) or 0
-    if count > WAITING:
-        oldest = select(DeliveryRow.id).where(waiting).order_by(DeliveryRow.made_at).limit(count - WAITING)
-        given_up = update(DeliveryRow).where(DeliveryRow.id.in_(oldest))
-        await session.execute(given_up.values(state=State.DEAD.value))
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        some = insert(DeliveryRow).values(rows[first : first + ROWS_AT_ONCE])
+        await session.execute(some.on_conflict_do_nothing())
+    for lane in {Lane(Rank(row["rank"]), row["service"]) for row in rows}:
+        count = await session.scalar(select(func.count()).select_from(DeliveryRow).where(*_in(lane))) or 0
+        if count > lane.rank.waiting:
+            oldest = select(DeliveryRow.id).where(*_in(lane)).order_by(DeliveryRow.made_at, DeliveryRow.id)
+            given_up = update(DeliveryRow).where(DeliveryRow.id.in_(oldest.limit(count - lane.rank.waiting)))
+            await session.execute(given_up.values(state=State.DEAD.value))
+
+
+def _in(lane: Lane) -> tuple[Any, ...]:
+    """What waits in a lane."""
+    return (
+        DeliveryRow.state == State.WAITING.value,
+        DeliveryRow.rank == lane.rank.value,
+        DeliveryRow.service == lane.service,
+    )
 
 
 async def call_off(session: AsyncSession, practitioner_id: str, subject: str) -> set[tuple[str, str]]:
-    """A ring is over: what waits is not sent any more. The ways by which it was (or may have been) told."""
+    """A ring is over: what waits is not sent any more. The (way, target) by which it may have been told."""
     mine = (DeliveryRow.practitioner_id == practitioner_id, DeliveryRow.subject == subject)
     rows = list(await session.scalars(select(DeliveryRow).where(*mine, DeliveryRow.kind == "ring")))
     for row in rows:
@@ -86,14 +123,28 @@ async def over(session: AsyncSession, now: float) -> list[tuple[str, Offer]]:
     return [(who, offer) for who, offer in (await session.execute(query.distinct())).all()]
 
 
-async def claim(session: AsyncSession, now: float, until: float, most: int) -> list[DeliveryRow]:
+async def fronts(session: AsyncSession) -> dict[Lane, float]:
+    """When the first of each lane is due, Unix seconds."""
+    lane = (DeliveryRow.rank, DeliveryRow.service)
+    query = select(*lane, func.min(DeliveryRow.next_at)).where(DeliveryRow.state == State.WAITING.value)
+    found = await session.execute(query.group_by(*lane))
+    return {Lane(Rank(rank), service): at for rank, service, at in found}
+
+
+async def claim(
+    session: AsyncSession, lanes: Sequence[tuple[Lane, int]], now: float, until: float
+) -> list[DeliveryRow]:
     """What is due at ``now``, for the caller alone to try before ``until``; the try is counted.
 
     Another node that claims at the same moment gets other rows. If the caller dies, they are due again then.
+
+    :param lanes: in this order, and at most so many of each.
     """
-    query = select(DeliveryRow).where(DeliveryRow.state == State.WAITING.value, DeliveryRow.next_at <= now)
-    query = query.order_by(DeliveryRow.next_at).limit(most).with_for_update(skip_locked=True)
-    rows = list(await session.scalars(query))
+    rows: list[DeliveryRow] = []
+    for lane, most in lanes:
+        query = select(DeliveryRow).where(*_in(lane), DeliveryRow.next_at <= now)
+        query = query.order_by(DeliveryRow.next_at).limit(most).with_for_update(skip_locked=True)
+        rows += await session.scalars(query)
     for row in rows:
         row.tries, row.next_at = row.tries + 1, until
     return rows
@@ -109,11 +160,6 @@ async def claimed(session: AsyncSession, claims: Mapping[str, int]) -> list[Deli
     )
     rows = await session.scalars(query.order_by(DeliveryRow.id).with_for_update())
     return [row for row in rows if row.tries == claims[row.id]]
-
-
-async def next_due(session: AsyncSession) -> float | None:
-    waiting = DeliveryRow.state == State.WAITING.value
-    return await session.scalar(select(func.min(DeliveryRow.next_at)).where(waiting))
 
 
 async def forget_old(session: AsyncSession, now: float) -> None:

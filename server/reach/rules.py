@@ -56,40 +56,53 @@ def outcome_of(status: int | None) -> Outcome:
     return Outcome.GONE if status in (404, 410) else Outcome.REFUSED
 
 
-def after_try(outcome: Outcome, tries: int, now: float, expires_at: float) -> Next:
-    """:param tries: how often it was tried by now, this one counted."""
+def after_try(
+    outcome: Outcome, tries: int, now: float, expires_at: float, longest_s: float = LONGEST_RETRY_S
+) -> Next:
+    """:param tries: how often it was tried by now, this one counted.
+    :param longest_s: the longest pause between two tries."""
     if outcome is Outcome.TAKEN:
         return Next(State.SENT)
     if outcome is not Outcome.AGAIN:
         return Next(State.DEAD)
-    at = now + min(FIRST_RETRY_S * 2 ** min(tries - 1, 10), LONGEST_RETRY_S)
+    at = now + min(FIRST_RETRY_S * 2 ** min(tries - 1, 10), longest_s)
     return Next(State.DEAD) if at >= expires_at else Next(State.WAITING, at)
 
 
-def check_endpoint(endpoint: str, allowed: Iterable[str]) -> None:
-    """Whether a browser's push endpoint is one that we send to: the address comes from outside.
+def service_of(endpoint: str, allowed: Iterable[str]) -> str | None:
+    """Which of the push services that we send to takes a browser's endpoint: its entry in ``allowed``.
+
+    All hosts below ``*.`` are one service: browsers bring the hosts, the operator bounds the services.
 
     :param allowed: host names (``*.`` in front: any below it), reached by https on its own port; or whole
         origins (``http://10.0.0.5:8088``), which the operator vouches for.
-    :raises RemoteProtocolError: push_service_unknown.
     """
     try:
         parts = urlsplit(endpoint)
         port = parts.port
     except ValueError:
-        raise RemoteProtocolError(PUSH_SERVICE) from None
+        return None
     host = parts.hostname or ""
     plain = parts.username is None and parts.password is None and not parts.fragment
     if len(endpoint) > ENDPOINT_LETTERS or not plain or not endpoint.isascii() or not endpoint.isprintable():
-        raise RemoteProtocolError(PUSH_SERVICE)
+        return None
     usual = parts.scheme == "https" and port in (None, 443)
     for one in allowed:
         if "://" in one:
             if one == f"{parts.scheme}://{parts.netloc}":
-                return
+                return one
         elif usual and (host == one or (one.startswith("*.") and host.endswith(one[1:]))):
-            return
-    raise RemoteProtocolError(PUSH_SERVICE)
+            return one
+    return None
+
+
+def check_endpoint(endpoint: str, allowed: Iterable[str]) -> None:
+    """Whether a browser's push endpoint is one that we send to: the address comes from outside.
+
+    :raises RemoteProtocolError: push_service_unknown.
+    """
+    if service_of(endpoint, allowed) is None:
+        raise RemoteProtocolError(PUSH_SERVICE)
 
 
 def vouched_hosts(addresses: Iterable[str]) -> frozenset[str]:

@@ -9,7 +9,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from server.reach.limits import AT_ONCE, REQUEST_S
+from server.reach.limits import REQUEST_S
 from server.reach.rules import may_connect
 
 
@@ -42,7 +42,8 @@ class Sender:
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int | None:
         """The HTTP status; None when no answer came."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(resolver=PublicResolver(self._vouched), limit=AT_ONCE)
+            # The lanes bound what is under way; a bound of all of it would make one wait for the other.
+            connector = aiohttp.TCPConnector(resolver=PublicResolver(self._vouched), limit=0)
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=aiohttp.ClientTimeout(total=REQUEST_S)
             )

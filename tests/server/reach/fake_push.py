@@ -65,6 +65,8 @@ class FakeServices:
         self.hooks: list[tuple[bytes, dict[str, str]]] = []
         self.answers: list[int] = []
         self.came = asyncio.Condition()
+        self._free = asyncio.Event()
+        self._free.set()
         self._runner: web.AppRunner | None = None
         self.origin = ""
 
@@ -83,6 +85,13 @@ class FakeServices:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def hold(self) -> None:
+        """Take requests and answer none of them."""
+        self._free.clear()
+
+    def let_go(self) -> None:
+        self._free.set()
+
     async def wait_for(self, pushes: int = 0, hooks: int = 0) -> None:
         async with self.came:
             await self.came.wait_for(lambda: len(self.pushes) >= pushes and len(self.hooks) >= hooks)
@@ -100,6 +109,7 @@ class FakeServices:
         async with self.came:
             kept.append(what)
             self.came.notify_all()
+        await self._free.wait()
         return web.Response(status=self.answers.pop(0) if self.answers else 201)
 
 

@@ -218,7 +218,7 @@ async def test_a_ring_whose_deliveries_were_lost_gets_them_at_the_next_start(
     await subscribe(expert, services)
     await server.services.reach.stop()
     assert services.pushes == []
-    server.services.reach._missed = True
+    server.services.reach.courier.missed()
     await server.services.reach.start()
     await asyncio.wait_for(services.wait_for(pushes=1), 20)
     assert services.pushes[0][0]["type"] == "ring"
@@ -240,7 +240,7 @@ async def test_a_ring_whose_end_was_lost_is_called_off_at_the_next_start(
     assert (await expert.call("POST", actions, {"action": "accept"}))[0] == 200
     server.services.consults.tell_through(reach)
     for _ in range(2):
-        reach._missed = True
+        reach.courier.missed()
         await reach.start()
         await asyncio.wait_for(services.wait_for(pushes=2), 20)
         await settled(server, {("push", "ring", "sent"), ("push", "ringEnded", "sent")})

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from server.config import ReachConfig
 from server.reach import outbox
+from server.reach.lanes import Lane, Rank
 from server.reach.limits import AT_ONCE, CLAIM_S
 from server.reach.messages import trial_body
 from server.reach.models import DeliveryRow
@@ -38,10 +39,11 @@ class Nodes:
 
     async def put(self, count: int) -> None:
         """So many deliveries, due now."""
-        way, now = (outbox.WEBHOOK, f"{self.gateway.origin}/hook"), self.world.now
+        address, now = f"{self.gateway.origin}/hook", self.world.now
+        path = outbox.Path(outbox.WEBHOOK, address, address)
         whom = self.world.actor("cardio1").id
         rows = [
-            outbox.delivery(whom, way, f"tst-{number}", trial_body(), now, now + LONG_S)
+            outbox.delivery(whom, path, f"tst-{number}", trial_body(), now, now + LONG_S)
             for number in range(count)
         ]
         async with self.world.services.database.write() as session:
@@ -81,7 +83,7 @@ async def test_a_delivery_leaves_once(nodes: Nodes) -> None:
     count = 3 * AT_ONCE + 1
     await nodes.put(count)
     now = nodes.world.now
-    tried = await asyncio.gather(nodes.one.run_due(now), nodes.two.run_due(now))
+    tried = await asyncio.gather(nodes.one.courier.run_due(now), nodes.two.courier.run_due(now))
     assert sum(tried) == count
     assert set(nodes.arrived().values()) == {1}
     assert await nodes.rows() == {("sent", 1): count}
@@ -91,9 +93,10 @@ async def test_what_one_is_claiming_the_other_neither_waits_for_nor_takes(nodes:
     await nodes.put(AT_ONCE + 3)
     now = nodes.world.now
     async with nodes.world.services.database.write() as session:
-        mine = await outbox.claim(session, now, now + CLAIM_S, AT_ONCE)
+        lane = Lane(Rank.RING, f"{nodes.gateway.origin}/hook")
+        mine = await outbox.claim(session, [(lane, AT_ONCE)], now, now + CLAIM_S)
         assert len(mine) == AT_ONCE
-        assert await asyncio.wait_for(nodes.two.run_due(now), 30) == 3
+        assert await asyncio.wait_for(nodes.two.courier.run_due(now), 30) == 3
     assert not nodes.arrived().keys() & {row.id for row in mine}
     assert await nodes.rows() == {("waiting", 1): AT_ONCE, ("sent", 1): 3}
 
@@ -101,29 +104,29 @@ async def test_what_one_is_claiming_the_other_neither_waits_for_nor_takes(nodes:
 async def test_a_try_that_failed_is_anybodys_next(nodes: Nodes) -> None:
     await nodes.put(4)
     nodes.gateway.answers = [503, 503, 503, 503]
-    assert await nodes.one.run_due(nodes.world.now) == 4
+    assert await nodes.one.courier.run_due(nodes.world.now) == 4
     assert await nodes.rows() == {("waiting", 1): 4}
     nodes.world.clock.advance(1)
     now = nodes.world.now
-    assert sum(await asyncio.gather(nodes.two.run_due(now), nodes.one.run_due(now))) == 4
+    assert sum(await asyncio.gather(nodes.two.courier.run_due(now), nodes.one.courier.run_due(now))) == 4
     assert set(nodes.arrived().values()) == {2}
     assert await nodes.rows() == {("sent", 2): 4}
 
 
 async def test_a_node_that_dies_before_it_sent_leaves_them_to_the_other(nodes: Nodes) -> None:
     await nodes.put(2)
-    taken = await nodes.one._claim(nodes.world.now)
+    taken = await nodes.one.courier._claim(nodes.world.now)
     assert len(taken) == 2
-    assert await nodes.two.run_due(nodes.world.now) == 0
+    assert await nodes.two.courier.run_due(nodes.world.now) == 0
     nodes.world.clock.advance(CLAIM_S)
-    assert await nodes.two.run_due(nodes.world.now) == 2
+    assert await nodes.two.courier.run_due(nodes.world.now) == 2
     assert await nodes.rows() == {("sent", 2): 2}
 
 
 async def test_what_is_over_when_a_node_comes_back_is_not_sent(nodes: Nodes) -> None:
     await nodes.put(2)
     nodes.world.clock.advance(LONG_S)
-    await nodes.one.run_due(nodes.world.now)
+    await nodes.one.courier.run_due(nodes.world.now)
     assert not nodes.arrived()
     assert await nodes.rows() == {("dead", 1): 2}
 
@@ -131,8 +134,8 @@ async def test_what_is_over_when_a_node_comes_back_is_not_sent(nodes: Nodes) -> 
 async def test_an_answer_counts_for_its_own_try_only(nodes: Nodes) -> None:
     """A node that slept through its claim finds that somebody else tries by now."""
     await nodes.put(1)
-    late = await nodes.one._claim(nodes.world.now)
+    late = await nodes.one.courier._claim(nodes.world.now)
     nodes.world.clock.advance(CLAIM_S)
-    await nodes.two._claim(nodes.world.now)
-    await nodes.one._keep(late, [400], nodes.world.now)
+    await nodes.two.courier._claim(nodes.world.now)
+    await nodes.one.courier._keep(late, {late[0].id: 400}, nodes.world.now)
     assert await nodes.rows() == {("waiting", 2): 1}
