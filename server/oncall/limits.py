@@ -81,5 +81,8 @@ PLAN_DAYS = 14
 TIMES_PROPOSED = 40
 """Times proposed for one consult: two days' half hours; more nobody reads."""
 
+ALL_OF_A_PLAN = PLAN_DAYS * 24
+"""Times looked at for one consult of a plan: every hour; whoever has fifty that wait finds one for each."""
+
 PLANNED_AT_ONCE = 200
 """Consults in one plan, the oldest first: a county has some dozens waiting for a time."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import time
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.models import Practitioner
@@ -16,7 +18,7 @@ from server.consults.models import Consultation, Seat
 from server.consults.requests import NUMBER_ZONE
 from server.consults.states import PLANNED, ROOMED
 from server.consults.vocabulary import State
-from server.oncall.limits import PLAN_DAYS, PLANNED_AT_ONCE, TIMES_PROPOSED
+from server.oncall.limits import ALL_OF_A_PLAN, PLAN_DAYS, PLANNED_AT_ONCE, TIMES_PROPOSED
 from server.oncall.models import AskRow
 from server.oncall.planner import Assigned, Slot, Span, Wish, assign, free_starts
 from server.oncall.rota_ask import Ask, Stage
@@ -37,16 +39,12 @@ _DAY_S = 86_400.0
 _BUSY = (State.SCHEDULED, State.READY, State.IN_SESSION)
 
 
-async def times_for(
-    session: AsyncSession, row: Consultation, now: float, every_s: float = EVERY_S
-) -> list[float]:
+async def times_for(session: AsyncSession, row: Consultation, now: float) -> list[float]:
     """Starts at which all who take part in a consult are free, in the clinic's hours of workdays."""
-    people = await _people(session, row)
-    start = now + NOTICE_S
-    end = start + PLAN_DAYS * _DAY_S
+    start, end = _span(now)
+    people = (await _people(session, [row]))[row.id]
     busy = await _busy(session, people, start, end, without=row.id)
-    hours = await _hours(session, start, end)
-    return free_starts(busy, hours, CONSULT_S, every_s, TIMES_PROPOSED)
+    return free_starts(busy, await _hours(session, start, end), CONSULT_S, EVERY_S, TIMES_PROPOSED)
 
 
 async def plan_for(session: AsyncSession, organization_id: str, now: float) -> list[Assigned]:
@@ -61,42 +59,94 @@ async def plan_for(session: AsyncSession, organization_id: str, now: float) -> l
         Consultation.organization_id.in_(await group_of(session, organization_id)),
     )
     waiting = await session.scalars(query.order_by(Consultation.created_at).limit(PLANNED_AT_ONCE))
+    rows = list(waiting)
+    if not rows:
+        return []
+    start, end = _span(now)
+    people = await _people(session, rows)
+    busy = await _busy(session, set().union(*people.values()), start, end)
+    hours = await _hours(session, start, end)
+    load = await _load(session, {row.expert_id for row in rows if row.expert_id is not None}, now)
+    return await asyncio.to_thread(
+        _plan, [_Waiting.of(row, people[row.id]) for row in rows], busy, hours, load, now
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What a plan looks at of a consult that waits for a time."""
+
+    consultation_id: str
+    specialty: str
+    expert_id: str
+    created_at: float
+    people: frozenset[str]
+
+    @classmethod
+    def of(cls, row: Consultation, people: frozenset[str]) -> _Waiting:
+        assert row.expert_id is not None  # ACCEPTED
+        return cls(row.id, row.specialty, row.expert_id, row.created_at, people)
+
+
+def _plan(
+    waiting: Sequence[_Waiting],
+    busy: Mapping[str, Sequence[Span]],
+    hours: Sequence[Span],
+    load: Mapping[tuple[str, int], int],
+    now: float,
+) -> list[Assigned]:
+    """Tenths of a second for a large county: it belongs into a thread."""
     wishes, slots = [], {}
-    for row in waiting.all():
+    for one in waiting:
         # One grid for all, as wide as a consult: two slots of it never overlap.
-        times = await times_for(session, row, now, every_s=CONSULT_S)
-        assert row.expert_id is not None
-        taken = await _taken(session, row.expert_id, now)
+        mine = {person: busy[person] for person in one.people}
+        starts = free_starts(mine, hours, CONSULT_S, CONSULT_S, ALL_OF_A_PLAN)
         # The longer a request has waited already, the less it waits on.
-        weight = 1.0 + (now - row.created_at) / _DAY_S
-        wishes.append(Wish(row.id, row.specialty, row.expert_id, now, weight))
-        for at in times:
-            load = taken[int(at // _DAY_S)]
-            slots[row.expert_id, at] = Slot(row.expert_id, frozenset({row.specialty}), at, load)
+        weight = 1.0 + (now - one.created_at) / _DAY_S
+        others = one.people - {one.expert_id}
+        wish = Wish(one.consultation_id, one.specialty, one.expert_id, now, weight, others, frozenset(starts))
+        wishes.append(wish)
+        for at in starts:
+            of_day = load.get((one.expert_id, int(at // _DAY_S)), 0)
+            slots[one.expert_id, at] = Slot(one.expert_id, frozenset({one.specialty}), at, of_day)
     return assign(wishes, list(slots.values()))
 
 
-async def _people(session: AsyncSession, row: Consultation) -> set[str]:
-    seats = select(Seat.practitioner_id).where(
-        Seat.consultation_id == row.id, Seat.practitioner_id.is_not(None)
+def _span(now: float) -> Span:
+    return now + NOTICE_S, now + NOTICE_S + PLAN_DAYS * _DAY_S
+
+
+async def _people(session: AsyncSession, rows: Collection[Consultation]) -> dict[str, frozenset[str]]:
+    """Consult -> who has to be there."""
+    seats = select(Seat.consultation_id, Seat.practitioner_id).where(
+        Seat.consultation_id.in_([row.id for row in rows]), Seat.practitioner_id.is_not(None)
     )
-    named = {row.requester_id, row.expert_id, *await session.scalars(seats)}
-    return {one for one in named if one is not None}
+    found = {row.id: {row.requester_id, row.expert_id} for row in rows}
+    for consult, one in await session.execute(seats):
+        found[consult].add(one)
+    return {consult: frozenset(one for one in people if one is not None) for consult, people in found.items()}
 
 
 async def _busy(
-    session: AsyncSession, people: Collection[str], start: float, end: float, without: str
+    session: AsyncSession, people: Collection[str], start: float, end: float, without: str = ""
 ) -> dict[str, list[Span]]:
     """What each has to do: planned consults, as expert, requester or on a seat, and leave."""
     busy: dict[str, list[Span]] = {one: [] for one in people}
+    seats = select(Seat.consultation_id).where(Seat.practitioner_id.in_(people))
+    theirs = or_(
+        Consultation.expert_id.in_(people), Consultation.requester_id.in_(people), Consultation.id.in_(seats)
+    )
     planned = select(Consultation).where(
         Consultation.state.in_([one.value for one in _BUSY]),
         Consultation.scheduled_for.between(start - CONSULT_S, end),
         Consultation.id != without,
+        theirs,
     )
-    for row in await session.scalars(planned):
+    rows = (await session.scalars(planned)).all()
+    of_each = await _people(session, rows)
+    for row in rows:
         assert row.scheduled_for is not None
-        for one in await _people(session, row) & busy.keys():
+        for one in of_each[row.id] & busy.keys():
             busy[one].append((row.scheduled_for, row.scheduled_for + CONSULT_S))
     away = select(AskRow.asker_id, AskRow.starts, AskRow.ends).where(
         AskRow.ask == Ask.LEAVE.value,
@@ -121,9 +171,12 @@ async def _hours(session: AsyncSession, start: float, end: float) -> list[Span]:
     return [(max(opens, first), closes) for opens, closes in windows(rule, OPENS, calendar, zone, start, end)]
 
 
-async def _taken(session: AsyncSession, expert_id: str, now: float) -> Counter[int]:
-    """How many planned consults an expert has, by day."""
-    planned = select(Consultation.scheduled_for).where(
-        Consultation.expert_id == expert_id, Consultation.scheduled_for > now
+async def _load(session: AsyncSession, experts: Collection[str], now: float) -> Mapping[tuple[str, int], int]:
+    """How many planned consults each expert has, by day."""
+    planned = select(Consultation.expert_id, Consultation.scheduled_for).where(
+        Consultation.expert_id.in_(experts),
+        Consultation.state.in_([one.value for one in _BUSY]),
+        Consultation.scheduled_for > now,
     )
-    return Counter(int(at // _DAY_S) for at in await session.scalars(planned) if at is not None)
+    found = await session.execute(planned)
+    return Counter((expert, int(at // _DAY_S)) for expert, at in found if expert and at is not None)

@@ -41,6 +41,33 @@ def test_without_slots_or_skills_nothing_is_planned() -> None:
     assert assign([Wish("a", "neurology", None, 0.0)], [slot("x", 1)]) == []
 
 
+def shared(name: str, expert: str, *people: str, weight: float = 1.0, starts: tuple[float, ...] = ()) -> Wish:
+    times = frozenset(hour * 3600.0 for hour in starts) if starts else None
+    return Wish(name, "cardiology", expert, 0.0, weight, frozenset(people), times)
+
+
+def test_nobody_is_in_two_consults_at_once() -> None:
+    wishes = [shared("a", "x", "village"), shared("b", "y", "village", weight=2.0), shared("c", "z", "other")]
+    plan = assign(wishes, [slot(expert, hour) for expert in "xyz" for hour in (1, 2)])
+    assert plan == [Assigned("b", "y", 3600.0), Assigned("c", "z", 3600.0), Assigned("a", "x", 7200.0)]
+
+
+def test_a_time_suits_all_of_its_own_consult() -> None:
+    """Both are x's; the hour at which b's member is free is none of a's, and the other way round."""
+    wishes = [shared("a", "x", starts=(2.0,)), shared("b", "x", starts=(1.0, 2.0))]
+    assert assign(wishes, [slot("x", 1), slot("x", 2)]) == [
+        Assigned("b", "x", 3600.0),
+        Assigned("a", "x", 7200.0),
+    ]
+    assert assign(wishes[:1], [slot("x", 1)]) == []
+
+
+def test_many_of_one_requester_take_turns() -> None:
+    wishes = [shared(f"c{number:02}", f"e{number}", "village") for number in range(30)]
+    plan = assign(wishes, [slot(one.expert_id or "", hour) for one in wishes for hour in range(30)])
+    assert [one.starts for one in plan] == [hour * 3600.0 for hour in range(30)]
+
+
 WISHES = st.lists(
     st.builds(
         Wish,
@@ -89,6 +116,41 @@ def test_no_other_plan_is_better(wishes: list[Wish], slots: list[Slot]) -> None:
         if fits:
             other = [Assigned(wish.consultation_id, one.expert_id, one.starts) for wish, one in pairs]
             assert ours <= cost(wishes, slots, other)
+
+
+WITH_PEOPLE = st.lists(
+    st.builds(
+        shared,
+        st.sampled_from("abcdef"),
+        st.sampled_from("xyz"),
+        st.sampled_from("pqx"),
+        st.sampled_from("pqr"),
+        weight=st.integers(1, 3).map(float),
+        starts=st.sets(st.integers(0, 3).map(float)).map(tuple),
+    ),
+    max_size=6,
+    unique_by=lambda one: one.consultation_id,
+)
+GRID = [slot(expert, hour) for expert in "xyz" for hour in range(4)]
+
+
+@settings(max_examples=50)
+@given(WITH_PEOPLE)
+def test_a_plan_can_be_kept_and_leaves_out_nobody_who_has_a_time(wishes: list[Wish]) -> None:
+    plan = assign(wishes, GRID)
+    by_id = {one.consultation_id: one for one in wishes}
+    there: dict[float, list[str]] = {}
+    for one in plan:
+        wish = by_id[one.consultation_id]
+        assert wish.starts is None or one.starts in wish.starts
+        there.setdefault(one.starts, []).extend(wish.people | {one.expert_id})
+    assert all(len(people) == len(set(people)) for people in there.values())
+    for left in by_id.keys() - {one.consultation_id for one in plan}:
+        wish = by_id[left]
+        wanted = wish.people | {wish.expert_id}
+        for each in GRID:
+            suits = wish.expert_id == each.expert_id and (wish.starts is None or each.starts in wish.starts)
+            assert not suits or not wanted.isdisjoint(there.get(each.starts, []))
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)).map(sorted).map(tuple), max_size=6)

@@ -26,9 +26,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await county.end()
 
 
-async def routine(world: World) -> tuple[str, str]:
+async def routine(world: World, specialty: str = "neurology") -> tuple[str, str]:
     """An accepted routine consult, and its expert."""
-    consult = await world.request(kind=Kind.ROUTINE, specialty="neurology")
+    consult = await world.request(kind=Kind.ROUTINE, specialty=specialty)
     await world.act("desk", consult, Action.TRIAGE)
     [expert] = await ringing(world, consult)
     await world.act(expert, consult, Action.ACCEPT)
@@ -90,3 +90,32 @@ async def test_a_plan_gives_each_a_time_of_its_own_that_can_be_taken(world: Worl
         assert await world.state(one.consultation_id) is State.SCHEDULED
     async with world.services.database.read() as session:
         assert await plan_for(session, "org-yunling-hospital", world.now) == []
+
+
+async def plan(world: World) -> dict[str, float]:
+    async with world.services.database.read() as session:
+        found = await plan_for(session, "org-yunling-hospital", world.now)
+    return {one.consultation_id: one.starts for one in found}
+
+
+async def test_one_who_asked_two_experts_is_with_one_at_a_time(world: World) -> None:
+    first, _ = await routine(world)
+    world.clock.advance(60)  # it has waited longer, and goes first
+    second, _ = await routine(world, "cardiology")
+    found = await plan(world)
+    assert found[second] == found[first] + 3600
+
+
+async def test_a_busy_expert_has_a_time_for_each(world: World) -> None:
+    waiting = [await routine(world) for _ in range(45)]
+    assert len(await plan(world)) == len(waiting)
+
+
+async def test_what_was_cancelled_is_no_work_of_a_day(world: World) -> None:
+    first, expert = await routine(world)
+    [at, *_] = await times(world, first)
+    for _ in range(13):  # at two hours each, another day would be better
+        off, _ = await routine(world)
+        await world.act(expert, off, Action.SCHEDULE, at=at)
+        await world.act("village", off, Action.CANCEL, reason="已转院")
+    assert await plan(world) == {first: at}
