@@ -43,6 +43,7 @@ import server.api.register_people
 import server.api.register_places
 import server.api.reports
 import server.api.rota_asks
+import server.api.rota_previews
 import server.api.schedule_edits
 import server.api.schedules
 import server.api.service
@@ -103,6 +104,7 @@ API_MODULES: tuple[ModuleType, ...] = (
     server.api.oversight,
     server.api.guest,
     server.api.schedules,
+    server.api.rota_previews,
     server.api.schedule_edits,
     server.api.rota_asks,
     server.api.escalation,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
+from pydantic import Field
 
 from server.api.context import RequestContext
 from server.api.models import ApiModel
@@ -10,12 +11,14 @@ from server.api.rota_shapes import AskOut, Id, Instant, PieceShape, Reason, ask_
 from server.api.routing import endpoint
 from server.auth.actor import Role
 from server.consults.access import desks_of
-from server.oncall.asking import Wish, act_on, allowed, ask_for, asks_for, give_leave
+from server.oncall.asking import Answer, Wish, act_on, allowed, ask_for, asks_for, give_leave
 from server.oncall.feeds import read_feed, renew
 from server.oncall.history import Deed
+from server.oncall.limits import GAPS_SEEN
 from server.oncall.models import AskRow
-from server.oncall.rota_ask import Ask, Piece, Stage, Step
+from server.oncall.rota_ask import Ask, Piece, Refusal, Stage, Step
 from server.oncall.watch import PUSH
+from server.oncall.weighing import SeenGap
 
 _CALENDAR = "text/calendar"
 
@@ -39,10 +42,19 @@ class LeaveIn(ApiModel):
     reason: Reason = ""
 
 
+class SeenGapIn(PieceShape):
+    schedule_id: Id
+
+
 class StepIn(ApiModel):
+    """``why``: of a refusal, which the desk owes; ``reason`` has its words. ``seenGaps``: what the preview
+    showed to whoever approves; 409 ``gap_not_seen`` when there would be others."""
+
     action: Step
     version: int | None = None
     reason: Reason = ""
+    why: Refusal | None = None
+    seen_gaps: list[SeenGapIn] = Field(default_factory=list, max_length=GAPS_SEEN)
 
 
 class FeedIn(ApiModel):
@@ -93,8 +105,9 @@ async def ask_leave(ctx: RequestContext, body: LeaveIn) -> AskOut:
 )
 async def act_on_ask(ctx: RequestContext, ask_id: str, body: StepIn) -> AskOut:
     """What may be done now stands in ``allowed``."""
-    deed = _deed(ctx, body.reason)
-    row = await act_on(ctx.session, ctx.services.audit, deed, ask_id, body.action, body.version)
+    seen = [SeenGap(one.schedule_id, one.level, one.starts, one.ends) for one in body.seen_gaps]
+    answer = Answer(body.action, body.version, body.why, seen)
+    row = await act_on(ctx.session, ctx.services.audit, _deed(ctx, body.reason), ask_id, answer)
     return await _told(ctx, row)
 
 
@@ -120,7 +133,7 @@ async def get_feed(ctx: RequestContext, secret: str) -> web.Response:
 
 
 async def _shown(ctx: RequestContext, row: AskRow) -> AskOut:
-    people = await people_by_id(ctx.session, (row.asker_id, row.other_id))
+    people = await people_by_id(ctx.session, (row.asker_id, row.other_id, row.refused_by))
     return ask_out(row, people, await allowed(ctx.session, ctx.actor, row))
 
 

@@ -16,7 +16,7 @@ from server.archive.models import Organization, Practitioner
 from server.oncall.limits import LAYERS, MEMBERS, REASON_LETTERS, SLOTS, TURN_DAYS
 from server.oncall.models import AskRow, LayerRow, NoticeRow, OverrideRow
 from server.oncall.rota import Change, Layer, Override, Rotation, Slot, Unit
-from server.oncall.rota_ask import Ask, Stage, Step
+from server.oncall.rota_ask import Ask, Refusal, Stage, Step
 from server.oncall.rota_cover import Difference, Gap, Why
 from server.oncall.rota_days import DayKind, DayRule
 from server.oncall.rota_line import Stretch
@@ -137,8 +137,16 @@ class PieceShape(ApiModel):
     ends: Instant
 
 
+class RefusalOut(ApiModel):
+    """Who said no, and why: a reason of the list, words, or neither."""
+
+    by: PractitionerRef | None
+    why: Refusal | None
+    words: str
+
+
 class AskOut(ApiModel):
-    """A swap or a leave; ``allowed``: what the reader may do with it now."""
+    """A swap or a leave; ``allowed``: what the reader may do now; ``refusal``: when it was refused."""
 
     id: str
     ask: Ask
@@ -154,6 +162,7 @@ class AskOut(ApiModel):
     reason: str
     asked_at: Timestamp
     expires_at: Timestamp
+    refusal: RefusalOut | None
     allowed: list[Step]
 
 
@@ -263,8 +272,17 @@ def ask_out(row: AskRow, people: dict[str, PractitionerRef], allowed: list[Step]
         reason=row.reason.reveal(),
         asked_at=row.asked_at,
         expires_at=row.expires_at,
+        refusal=_refusal_out(row, people),
         allowed=allowed,
     )
+
+
+def _refusal_out(row: AskRow, people: dict[str, PractitionerRef]) -> RefusalOut | None:
+    if row.refused_by is None:
+        return None
+    why = None if row.refused_why is None else Refusal(row.refused_why)
+    words = "" if row.refused_words is None else row.refused_words.reveal()
+    return RefusalOut(by=people.get(row.refused_by), why=why, words=words)
 
 
 async def people_by_id(session: AsyncSession, ids: Iterable[str | None]) -> dict[str, PractitionerRef]:

@@ -1,8 +1,7 @@
-"""What changes a rota: the desk's edits and overrides, a doctor who takes the line; what-if before either."""
+"""What changes a rota: the desk's edits and overrides, a doctor who takes the line."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 
 from pydantic import Field
@@ -11,26 +10,17 @@ from sqlalchemy import select
 from media.errors import RemoteProtocolError
 from server.api.context import RequestContext
 from server.api.models import ApiModel
-from server.api.references import PractitionerRef
 from server.api.rota_shapes import (
-    DifferenceOut,
-    GapOut,
-    Id,
-    Instant,
     LayerIn,
     OverrideIn,
     OverrideOut,
-    PieceShape,
     Reason,
-    difference_out,
-    gap_out,
     layer_in,
     override_in,
     override_out,
-    people_by_id,
 )
 from server.api.routing import endpoint
-from server.api.schedules import ScheduleOut, check_span, schedule_out
+from server.api.schedules import ScheduleOut, schedule_out
 from server.archive.ids import new_id
 from server.archive.specialties import specialty
 from server.auth.actor import Role
@@ -38,13 +28,11 @@ from server.consults.errors import NO_SUCH_SPECIALTY
 from server.oncall.changing import add_override, create_schedule, edit_schedule, end_override, take_line
 from server.oncall.history import Deed, note
 from server.oncall.holiday_table import year_of
-from server.oncall.limits import COVERAGE_DAYS, LAYERS
+from server.oncall.limits import LAYERS, UNBROKEN_S
 from server.oncall.models import CalendarDay, OverrideRow, ScheduleRow
-from server.oncall.rota import Leave, Schedule
-from server.oncall.rota_check import check_override, check_schedule, with_override
-from server.oncall.rota_cover import differences, gaps
+from server.oncall.rota import Schedule
 from server.oncall.rota_days import DayKind
-from server.oncall.schedules import load_schedule, schedule_row
+from server.oncall.schedules import schedule_row
 
 DESK = {Role.DESK}
 
@@ -67,33 +55,8 @@ class ScheduleEdit(ApiModel):
     reason: Reason = ""
 
 
-class LeavePreview(PieceShape):
-    level: int = 1
-    practitioner_id: Id
-
-
-class PreviewIn(ApiModel):
-    """One of: other layers, an override, an override taken back, somebody's leave."""
-
-    layers: list[LayerIn] | None = Field(default=None, max_length=LAYERS)
-    override: OverrideIn | None = None
-    end_override: Id | None = None
-    leave: LeavePreview | None = None
-    start: Instant | None = None
-    end: Instant | None = None
-
-
-class PreviewOut(ApiModel):
-    """What would be different, and the gaps there would be; ``newGaps``: those that are not there now."""
-
-    differences: list[DifferenceOut]
-    gaps: list[GapOut]
-    new_gaps: int
-    people: list[PractitionerRef]
-
-
 class TakeIn(ApiModel):
-    hours: float | None = Field(default=None, gt=0, le=24)
+    hours: float | None = Field(default=None, gt=0, le=UNBROKEN_S / 3600.0)
     reason: Reason = ""
 
 
@@ -158,50 +121,6 @@ async def put_schedule(ctx: RequestContext, schedule_id: str, body: ScheduleEdit
     await ctx.session.refresh(row)
     _look_again(ctx)
     return await schedule_out(ctx, row)
-
-
-@endpoint(
-    "POST",
-    "/api/v1/schedules/{schedule_id}/preview",
-    summary="What a change would change",
-    roles={Role.DESK, Role.EXPERT},
-    writes=False,
-)
-async def preview(ctx: RequestContext, schedule_id: str, body: PreviewIn) -> PreviewOut:
-    """Nothing is kept; refused as the change would be. Without ``start`` and ``end``: the next 30 days."""
-    start = ctx.now if body.start is None else body.start
-    end = start + COVERAGE_DAYS * 86_400.0 if body.end is None else body.end
-    check_span(start, end)
-    old = await load_schedule(ctx.session, schedule_id, since=min(ctx.now, start))
-    new = _changed(old, body, ctx.now)
-    found = differences(old, new, start, end)
-    before, after = (gaps(one, start, end) for one in (old, new))
-    named = {one for each in found for one in (*each.before, *each.after)}
-    people = await people_by_id(ctx.session, named | {one for gap in after for one in gap.missing})
-    return PreviewOut(
-        differences=[difference_out(one) for one in found],
-        gaps=[gap_out(one) for one in after],
-        new_gaps=len(set(after) - set(before)),
-        people=[people[one] for one in sorted(people)],
-    )
-
-
-def _changed(old: Schedule, body: PreviewIn, now: float) -> Schedule:
-    new = old
-    if body.layers is not None:
-        new = replace(new, layers=tuple(layer_in(one) for one in body.layers))
-        check_schedule(new)
-    if body.end_override is not None:
-        kept = tuple(one for one in new.overrides if one.id != body.end_override)
-        new = replace(new, overrides=kept)
-    if body.override is not None:
-        override = override_in(body.override, "preview")
-        check_override(new, override, now)
-        new = with_override(new, override)
-    if body.leave is not None:
-        away = Leave(body.leave.practitioner_id, body.leave.starts, body.leave.ends)
-        new = replace(new, leave=(*new.leave, away))
-    return new
 
 
 @endpoint(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from media.errors import LIMIT_REACHED, NOT_FOUND, RemoteProtocolError
+from media.errors import LIMIT_REACHED, NOT_FOUND, WRONG_STATE, RemoteProtocolError
 from server.archive.audit import AuditLog
 from server.archive.ids import new_id
 from server.archive.models import Practitioner
@@ -25,9 +26,11 @@ from server.oncall.rota_ask import (
     Ask,
     Part,
     Piece,
+    Refusal,
     Stage,
     Step,
     Swap,
+    check_refusal,
     check_swap,
     expires_at,
     overrides_of,
@@ -36,6 +39,7 @@ from server.oncall.rota_ask import (
 )
 from server.oncall.rota_check import check_leave
 from server.oncall.schedules import keep_override, load_schedule, next_version, schedule_row
+from server.oncall.weighing import SeenGap, Weighed, check_seen, weigh_ask
 from signaling.personal import Personal
 
 
@@ -48,6 +52,21 @@ class Wish:
     schedule_id: str | None = None
     other_id: str | None = None
     back: Piece | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody does with an ask.
+
+    :param version: of the ask that they saw; None = whatever stands.
+    :param why: of a refusal; its words are the deed's reason.
+    :param seen: the gaps that they were shown before they approved.
+    """
+
+    action: Step
+    version: int | None = None
+    why: Refusal | None = None
+    seen: Sequence[SeenGap] = ()
 
 
 async def ask_for(session: AsyncSession, audit: AuditLog, deed: Deed, wish: Wish) -> AskRow:
@@ -78,22 +97,47 @@ async def give_leave(session: AsyncSession, audit: AuditLog, deed: Deed, member:
     return row
 
 
-async def act_on(
-    session: AsyncSession, audit: AuditLog, deed: Deed, ask_id: str, action: Step, version: int | None
-) -> AskRow:
-    """One step of a swap or a leave. An approved swap changes the rota in the same transaction."""
-    row = await session.get(AskRow, ask_id)
-    if row is None:
-        raise RemoteProtocolError(NOT_FOUND, "ask")
-    parts = await parts_of(session, deed.actor, row)
-    if not parts:
-        raise RemoteProtocolError(NOT_FOUND, "ask")
-    after = step(Ask(row.ask), Stage(row.stage), action, parts)
-    await _move(session, row, after, version)
+async def act_on(session: AsyncSession, audit: AuditLog, deed: Deed, ask_id: str, answer: Answer) -> AskRow:
+    """One step of a swap or a leave. An approved swap changes the rota in the same transaction.
+
+    What it does is reckoned again then: it makes no gap that the desk was not shown.
+    """
+    row, parts = await _found(session, deed.actor, ask_id)
+    after = step(Ask(row.ask), Stage(row.stage), answer.action, parts)
+    told: dict[str, str | int] = {}
+    if after is Stage.REFUSED:
+        check_refusal(parts, answer.why, deed.reason)
+        told = {} if answer.why is None else {"refusal": answer.why.value}
+    if after is Stage.APPROVED:
+        made = check_seen(await weigh_ask(session, row, swap_of(row), deed.now), answer.seen)
+        told = {"gaps": made} if made else {}
+    await _move(session, row, after, answer.version)
+    if after is Stage.REFUSED:
+        row.refused_by = deed.actor.id
+        row.refused_why = None if answer.why is None else answer.why.value
+        row.refused_words = Personal(deed.reason.strip())
     if after is Stage.APPROVED and row.ask == Ask.SWAP:
         await _carry_out(session, row, deed)
-    await note(session, audit, deed, f"{row.ask}.{action.value}", row.id, row.schedule_id, _told(row))
+    action = f"{row.ask}.{answer.action.value}"
+    await note(session, audit, deed, action, row.id, row.schedule_id, _told(row) | told)
     return row
+
+
+async def weighed(session: AsyncSession, actor: Actor, ask_id: str, now: float) -> list[Weighed]:
+    """What an undecided ask would do, for whoever has a part in it. Raises as its approval would."""
+    row, _ = await _found(session, actor, ask_id)
+    if Stage(row.stage) not in OPEN:
+        raise RemoteProtocolError(WRONG_STATE, row.stage)
+    return await weigh_ask(session, row, swap_of(row), now)
+
+
+async def _found(session: AsyncSession, actor: Actor, ask_id: str) -> tuple[AskRow, frozenset[Part]]:
+    """An ask and who the actor is to it; to others there is none."""
+    row = await session.get(AskRow, ask_id)
+    parts = frozenset[Part]() if row is None else await parts_of(session, actor, row)
+    if row is None or not parts:
+        raise RemoteProtocolError(NOT_FOUND, "ask")
+    return row, parts
 
 
 async def expire(session: AsyncSession, audit: AuditLog, now: float) -> list[AskRow]:

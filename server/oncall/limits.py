@@ -20,6 +20,10 @@ OVERRIDE_DAYS = 92
 LEAVE_DAYS = 400
 """The longest leave, days: a year's study leave and the days around it."""
 
+UNBROKEN_S = 24 * 3600.0
+"""The longest that somebody takes a line at once. Whoever would stand longer than this by a change, and than
+the rota's own turns, is named before it is decided."""
+
 OVERRIDES_AHEAD = 500
 """Running and coming overrides of one rota; the next is refused: a rota of exceptions is no rota."""
 
@@ -52,6 +56,9 @@ ASKS_SHOWN_S = 7 * 86_400.0
 
 NOTICES_KEPT = 500
 """Open and old notices of one rota that a reply may hold; older ones stay in the table."""
+
+GAPS_SEEN = CALENDAR_DAYS * 24
+"""Gaps that whoever approves a leave says they were shown: one an hour of the longest span that is told."""
 
 REASON_LETTERS = 200
 """Letters of a reason."""

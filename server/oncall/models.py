@@ -98,6 +98,9 @@ class AskRow(Base):
     reason: Mapped[Personal[str]] = mapped_column(PersonalText)
     asked_at: Mapped[float]
     expires_at: Mapped[float]
+    refused_by: Mapped[str | None] = mapped_column(String(40))
+    refused_why: Mapped[str | None] = mapped_column(String(16))  # rota_ask.Refusal
+    refused_words: Mapped[Personal[str] | None] = mapped_column(PersonalText)
 
 
 class RotaEvent(Base):

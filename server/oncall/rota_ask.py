@@ -46,6 +46,18 @@ class Step(StrEnum):
     EXPIRE = "expire"
 
 
+class Refusal(StrEnum):
+    """Why a swap or a leave is refused; ``OTHER`` says it in words."""
+
+    TOO_FEW = "too_few"  # too few are there then
+    GAP = "gap"
+    TWO_LINES = "two_lines"  # one would stand on two lines
+    TOO_LONG = "too_long"  # one would stand too long without a break
+    TOO_LATE = "too_late"  # asked too late to arrange it
+    ENGAGED = "engaged"  # the other has something else then
+    OTHER = "other"
+
+
 class Part(StrEnum):
     """Who somebody is to a swap or a leave."""
 
@@ -100,6 +112,15 @@ def steps(ask: Ask, stage: Stage, parts: frozenset[Part]) -> list[Step]:
     """What somebody who is ``parts`` may do now."""
     table = _TABLES[ask].items()
     return [action for (at, action), (_, allowed) in table if at is stage and not parts.isdisjoint(allowed)]
+
+
+def check_refusal(parts: frozenset[Part], why: Refusal | None, words: str) -> None:
+    """The desk says why. The other doctor may, but owes nobody a reason for keeping their own shift.
+
+    Raises RemoteProtocolError(reason_required).
+    """
+    if Part.OTHER not in parts and (why is None or (why is Refusal.OTHER and not words.strip())):
+        raise RemoteProtocolError(errors.REASON_REQUIRED)
 
 
 @dataclass(frozen=True, slots=True)

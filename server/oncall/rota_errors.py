@@ -64,6 +64,12 @@ ASKED_ALREADY = ErrorCode(
 NOT_YOURS_TO_DECIDE = ErrorCode(
     "not_yours_to_decide", 403, "该申请不由您处理。", "This is not yours to decide."
 )
+GAP_NOT_SEEN = ErrorCode(
+    "gap_not_seen",
+    409,
+    "批准后会出现您还没有看到的无人值班时段，请看过影响再决定。",
+    "This would leave gaps that you have not been shown; look at what would change, then decide.",
+)
 ALREADY_ON_CALL = ErrorCode("already_on_call", 409, "您正在值班。", "You are on call already.")
 FEED_UNKNOWN = ErrorCode("feed_unknown", 404, "日历地址无效或已更换。", "This calendar address has ended.")
 SCHEDULE_EXISTS = ErrorCode("schedule_exists", 409, "已有同名值班表。", "A rota of this name exists already.")

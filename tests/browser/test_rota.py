@@ -69,6 +69,10 @@ def test_a_swap_with_approval(server: ServerProcess, browser: Browser, desk: Res
     expect(asking.get("rota-ask")).to_have_attribute("data-stage", "agreed")
     assert on_call(desk, handover(3))[0] == asker
     approving.get("ask-approve").click()
+    expect(approving.get("preview-change")).to_have_count(2)
+    expect(approving.get("rota-preview")).to_contain_text("心血管内科")
+    assert violations(approving.page) == []
+    approving.get("decide-confirm").click()
     expect(asking.get("rota-ask")).to_have_attribute("data-stage", "approved")
     assert [on_call(desk, handover(day))[0] for day in (3, 4)] == [other, asker]
     assert [who.complaints for who in (asking, agreeing, approving)] == [[], [], []]

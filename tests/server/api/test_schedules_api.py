@@ -54,7 +54,9 @@ async def test_an_override_previewed_made_and_taken_back(caller: CallerFactory) 
     change = {"change": "replace", "starts": day(5), "ends": day(6), "who": holder, "by": other(holder)}
     seen = await desk.get(ROTA)
     status, told = await desk.call("POST", f"{ROTA}/preview", {"override": change})
-    assert (status, told["newGaps"]) == (200, 0)
+    assert (status, told["newGaps"]) == (200, [])
+    # Whoever stood behind would hold both lines.
+    assert [one["person"] for one in told["twice"]] == [other(holder)]
     assert [(one["before"], one["after"]) for one in told["differences"]] == [([holder], [other(holder)])]
     assert await first_on(desk, day(5)) == holder
     body = {**change, "reason": "外出会议", "version": seen["version"]}
@@ -221,6 +223,88 @@ async def test_a_swap_with_approval(caller: CallerFactory) -> None:
     assert await (await caller("neuro1")).get("/schedules/asks") == []
 
 
+async def approval(desk: Caller, ask: str) -> dict[str, Any]:
+    """As a desk approves that was shown what it would change."""
+    seen = [
+        {"scheduleId": rota["schedule"]["id"], **{key: gap[key] for key in ("level", "starts", "ends")}}
+        for rota in await desk.get(f"/schedules/asks/{ask}/preview")
+        for gap in rota["newGaps"]
+    ]
+    return {"action": "approve", "seenGaps": seen}
+
+
+async def test_the_desk_sees_what_a_swap_would_do_and_is_asked_again_when_it_would_leave_a_gap(
+    caller: CallerFactory,
+) -> None:
+    desk = await caller("desk")
+    holder = await first_on(desk, day(4))
+    leaving = other(holder)
+    neuro, taker = await caller("neuro1"), await caller(leaving[4:])
+    given = {"level": 1, "starts": day(4), "ends": day(5)}
+    body = {"scheduleId": "sch-cardiology", "otherId": leaving, "given": given}
+    _, swap = await (await caller(holder[4:])).call("POST", "/schedules/swaps", body)
+    path = f"/schedules/asks/{swap['id']}"
+    await taker.call("POST", f"{path}/actions", {"action": "agree"})
+    (told,) = await desk.get(f"{path}/preview")
+    assert (told["schedule"]["id"], told["timeZone"]) == ("sch-cardiology", "Asia/Shanghai")
+    assert [(one["before"], one["after"]) for one in told["differences"]] == [([holder], [leaving])]
+    assert ([one["person"] for one in told["twice"]], told["newGaps"]) == ([leaving], [])
+    assert (await neuro.call("GET", f"{path}/preview"))[0] == 404
+    assert (await (await caller("regulator")).call("GET", f"{path}/preview"))[0] == 403
+    # A leave whose gap was shown; then the rota changes: somebody who covered it is taken away.
+    away = {"starts": day(6), "ends": day(7)}
+    _, leave = await taker.call("POST", "/schedules/leave", away)
+    seen = await approval(desk, leave["id"])
+    remove = {"change": "remove", "starts": day(6), "ends": day(7), "who": holder}
+    level = 1 if await first_on(desk, day(6)) == leaving else 2
+    assert [gap["level"] for gap in seen["seenGaps"]] == [level]
+    assert (await desk.call("POST", f"{ROTA}/overrides", {**remove, "level": 3 - level}))[0] == 201
+    add = {"change": "add", "starts": day(6), "ends": day(7), "by": leaving, "level": 3 - level}
+    assert (await desk.call("POST", f"{ROTA}/overrides", add))[0] == 201
+    act = f"/schedules/asks/{leave['id']}/actions"
+    status, problem = await desk.call("POST", act, seen)
+    assert (status, problem["code"]) == (409, "gap_not_seen")
+    assert problem["message"]["zh"]
+    again = await approval(desk, leave["id"])
+    assert len(again["seenGaps"]) == 2
+    assert (await desk.call("POST", act, again))[1]["stage"] == "approved"
+    assert (await desk.call("GET", f"/schedules/asks/{leave['id']}/preview"))[1]["code"] == "wrong_state"
+
+
+async def test_the_desk_says_why_it_refuses_and_both_doctors_read_it(caller: CallerFactory) -> None:
+    desk = await caller("desk")
+    holder = await first_on(desk, day(4))
+    asker, agreeing = await caller(holder[4:]), await caller(other(holder)[4:])
+    given = {"level": 1, "starts": day(4), "ends": day(5)}
+    body = {"scheduleId": "sch-cardiology", "otherId": other(holder), "given": given}
+    _, swap = await asker.call("POST", "/schedules/swaps", body)
+    path = f"/schedules/asks/{swap['id']}/actions"
+    for wrong, code in (
+        ({}, "reason_required"),
+        ({"why": "other"}, "reason_required"),
+        ({"why": "other", "reason": "  "}, "reason_required"),
+        ({"why": "because"}, "validation_failed"),
+        ({"why": "gap", "reason": "x" * 201}, "validation_failed"),
+    ):
+        assert (await desk.call("POST", path, {"action": "refuse", **wrong}))[1]["code"] == code
+    no = {"action": "refuse", "why": "two_lines", "reason": "没有后备"}
+    status, refused = await desk.call("POST", path, no)
+    assert (status, refused["stage"]) == (200, "refused")
+    for reader in (asker, agreeing, desk):
+        (shown,) = await reader.get("/schedules/asks")
+        told = shown["refusal"]
+        assert (told["by"]["name"], told["why"], told["words"]) == ("刘芳", "two_lines", "没有后备")
+    trail = await desk.get("/audit?action=swap.refuse")
+    assert [one["detail"]["refusal"] for one in trail["items"]] == ["two_lines"]
+    assert "没有后备" not in str(trail)
+    # Nobody owes a reason for keeping their own shift.
+    _, swap = await asker.call("POST", "/schedules/swaps", body)
+    path = f"/schedules/asks/{swap['id']}/actions"
+    status, refused = await agreeing.call("POST", path, {"action": "refuse"})
+    assert (status, refused["refusal"]["why"], refused["refusal"]["words"]) == (200, None, "")
+    assert refused["refusal"]["by"]["id"] == other(holder)
+
+
 async def test_a_swap_whose_shift_went_meanwhile_is_not_approved(caller: CallerFactory) -> None:
     desk = await caller("desk")
     holder = await first_on(desk, day(4))
@@ -245,7 +329,8 @@ async def test_leave_asked_for_approved_and_announced_as_a_gap(caller: CallerFac
     assert (status, leave["stage"]) == (201, "proposed")
     assert await desk.get("/schedules/notices") == []
     path = f"/schedules/asks/{leave['id']}/actions"
-    assert (await desk.call("POST", path, {"action": "approve"}))[0] == 200
+    assert (await desk.call("POST", path, {"action": "approve"}))[1]["code"] == "gap_not_seen"
+    assert (await desk.call("POST", path, await approval(desk, leave["id"])))[0] == 200
     await server.services.rota_watch.look(time.time())
     (notice,) = await desk.get("/schedules/notices")
     assert (notice["kind"], notice["scheduleId"]) == ("gap", "sch-neurology")
@@ -270,8 +355,7 @@ async def test_the_desk_enters_leave_that_holds_at_once(caller: CallerFactory) -
     assert await first_on(desk, day(3, 1)) == other(holder)
     preview = {"leave": {"practitionerId": other(holder), "starts": day(3), "ends": day(4)}}
     _, told = await desk.call("POST", f"{ROTA}/preview", preview)
-    assert told["newGaps"] >= 1
-    assert any(gap["nobody"] for gap in told["gaps"])
+    assert any(gap["nobody"] for gap in told["newGaps"])
 
 
 async def test_take_it_now(caller: CallerFactory) -> None:

@@ -55,7 +55,8 @@ export function useNotices() {
   return { notices, load }
 }
 
-function onRotaPush(then: () => void): void {
+/** Does it whenever the server says that a rota changed, or the line is back. */
+export function onRotaPush(then: () => void): void {
   const live = useLive()
   const ends = [live.on('rota', then), live.on('connected', then)]
   onScopeDispose(() => ends.forEach((end) => end()))
