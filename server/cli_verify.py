@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.clock import SystemClock
@@ -19,8 +18,8 @@ from server.archive.models import AuditEntry
 from server.archive.trail_file import check_lines, head_text, read_line
 from server.cli_admin import ConfigOption, DataOption, opened_database, settings_for
 from server.config import Config
-from server.consults.documents import addendum_stands, opinion_stands
-from server.consults.models import Addendum, Consultation, Opinion, PractitionerKey
+from server.consults.models import Consultation, Opinion
+from server.consults.signed import verdict_of
 from server.keys import Keys
 from server.loop import run
 
@@ -125,7 +124,8 @@ async def _has_head(session: AsyncSession, noted: str) -> bool:
 def verify_opinion(
     consultation: ConsultationArgument, config: ConfigOption = None, data: DataOption = None
 ) -> None:
-    """Check an opinion's and its addenda's signatures; status 1 when one does not stand."""
+    """Check an opinion's and its addenda's signatures, and that they are those that the audit trail names;
+    status 1 when one does not stand or is missing. Whether the trail was changed says `verify audit`."""
     raise typer.Exit(run(_verify_opinion(settings_for(config, data), consultation)))
 
 
@@ -135,12 +135,10 @@ async def _verify_opinion(settings: Config, consultation_id: str) -> int:
         opinion = await session.get(Opinion, consultation_id)
         if row is None or opinion is None or opinion.key_id is None:
             raise LocalProtocolError(NOT_FOUND, "signed opinion")
-        key = await session.get(PractitionerKey, opinion.key_id)
-        verdicts = [("opinion", opinion_stands(row, opinion, key))]
-        added = select(Addendum).where(Addendum.consultation_id == consultation_id)
-        for addendum in await session.scalars(added.order_by(Addendum.signed_at)):
-            its_key = await session.get(PractitionerKey, addendum.key_id)
-            verdicts.append((addendum.id, addendum_stands(row, opinion, addendum, its_key)))
+        found, addenda = await verdict_of(session, row, opinion)
+    verdicts = [("opinion", found.opinion), *((one.id, found.addenda[one.id]) for one in addenda)]
     for name, stands in verdicts:
         typer.echo(f"{name}: {'stands' if stands else 'DOES NOT STAND'}")
-    return 0 if all(stands for _, stands in verdicts) else 1
+    if found.missing:
+        typer.echo(f"{found.missing} of what was signed is MISSING")
+    return 0 if found.stands else 1

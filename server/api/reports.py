@@ -19,8 +19,8 @@ from server.archive.models import Organization, Patient, Practitioner
 from server.archive.specialties import specialty
 from server.consults.codes import read_code
 from server.consults.models import Addendum, Consultation, Opinion, PractitionerKey
-from server.consults.opinions import verify_opinion
 from server.consults.report import fingerprint, report_pdf
+from server.consults.signed import opinion_verified
 from server.errors import TOO_MANY_ATTEMPTS
 
 
@@ -115,7 +115,7 @@ async def _checked(ctx: RequestContext, opinion: Opinion, patient_name: str) -> 
     return CheckOut(
         code=opinion.code or "",
         number=row.number,
-        stands=await verify_opinion(session, row.id) is True,
+        stands=await opinion_verified(session, row.id) is True,
         signed_at=opinion.signed_at,
         signer=Bilingual(zh=author.name.reveal(), en=author.name_en.reveal()),
         organization=Bilingual(zh=place.name, en=place.name_en),

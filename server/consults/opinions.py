@@ -1,4 +1,4 @@
-"""The expert's opinion: draft, signature, addenda; and the check that a signed one still stands."""
+"""The expert's opinion: draft, signature, addenda."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ from server.archive.ids import new_id
 from server.auth.actor import Actor
 from server.consults.codes import new_code
 from server.consults.contributions import contributions_json
-from server.consults.documents import (
-    FORM,
-    addendum_document,
-    addendum_stands,
-    opinion_document,
-    opinion_stands,
-)
+from server.consults.documents import FORM, addendum_document, opinion_document
 from server.consults.errors import (
     INCOMPLETE,
     OPINION_SIGNED,
@@ -30,8 +24,9 @@ from server.consults.errors import (
 )
 from server.consults.limits import ADDENDA_PER_OPINION
 from server.consults.machine import apply
-from server.consults.models import Addendum, Consultation, Opinion, PractitionerKey
+from server.consults.models import Addendum, Opinion, PractitionerKey
 from server.consults.schema import OpinionIn
+from server.consults.signed import signature_digest
 from server.consults.signing import ALGORITHM, Cost, SealedKey, WrongPasswordError, new_key, open_key, sign
 from server.consults.store import facts, opinion_of
 from server.consults.vocabulary import Action, Data
@@ -49,7 +44,7 @@ class OpenKey:
 
 
 class Opinions:
-    """Writes, signs and verifies opinions."""
+    """Writes and signs opinions."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -97,9 +92,8 @@ class Opinions:
             opinion.signed_at = now
             opinion.key_id = key.key_id
             opinion.signature = sign(key.private, opinion_document(admitted.row, opinion, now))
-            await self._work.steps.take(
-                tx, admitted.row, Action.SIGN, actor, admitted.roles, Data(actor_id=actor.id)
-            )
+            data = Data(actor_id=actor.id, signature=signature_digest(opinion.signature))
+            await self._work.steps.take(tx, admitted.row, Action.SIGN, actor, admitted.roles, data)
 
     async def amend(self, actor: Actor, consultation_id: str, text: str, password: str, now: float) -> None:
         """Add a signed addendum.
@@ -116,7 +110,7 @@ class Opinions:
             opinion = await tx.session.get_one(Opinion, consultation_id)
             await _check_addenda(tx.session, consultation_id)
             await _store_key(tx.session, key)
-            document = addendum_document(row, opinion, actor.id, text, now)
+            signature = sign(key.private, addendum_document(row, opinion, actor.id, text, now))
             tx.session.add(
                 Addendum(
                     id=new_id("add"),
@@ -125,10 +119,10 @@ class Opinions:
                     text=Personal(text),
                     signed_at=now,
                     key_id=key.key_id,
-                    signature=sign(key.private, document),
+                    signature=signature,
                 )
             )
-            data = Data(actor_id=actor.id, text=text)
+            data = Data(actor_id=actor.id, text=text, signature=signature_digest(signature))
             await self._work.steps.take(tx, row, Action.AMEND, actor, admitted.roles, data)
 
     async def _unlock(
@@ -157,21 +151,6 @@ class Opinions:
     def _cost(self) -> Cost:
         auth = self._work.services.config.auth
         return Cost(auth.argon2_time_cost, auth.argon2_memory_kib, auth.argon2_parallelism)
-
-
-async def verify_opinion(session: AsyncSession, consultation_id: str) -> bool | None:
-    """True when the opinion and every addendum stand as signed; None when nothing was signed."""
-    opinion = await session.get(Opinion, consultation_id)
-    if opinion is None or opinion.signed_at is None:
-        return None
-    row = await session.get_one(Consultation, consultation_id)
-    key = await session.get(PractitionerKey, opinion.key_id or "")
-    stands = opinion_stands(row, opinion, key)
-    addenda = await session.scalars(select(Addendum).where(Addendum.consultation_id == consultation_id))
-    for addendum in addenda:
-        key = await session.get(PractitionerKey, addendum.key_id)
-        stands = stands and addendum_stands(row, opinion, addendum, key)
-    return stands
 
 
 def _open_or_make(

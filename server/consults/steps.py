@@ -213,7 +213,7 @@ class Steps:
         _answer_offers(former, step, actor, data, tx.now)
         self._put_timer(tx, step.after)
         _add_event(tx, row, step, actor, data)
-        self._audit(tx, row, step, actor)
+        self._audit(tx, row, step, actor, data)
         await self._effects.run(tx.session, tx.outbox, row, step, data, former, tx.now)
         if step.after.kind in PANEL and not SEAT_EFFECTS.isdisjoint(step.effects):
             if await self._seats.run(tx.session, tx.outbox, row, step, data, former, tx.now):
@@ -227,7 +227,7 @@ class Steps:
         tx.timers[consult.id] = (consult.version, timer_for(consult, self._durations))
         tx.outbox.timers_changed = True
 
-    def _audit(self, tx: Tx, row: Consultation, step: Transition, actor: Actor) -> None:
+    def _audit(self, tx: Tx, row: Consultation, step: Transition, actor: Actor, data: Data) -> None:
         if actor.kind is ActorKind.SYSTEM and not step.moved:
             return  # a standing alarm's repetitions are events of the consult, not news of the trail
         detail: dict[str, Any] = {
@@ -237,6 +237,8 @@ class Steps:
         }
         if Effect.RING in step.effects:
             detail["rung"] = sorted(step.after.ringing)
+        if data.signature:
+            detail["signature"] = data.signature
         self._services.audit.note(
             tx.session, actor, f"consultation.{step.action}", "consultation", row.id, detail
         )

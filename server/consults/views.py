@@ -15,7 +15,6 @@ from server.api.references import PractitionerRef, patient_ref, practitioner_ref
 from server.archive.database import Base
 from server.archive.models import Device, Organization, Patient, Practitioner, RecordingRow
 from server.consults.contributions import contributions_of
-from server.consults.documents import addendum_stands, opinion_stands
 from server.consults.keeping import STAGES
 from server.consults.limits import EVENTS_SHOWN
 from server.consults.machine import allowed, limit_for, roles_of, timer_for
@@ -49,6 +48,7 @@ from server.consults.schema import (
     SignatureOut,
     StageOut,
 )
+from server.consults.signed import Verdict, told_of, verdict
 from server.consults.signing import ALGORITHM
 from server.consults.states import Duration
 from server.consults.store import facts_of
@@ -82,6 +82,7 @@ class _Loaded:
     seats: Mapping[str, list[Seat]] = field(default_factory=dict)
     stages: Mapping[str, list[Stage]] = field(default_factory=dict)
     ratings: Mapping[str, Rating] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)  # of those that are signed
 
     def person(self, practitioner_id: str) -> PersonRef:
         row = self.practitioners[practitioner_id]
@@ -143,6 +144,14 @@ async def _load(session: AsyncSession, rows: Sequence[Consultation]) -> _Loaded:
     key_ids = {o.key_id for o in loaded.opinions.values() if o.key_id}
     key_ids |= {addendum.key_id for each in loaded.addenda.values() for addendum in each}
     loaded.keys = await _by(session, PractitionerKey.id, key_ids)
+    signed = [row for row in rows if row.id in loaded.opinions and loaded.opinions[row.id].signature]
+    told = await told_of(session, [row.id for row in signed]) if signed else {}
+    loaded.verdicts = {
+        row.id: verdict(
+            row, loaded.opinions[row.id], loaded.addenda.get(row.id, ()), loaded.keys, told[row.id]
+        )
+        for row in signed
+    }
     loaded.practitioners = await _by(session, Practitioner.id, set(_people(rows, loaded)))
     homes = {one.organization_id for one in loaded.practitioners.values()}
     loaded.organizations = await _by(session, Organization.id, homes)
@@ -322,7 +331,7 @@ def _opinion(row: Consultation, loaded: _Loaded) -> OpinionOut | None:
         state="draft" if opinion.signed_at is None else "signed",
         author=loaded.person(opinion.author_id),
         signature=_signature(row, opinion, loaded),
-        addenda=[_addendum(row, opinion, each, loaded) for each in loaded.addenda.get(row.id, ())],
+        addenda=[_addendum(row, each, loaded) for each in loaded.addenda.get(row.id, ())],
     )
 
 
@@ -330,16 +339,18 @@ def _signature(row: Consultation, opinion: Opinion, loaded: _Loaded) -> Signatur
     key = loaded.keys.get(opinion.key_id or "")
     if opinion.signed_at is None or opinion.signature is None:
         return None
+    found = loaded.verdicts[row.id]
     return SignatureOut(
         algorithm=ALGORITHM,
         public_key="" if key is None else key.public_key,
         value=opinion.signature,
         signed_at=opinion.signed_at,
-        verified=opinion_stands(row, opinion, key),
+        # An addendum that is gone may have taken it back: then nobody is to act on it.
+        verified=found.opinion and not found.missing,
     )
 
 
-def _addendum(row: Consultation, opinion: Opinion, addendum: Addendum, loaded: _Loaded) -> AddendumOut:
+def _addendum(row: Consultation, addendum: Addendum, loaded: _Loaded) -> AddendumOut:
     key = loaded.keys.get(addendum.key_id)
     return AddendumOut(
         text=addendum.text.reveal(),
@@ -350,7 +361,7 @@ def _addendum(row: Consultation, opinion: Opinion, addendum: Addendum, loaded: _
             public_key="" if key is None else key.public_key,
             value=addendum.signature,
             signed_at=addendum.signed_at,
-            verified=addendum_stands(row, opinion, addendum, key),
+            verified=row.id in loaded.verdicts and loaded.verdicts[row.id].addenda[addendum.id],
         ),
     )
 

@@ -206,6 +206,7 @@ class Data:
     outcome: str = ""  # of a decision: adopted, partly, not
     stars: int | None = None  # of a rating
     stage: str = ""  # of the green channel
+    signature: str = ""  # digest of the one that was made, for the audit trail
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
+from typer.testing import CliRunner
 
 from server.archive.models import Account
 from server.auth.actor import Actor
-from server.consults.models import Addendum, Opinion, PractitionerKey
-from server.consults.opinions import verify_opinion
+from server.cli import app
+from server.consults.documents import opinion_document, opinion_stands
+from server.consults.models import Addendum, Consultation, Opinion, PractitionerKey
 from server.consults.schema import OpinionIn
+from server.consults.signed import Told, opinion_verified, signature_digest
 from server.consults.signing import Cost, WrongPasswordError, canonical, new_key, open_key, sign, verify
 from server.consults.vocabulary import Action, State
+from signaling.personal import Personal
 from tests.server.consults.flow import in_session, refused, signed
 from tests.server.consults.world import PASSWORD, World
 
@@ -75,7 +82,7 @@ async def test_one_key_signs_again_and_a_new_password_gets_a_new_one(world: Worl
         await world.act(expert, consult, Action.AMEND, text=f"补充 {password}", password=password)
     async with world.services.database.read() as session:
         assert len((await session.scalars(select(PractitionerKey))).all()) == 2
-        assert await verify_opinion(session, consult) is True
+        assert await opinion_verified(session, consult) is True
     page = await world.see("village", consult)
     assert page.opinion is not None
     assert [addendum.signature.verified for addendum in page.opinion.addenda] == [True, True]
@@ -101,7 +108,7 @@ async def test_a_tampered_opinion_does_not_verify(world: World, change: dict[str
     assert page.opinion.signature is not None
     assert page.opinion.signature.verified is False
     async with world.services.database.read() as session:
-        assert await verify_opinion(session, consult) is False
+        assert await opinion_verified(session, consult) is False
 
 
 async def test_a_tampered_addendum_does_not_verify(world: World) -> None:
@@ -114,6 +121,63 @@ async def test_a_tampered_addendum_does_not_verify(world: World) -> None:
     assert page.opinion.signature is not None
     assert page.opinion.signature.verified is True
     assert page.opinion.addenda[0].signature.verified is False
+
+
+def verified(consult: str, data: Path) -> tuple[int, str]:
+    """What ``huizhen verify opinion`` says."""
+    done = CliRunner().invoke(app, ["verify", "opinion", consult, "--data", str(data)])
+    return done.exit_code, done.stdout
+
+
+async def stands(world: World, consult: str) -> tuple[bool, bool, int]:
+    """On the page, to a stranger with the code, and the status of ``huizhen verify opinion``."""
+    page = await world.see("village", consult)
+    assert page.opinion is not None
+    assert page.opinion.signature is not None
+    async with world.services.database.read() as session:
+        checked = await opinion_verified(session, consult)
+    status, _ = await asyncio.to_thread(verified, consult, world.services.config.data_directory)
+    return page.opinion.signature.verified, checked is True, status
+
+
+async def test_whoever_has_the_database_cannot_sign_for_a_doctor(world: World) -> None:
+    """A key of one's own in the doctor's name, and a sound signature by it."""
+    consult, expert = await signed(world)
+    assert await stands(world, consult) == (True, True, 0)
+    made, private = new_key("the forger's", f"prc-{expert}", CHEAP)
+    async with world.services.database.write() as session:
+        key = await session.scalar(select(PractitionerKey))
+        columns = {one.key: getattr(key, one.key) for one in PractitionerKey.__table__.columns}
+        columns |= {
+            "id": "key-forged",
+            "public_key": made.public_key,
+            "sealed": made.sealed,
+            "salt": made.salt,
+        }
+        session.add(PractitionerKey(**columns))
+        row, opinion = await session.get_one(Consultation, consult), await session.get_one(Opinion, consult)
+        opinion.conclusion, opinion.key_id = Personal("未见异常"), "key-forged"
+        opinion.signature = sign(private, opinion_document(row, opinion, opinion.signed_at or 0.0))
+    assert opinion_stands(row, opinion, PractitionerKey(**columns))
+    assert await stands(world, consult) == (False, False, 1)
+
+
+async def test_an_addendum_that_was_taken_away_is_missed(world: World) -> None:
+    consult, expert = await signed(world)
+    await world.act(expert, consult, Action.AMEND, text="更正：左侧", password=PASSWORD)
+    assert await stands(world, consult) == (True, True, 0)
+    async with world.services.database.write() as session:
+        await session.execute(delete(Addendum))
+    assert await stands(world, consult) == (False, False, 1)
+    _, told = await asyncio.to_thread(verified, consult, world.services.config.data_directory)
+    assert "1 of what was signed is MISSING" in told
+
+
+def test_a_signature_of_before_the_trail_named_any() -> None:
+    old, new = Told.by([{}]), Told.by([{"signature": signature_digest("S")}])
+    assert (old.knows("any"), old.knows(None)) == (True, False)
+    assert (new.knows("S"), new.knows("any")) == (True, False)
+    assert not Told.by([]).knows("any")
 
 
 async def test_a_signed_opinion_is_never_written_again(world: World) -> None:
