@@ -148,7 +148,7 @@ class ReachConfig:
         "", "mailto: or https: address that a push service may write to about this server."
     )
     webhooks: tuple[str, ...] = option(
-        (), "Gateways for text messages and telephone calls: each ring is posted to them, signed."
+        (), "Gateways for text messages and telephone calls: rings and notices are posted to them, signed."
     )
     webhook_secret: str = option(
         "",

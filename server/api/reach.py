@@ -19,6 +19,8 @@ from server.oncall.rota_line import on_call
 from server.oncall.schedules import load_schedules
 from server.reach.limits import ENDPOINT_LETTERS
 from server.reach.models import DeliveryRow, PushSubscription
+from server.reach.notices import Kind
+from server.reach.outbox import mute, muted_by
 from server.reach.service import Presence, deliveries_of
 from server.register.scope import KEEPERS
 
@@ -49,9 +51,21 @@ class BrowserOut(ApiModel):
     seen_at: Timestamp | None
 
 
+class NoticesShape(ApiModel):
+    """Which notices also go to browsers that are pushed to and to the telephone; rings always do.
+
+    ``handover``: shifts that begin or end; ``ask``: swaps and leave; ``gap``: shifts that have nobody.
+    """
+
+    handover: bool
+    ask: bool
+    gap: bool
+
+
 class ReachOut(ApiModel):
     presence: PresenceOut
     browsers: list[BrowserOut]
+    notices: NoticesShape
 
 
 class KeysIn(ApiModel):
@@ -125,10 +139,21 @@ async def my_reach(ctx: RequestContext) -> ReachOut:
         select(PushSubscription).where(mine).order_by(PushSubscription.made_at)
     )
     presence = await ctx.services.reach.presence(ctx.session, [ctx.actor.id])
+    muted = {kind for _, kind in await muted_by(ctx.session, [ctx.actor.id])}
     return ReachOut(
         presence=presence_out(presence[ctx.actor.id]),
         browsers=[BrowserOut.model_validate(row) for row in browsers],
+        notices=NoticesShape.model_validate({kind.value: kind.value not in muted for kind in Kind}),
     )
+
+
+@endpoint("PUT", "/api/v1/reach/notices", summary="Which notices go to my telephone")
+async def choose_notices(ctx: RequestContext, body: NoticesShape) -> NoticesShape:
+    """What waits already is still sent."""
+    chosen = body.model_dump()
+    await mute(ctx.session, ctx.actor.id, [kind for kind in Kind if not chosen[kind.value]])
+    await ctx.services.audit.record(ctx.session, ctx.actor, "reach.notices", "practitioner", ctx.actor.id)
+    return body
 
 
 @endpoint("POST", "/api/v1/reach/subscriptions", summary="Push to this browser", status=201)

@@ -10,14 +10,13 @@ from server.api.models import ApiModel
 from server.api.rota_shapes import AskOut, Id, Instant, PieceShape, Reason, ask_out, people_by_id
 from server.api.routing import endpoint
 from server.auth.actor import Role
-from server.consults.access import desks_of
+from server.oncall.addressing import ask_notices
 from server.oncall.asking import Answer, Wish, act_on, allowed, ask_for, asks_for, give_leave
 from server.oncall.feeds import read_feed, renew
 from server.oncall.history import Deed
 from server.oncall.limits import GAPS_SEEN
 from server.oncall.models import AskRow
-from server.oncall.rota_ask import Ask, Piece, Refusal, Stage, Step
-from server.oncall.watch import PUSH
+from server.oncall.rota_ask import Ask, Piece, Refusal, Step
 from server.oncall.weighing import SeenGap
 
 _CALENDAR = "text/calendar"
@@ -139,22 +138,15 @@ async def _shown(ctx: RequestContext, row: AskRow) -> AskOut:
 
 async def _told(ctx: RequestContext, row: AskRow) -> AskOut:
     """Once it stands: tell those whose turn it is, and look at the coverage again."""
-    people = {row.asker_id, row.other_id} - {None, ctx.actor.id}
-    if (Ask(row.ask), Stage(row.stage)) in _FOR_THE_DESK:
-        people |= set(await desks_of(ctx.session, ctx.actor.organization_id or ""))
-    told = {"kind": "ask", "id": row.id, "scheduleId": row.schedule_id, "ask": row.ask, "stage": row.stage}
+    notices = await ask_notices(ctx.session, row, ctx.actor.id, ctx.now)
+    await ctx.services.reach.put_down(ctx.session, notices, ctx.now)
 
     async def tell() -> None:
         ctx.services.rota_watch.changed()
-        for one in people:
-            if one is not None:
-                await ctx.services.gateway.notify(one, PUSH, told)
+        await ctx.services.reach.tell(notices)
 
     ctx.after_commit(tell)
     return await _shown(ctx, row)
-
-
-_FOR_THE_DESK = {(Ask.SWAP, Stage.AGREED), (Ask.LEAVE, Stage.PROPOSED)}
 
 
 def _piece(shape: PieceShape) -> Piece:

@@ -51,6 +51,21 @@ FEED_AHEAD_DAYS = 60
 HANDOVER_NOTICE_S = 30 * 60.0
 """Those who hand over and take over are told so long before."""
 
+HANDOVER_LATE_S = 15 * 60.0
+"""A hand-over is still told so long after it: who overslept is rung for."""
+
+GAP_SOON_S = 24 * 3600.0
+"""A gap that is still open so long before it begins is announced once more: the last day to find somebody."""
+
+GAP_RUNS_S = 3600.0
+"""A gap that runs already is still told for so long."""
+
+DECISION_TOLD_S = 24 * 3600.0
+"""A swap or leave that was decided is told until its shift begins, and for so long at least,"""
+
+DECISION_LONGEST_S = 7 * 86_400.0
+"""and for so long at most: a telephone that is off for a week belongs to somebody away."""
+
 ASKS_SHOWN_S = 7 * 86_400.0
 """How long a swap or a leave is listed after its last shift: until the next week's plan is made."""
 

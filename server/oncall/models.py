@@ -120,7 +120,8 @@ class RotaEvent(Base):
 
 
 class NoticeRow(Base):
-    """A gap or a hand-over that was announced; ``closed_at``: the gap is no more.
+    """A gap or a hand-over that was announced. ``soon_at``: the desk was told that the gap is close by;
+    ``closed_at``: the gap is no more.
 
     Its id comes from what it tells, so that nothing is announced twice.
     """
@@ -136,6 +137,7 @@ class NoticeRow(Base):
     ends: Mapped[float]
     detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     told_at: Mapped[float]
+    soon_at: Mapped[float | None]
     closed_at: Mapped[float | None]
 
 

@@ -2,14 +2,14 @@
 take part, and swaps that nobody decided expire.
 
 What was told stands in the database, so a restart tells nothing twice and misses nothing: what came due
-meanwhile is told at once.
+meanwhile is told at once. `telling` says what; pages and telephones are `server.reach`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
@@ -20,30 +20,42 @@ from media.errors import Fault
 from server.archive.ids import new_id
 from server.archive.turns import Turn, take_turn
 from server.auth.actor import system_actor
-from server.consults.access import desks_of
+from server.oncall.addressing import ask_notices, desks_for, rota_of
 from server.oncall.asking import expire
 from server.oncall.history import Deed, note
 from server.oncall.limits import COVERAGE_DAYS, HANDOVER_NOTICE_S, NOTICES_KEPT
-from server.oncall.models import NoticeRow, ScheduleRow
+from server.oncall.models import NoticeRow
 from server.oncall.rota import Schedule
 from server.oncall.rota_cover import Gap, Handover, gaps, handovers
 from server.oncall.schedules import load_schedules
+from server.oncall.telling import GAP, HANDOVER, is_soon, of_closed, of_gaps, of_handovers
+from server.reach.notices import Notice
 from server.services import Services
-from server.times import iso_from_unix
 
 LOOKS_EVERY_S = 60.0
 """How often it looks by itself: a hand-over is told at most so much later than planned."""
-
-PUSH = "rota"
-"""The event of the ``/events`` namespace."""
-
-GAP, HANDOVER = "gap", "handover"
 
 _DAY_S = 86_400.0
 
 logger = logging.getLogger(__name__)
 
-Push = tuple[str, dict[str, Any]]
+
+@dataclass(slots=True)
+class Found:
+    """What a look finds of one rota, besides what was told already."""
+
+    fresh: list[NoticeRow] = field(default_factory=list)
+    soon: list[NoticeRow] = field(default_factory=list)  # gaps told before, that are close by now
+    closed: list[NoticeRow] = field(default_factory=list)
+    open_gaps: int = 0
+
+    @property
+    def gaps(self) -> list[NoticeRow]:
+        return [one for one in self.fresh if one.kind == GAP]
+
+    @property
+    def handovers(self) -> list[NoticeRow]:
+        return [one for one in self.fresh if one.kind == HANDOVER]
 
 
 class RotaWatch:
@@ -74,36 +86,42 @@ class RotaWatch:
         self._changed.set()
 
     async def look(self, now: float) -> int:
-        """Announce what there is to announce at ``now`` (Unix seconds); how many pushes went out."""
+        """Announce what there is to announce at ``now`` (Unix seconds); how many were told something."""
         async with self._services.database.read() as session:
             schedules = await load_schedules(session, since=now)
         # In a thread: a year of hourly turns takes long enough to be heard in a running consult.
         views = [(one, await asyncio.to_thread(_ahead, one, now)) for one in schedules]
-        pushes: list[Push] = []
+        notices: list[Notice] = []
         async with self._services.database.write() as session:
             # Another node's look has told what it told when ours begins, so nothing is told twice.
             await take_turn(session, Turn.ROTA_WATCH)
             for row in await expire(session, self._services.audit, now):
-                told = {"kind": "ask", "id": row.id, "stage": row.stage}
-                pushes += [(one, told) for one in (row.asker_id, row.other_id) if one is not None]
-            for schedule, notices in views:
-                fresh, closed = await _keep(session, schedule.id, now, notices)
-                for notice in fresh:
-                    pushes += await self._announce(session, notice, now)
-                for notice in closed:
-                    pushes += [(one, notice_push(notice)) for one in await _desks(session, notice)]
-        for user_id, payload in pushes:
-            await self._services.gateway.notify(user_id, PUSH, payload)
-        return len(pushes)
+                notices += await ask_notices(session, row, None, now)
+            for schedule, ahead in views:
+                notices += await self._announce(session, schedule.id, ahead, now)
+            # In the same transaction: what is told is put down for the telephones, or told by the next look.
+            await self._services.reach.put_down(session, notices, now)
+        await self._services.reach.tell(notices)
+        return sum(len(one.people) for one in notices)
 
-    async def _announce(self, session: AsyncSession, notice: NoticeRow, now: float) -> list[Push]:
-        people: Iterable[str] = notice.detail["people"]
-        if notice.kind == GAP:
-            people = await _desks(session, notice)
-            told = {"level": notice.level, "starts": notice.starts, "ends": notice.ends, **notice.detail}
+    async def _announce(
+        self, session: AsyncSession, schedule_id: str, ahead: list[NoticeRow], now: float
+    ) -> list[Notice]:
+        found = await _keep(session, schedule_id, now, ahead)
+        if not (found.fresh or found.soon or found.closed):
+            return []
+        for gap in found.gaps:
+            told = {"level": gap.level, "starts": gap.starts, "ends": gap.ends, **gap.detail}
             deed = Deed(system_actor(), now)
-            await note(session, self._services.audit, deed, "rota.gap", notice.id, notice.schedule_id, told)
-        return [(one, notice_push(notice)) for one in people]
+            await note(session, self._services.audit, deed, "rota.gap", gap.id, schedule_id, told)
+        rota = await rota_of(session, schedule_id)
+        desks = await desks_for(session, schedule_id)
+        return [
+            *of_handovers(rota, found.handovers),
+            *of_closed(schedule_id, found.closed, desks, last=not found.open_gaps),
+            *of_gaps(rota, found.gaps, found.open_gaps, desks, now, soon=False),
+            *of_gaps(rota, found.soon, found.open_gaps, desks, now, soon=True),
+        ]
 
     async def _run(self) -> None:
         while not self._ending:
@@ -119,23 +137,6 @@ class RotaWatch:
                 continue
 
 
-def notice_push(notice: NoticeRow) -> dict[str, Any]:
-    return {
-        "kind": notice.kind,
-        "id": notice.id,
-        "scheduleId": notice.schedule_id,
-        "level": notice.level,
-        "starts": iso_from_unix(notice.starts),
-        "ends": iso_from_unix(notice.ends),
-        "closed": notice.closed_at is not None,
-    }
-
-
-async def _desks(session: AsyncSession, notice: NoticeRow) -> list[str]:
-    schedule = await session.get_one(ScheduleRow, notice.schedule_id)
-    return await desks_of(session, schedule.organization_id)
-
-
 def _ahead(schedule: Schedule, now: float) -> list[NoticeRow]:
     """What is to be announced of a rota at ``now``."""
     found = [_of_gap(schedule, gap, now) for gap in gaps(schedule, now, now + COVERAGE_DAYS * _DAY_S)]
@@ -143,35 +144,39 @@ def _ahead(schedule: Schedule, now: float) -> list[NoticeRow]:
     return found[:NOTICES_KEPT]
 
 
-async def _keep(
-    session: AsyncSession, schedule_id: str, now: float, notices: list[NoticeRow]
-) -> tuple[list[NoticeRow], list[NoticeRow]]:
-    """Store what is new, follow what moves, close the gaps that are no more: (new, closed).
+async def _keep(session: AsyncSession, schedule_id: str, now: float, notices: list[NoticeRow]) -> Found:
+    """Store what is new, follow what moves, close the gaps that are no more.
 
     A gap is known again by its line and its time: its edges move with the window and with what is covered.
     """
-    standing = list(
-        await session.scalars(
-            select(NoticeRow).where(NoticeRow.schedule_id == schedule_id, NoticeRow.ends >= now)
-        )
-    )
-    fresh: list[NoticeRow] = []
+    query = select(NoticeRow).where(NoticeRow.schedule_id == schedule_id, NoticeRow.ends >= now)
+    standing = list(await session.scalars(query))
+    found = Found(open_gaps=sum(one.kind == GAP for one in notices))
     for notice in notices:
         known = next((one for one in standing if _same(one, notice)), None)
         if known is None:
             session.add(notice)
-            fresh.append(notice)
+            found.fresh.append(notice)
             continue
         standing.remove(known)
-        known.ends, known.detail = notice.ends, notice.detail
+        _follow(known, notice, now)
         if known.closed_at is not None:
-            known.closed_at, known.told_at = None, now
-            fresh.append(known)
-    closed = [one for one in standing if one.kind == GAP and one.closed_at is None]
-    for one in closed:
+            known.closed_at, known.told_at, known.soon_at = None, now, notice.soon_at
+            found.fresh.append(known)
+        elif known.soon_at is None and notice.soon_at is not None:
+            known.soon_at = now
+            found.soon.append(known)
+    found.closed = [one for one in standing if one.kind == GAP and one.closed_at is None]
+    for one in found.closed:
         one.closed_at = now
     await session.flush()
-    return fresh, closed
+    return found
+
+
+def _follow(known: NoticeRow, notice: NoticeRow, now: float) -> None:
+    known.ends, known.detail = notice.ends, notice.detail
+    if notice.starts > now:  # else the look begins in the middle of it
+        known.starts = notice.starts
 
 
 def _same(known: NoticeRow, notice: NoticeRow) -> bool:
@@ -208,5 +213,6 @@ def _notice(
         ends=span[1],
         detail=detail,
         told_at=now,
+        soon_at=now if kind == GAP and is_soon(span[0], now) else None,
         closed_at=None,
     )

@@ -6,8 +6,6 @@ Each try is a task of its own, so that nothing waits for a service that hangs bu
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -19,9 +17,18 @@ from server.archive.models import Practitioner
 from server.reach import outbox
 from server.reach.lanes import Lane, Lanes, Rank
 from server.reach.limits import CLAIM_S
+from server.reach.messages import urgency_of
 from server.reach.models import DeliveryRow, PushSubscription
 from server.reach.rings import put_down_missed
-from server.reach.rules import Next, Outcome, after_try, outcome_of, vouched_hosts, webhook_headers
+from server.reach.rules import (
+    Next,
+    Outcome,
+    after_try,
+    outcome_of,
+    push_headers,
+    vouched_hosts,
+    webhook_headers,
+)
 from server.reach.sending import Sender
 from server.reach.webpush import Receiver, Vapid, encrypt
 from server.services import Services
@@ -129,15 +136,11 @@ class Courier:
 
     async def _push(self, row: DeliveryRow, browser: PushSubscription, now: float) -> int | None:
         message = json.dumps({**row.body, "id": row.id}, ensure_ascii=False, separators=(",", ":")).encode()
-        topic = hashlib.sha256(row.subject.encode()).digest()[:24]
         headers = {
             "Authorization": self._vapid.authorization(browser.endpoint, now),
             "Content-Encoding": "aes128gcm",
             "Content-Type": "application/octet-stream",
-            "TTL": str(max(0, int(row.expires_at - now))),
-            "Urgency": "high",
-            # A ring that was not fetched yet is replaced by its own end (RFC 8030 section 5.4).
-            "Topic": base64.urlsafe_b64encode(topic).decode(),
+            **push_headers(row.subject, urgency_of(row.body), row.expires_at - now),
         }
         body = encrypt(message, Receiver.from_text(browser.p256dh, browser.auth))
         return await self._sender.post(browser.endpoint, body, headers)

@@ -44,6 +44,9 @@ LONGEST_RETRY_S = 30.0
 LONGEST_NOTICE_RETRY_S = 15 * 60.0
 """a notice lives for days, and a service that is down is asked four times an hour."""
 
+PUSH_TTL_S = 28 * 86_400.0
+"""The longest a push service is asked to keep a message: Google's refuses more than four weeks."""
+
 DELIVERIES_KEPT_S = 30 * 86_400.0
 """How long what was sent, and what was given up, is kept for the operator to see."""
 

@@ -56,3 +56,12 @@ class DeliveryRow(Base):
     state: Mapped[str] = mapped_column(String(8))
     status: Mapped[int | None]
     seen_at: Mapped[float | None]
+
+
+class MutedNotice(Base):
+    """A kind of notices (`notices.Kind`) that somebody does not want on the telephone. No row: they come."""
+
+    __tablename__ = "muted_notices"
+
+    practitioner_id: Mapped[str] = mapped_column(ForeignKey("practitioners.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(12), primary_key=True)

@@ -18,7 +18,7 @@ from server.consults.models import Offer
 from server.consults.store import RINGING
 from server.reach.lanes import Lane, Rank
 from server.reach.limits import DELIVERIES_KEPT_S, ROWS_AT_ONCE, SUBSCRIPTIONS_EACH
-from server.reach.models import DeliveryRow, PushSubscription
+from server.reach.models import DeliveryRow, MutedNotice, PushSubscription
 from server.reach.rules import State, service_of
 
 PUSH, WEBHOOK, SCREEN = "push", "webhook", "screen"
@@ -114,6 +114,29 @@ async def call_off(session: AsyncSession, practitioner_id: str, subject: str) ->
         if row.state == State.WAITING.value:
             row.state = State.OVER.value
     return {(row.way, row.target) for row in rows if row.tries}
+
+
+async def supersede(session: AsyncSession, about: str) -> None:
+    """Notices about it that still wait are worth nothing any more: things stand otherwise."""
+    waiting = update(DeliveryRow).where(
+        DeliveryRow.state == State.WAITING.value,
+        DeliveryRow.rank == Rank.NOTICE.value,
+        DeliveryRow.subject.startswith(f"{about}.", autoescape=True),
+    )
+    await session.execute(waiting.values(state=State.OVER.value))
+
+
+async def muted_by(session: AsyncSession, people: Collection[str]) -> set[tuple[str, str]]:
+    """(person, kind) of the notices that do not go to their telephones."""
+    found = await session.scalars(select(MutedNotice).where(MutedNotice.practitioner_id.in_(people)))
+    return {(one.practitioner_id, one.kind) for one in found}
+
+
+async def mute(session: AsyncSession, practitioner_id: str, kinds: Iterable[str]) -> None:
+    """These kinds and no others."""
+    await session.execute(delete(MutedNotice).where(MutedNotice.practitioner_id == practitioner_id))
+    session.add_all(MutedNotice(practitioner_id=practitioner_id, kind=one) for one in kinds)
+    await session.flush()
 
 
 async def over(session: AsyncSession, now: float) -> list[tuple[str, Offer]]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from media.errors import LocalProtocolError, RemoteProtocolError
 from server.errors import CONFIG_INVALID
 from server.reach.errors import PUSH_SERVICE
-from server.reach.limits import ENDPOINT_LETTERS, FIRST_RETRY_S, LONGEST_RETRY_S
+from server.reach.limits import ENDPOINT_LETTERS, FIRST_RETRY_S, LONGEST_RETRY_S, PUSH_TTL_S
 
 _SECRET_BYTES = (24, 64)  # Standard Webhooks: between 24 and 64
 _ENCODED = "whsec_"  # before the base64 of random bytes, as its libraries write it
@@ -144,6 +144,23 @@ def webhook_key(secret: str) -> bytes:
         wanted = f"[reach] webhook_secret: {least} to {most} bytes after whsec_, not {len(key)}"
         raise LocalProtocolError(CONFIG_INVALID, wanted)
     return key
+
+
+def push_headers(subject: str, urgency: str, left_s: float) -> dict[str, str]:
+    """How a push service is to treat a message (RFC 8030 sections 5.2 to 5.4).
+
+    What was not fetched yet is replaced by what comes later about the same: a ring by its end, a swap that is
+    asked for by its approval. The topic is a hash of what stands before the point of ``subject``.
+
+    :param urgency: of RFC 8030 section 5.3.
+    :param left_s: for how long the message is worth anything.
+    """
+    topic = hashlib.sha256(subject.partition(".")[0].encode()).digest()[:24]
+    return {
+        "TTL": str(int(min(max(left_s, 0.0), PUSH_TTL_S))),
+        "Urgency": urgency,
+        "Topic": base64.urlsafe_b64encode(topic).decode(),
+    }
 
 
 def webhook_headers(secret: str, delivery_id: str, now: float, body: bytes) -> dict[str, str]:

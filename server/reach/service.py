@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,9 +26,11 @@ from server.oncall.dispatch import Way
 from server.reach import outbox
 from server.reach.courier import Courier
 from server.reach.errors import TOO_MANY_TESTS
+from server.reach.lanes import Rank
 from server.reach.limits import TEST_S, TESTS_EACH_HOUR
 from server.reach.messages import TEST, trial_body
 from server.reach.models import DeliveryRow, PushSubscription
+from server.reach.notices import PUSH, Notice
 from server.reach.rings import follow
 from server.reach.rules import State, check_endpoint, check_webhooks
 from server.reach.webpush import Receiver, Vapid
@@ -108,6 +110,37 @@ class Reach:
             # The consult's step stands and must not fail for it: the courier puts down what is missing.
             logger.error("a %s was not put down: %s", event, type(error).__name__)
             self.courier.missed()
+        self.changed()
+
+    # -- what rotas tell -------------------------------------------------------------------------------------
+
+    async def put_down(self, session: AsyncSession, notices: Sequence[Notice], now: float) -> None:
+        """In the transaction that makes ``notices``: what goes to telephones, and what is called off there.
+
+        Call `tell` once it stands.
+        """
+        for about in {one.about for one in notices if one.about}:
+            await outbox.supersede(session, about)
+        people = {whom for one in notices if one.body is not None for whom in one.people}
+        if not people:
+            return
+        paths = await outbox.paths_of(session, people, self._config)
+        muted = await outbox.muted_by(session, people)
+        rows = [
+            outbox.delivery(whom, path, one.subject, one.body, now, one.until, Rank.NOTICE)
+            for one in notices
+            if one.body is not None
+            for whom in one.people
+            if (whom, one.body["type"]) not in muted
+            for path in paths.get(whom, ())
+        ]
+        await outbox.put(session, rows)
+
+    async def tell(self, notices: Sequence[Notice]) -> None:
+        """The pages now; the telephones as they answer."""
+        for one in notices:
+            for whom in one.people:
+                await self._services.gateway.notify(whom, PUSH, one.page)
         self.changed()
 
     # -- presence --------------------------------------------------------------------------------------------

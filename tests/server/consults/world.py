@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -28,6 +28,7 @@ from server.keys import Keys
 from server.oncall.demo import seed_schedules
 from server.oncall.dispatch import Way
 from server.oncall.dispatcher import Dispatcher
+from server.reach.notices import PUSH, Notice
 from server.services import Services
 from signaling.access import RoomClaims, verify_room_token
 from signaling.events import PeerJoined, PeerLeft, RoomEvent
@@ -61,6 +62,14 @@ class FakeGateway:
     async def notify(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
         self.notes.append(Note(user_id, event, payload))
         self.arrived.set()
+
+    async def put_down(self, _session: Any, notices: Sequence[Notice], now: float) -> None:
+        """As `Reach.put_down`: nobody here has a telephone."""
+
+    async def tell(self, notices: Sequence[Notice]) -> None:
+        for one in notices:
+            for whom in one.people:
+                await self.notify(whom, PUSH, one.page)
 
     def online(self, user_id: str) -> bool:
         return user_id not in self.offline

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest_asyncio
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.clock import CountedClock
 from server.archive.audit import AuditLog
 from server.archive.database import Database
 from server.archive.models import AuditEntry, Organization, Practitioner
 from server.oncall.demo import seed_schedules
-from server.oncall.limits import HANDOVER_NOTICE_S
+from server.oncall.limits import HANDOVER_LATE_S, HANDOVER_NOTICE_S
 from server.oncall.models import AskRow, NoticeRow
 from server.oncall.watch import RotaWatch
+from server.reach.notices import Notice
 from server.services import Services
 from signaling.personal import Personal
 from tests.server.migrated import empty_database
@@ -31,10 +33,20 @@ NOW = instant("2026-03-02T12:00:00+08:00")
 class Pushes:
     sent: list[tuple[str, str, str]] = field(default_factory=list)
 
-    async def notify(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
-        assert event == "rota"
-        kind = payload["kind"] + (" closed" if payload.get("closed") else "")
-        self.sent.append((user_id, kind, payload.get("scheduleId", payload["id"])))
+    put: list[Notice] = field(default_factory=list)
+
+    async def put_down(self, _session: AsyncSession, notices: Sequence[Notice], _now: float) -> None:
+        self.put += [one for one in notices if one.body is not None]
+
+    async def tell(self, notices: Sequence[Notice]) -> None:
+        for one in notices:
+            page = one.page
+            kind = (
+                page["kind"]
+                + (" closed" if page.get("closed") else "")
+                + (" soon" if page.get("soon") else "")
+            )
+            self.sent += [(whom, kind, page.get("scheduleId") or page["id"]) for whom in one.people]
 
     def taken(self) -> list[tuple[str, str, str]]:
         sent, self.sent = self.sent, []
@@ -69,7 +81,7 @@ class World:
 
 
 def watch_over(database: Database, pushes: Pushes) -> RotaWatch:
-    parts = SimpleNamespace(database=database, audit=AuditLog(CountedClock()), gateway=pushes)
+    parts = SimpleNamespace(database=database, audit=AuditLog(CountedClock()), reach=pushes)
     return RotaWatch(cast(Services, parts))
 
 
@@ -98,7 +110,14 @@ async def test_a_gap_is_told_to_the_desk_once_and_again_when_it_comes_back(world
     await world.watch.look(NOW)
     assert world.pushes.taken() == [("desk", "gap", "sch-neurology")]
     # The window moves on, the gap begins: the same gap, also for a server started anew.
-    for later in (HOUR, DAY, 29.5 * DAY, 35 * DAY):
+    for later in (HOUR, DAY, 28 * DAY - 1):
+        await watch_over(world.database, world.pushes).look(NOW + later)
+    assert world.pushes.taken() == []
+    # A day before it begins it is still open: once more.
+    for later in (28 * DAY, 28.5 * DAY):
+        await watch_over(world.database, world.pushes).look(NOW + later)
+    assert world.pushes.taken() == [("desk", "gap soon", "sch-neurology")]
+    for later in (29.5 * DAY, 35 * DAY):
         await watch_over(world.database, world.pushes).look(NOW + later)
     assert world.pushes.taken() == []
     await world.withdraw("lve-1")
@@ -113,6 +132,21 @@ async def test_a_gap_is_told_to_the_desk_once_and_again_when_it_comes_back(world
     await world.leave("lve-2", "approved", NOW + 36 * DAY, NOW + 37 * DAY)
     await world.watch.look(NOW + 35 * DAY + HOUR)
     assert world.pushes.taken() == [("desk", "gap", "sch-neurology")]
+    # Close by when it is found: told once.
+    await world.watch.look(NOW + 35 * DAY + 2 * HOUR)
+    assert world.pushes.taken() == []
+
+
+async def test_what_is_covered_from_the_front_is_told_by_its_new_beginning(world: World) -> None:
+    await world.leave("lve-1", "approved", NOW + 3 * DAY, NOW + 6 * DAY)
+    await world.watch.look(NOW)
+    world.pushes.taken()
+    await world.withdraw("lve-1")
+    await world.leave("lve-2", "approved", NOW + 5 * DAY, NOW + 6 * DAY)
+    for later in (HOUR, 3 * DAY, 4 * DAY):
+        await world.watch.look(NOW + later)
+    assert world.pushes.taken() == [("desk", "gap soon", "sch-neurology")]
+    assert world.pushes.put[-1].until == NOW + 5 * DAY
 
 
 async def test_those_who_hand_over_and_take_over_are_told_before(world: World) -> None:
@@ -120,9 +154,11 @@ async def test_those_who_hand_over_and_take_over_are_told_before(world: World) -
     await world.watch.look(morning - HANDOVER_NOTICE_S - 1)
     assert world.pushes.taken() == []
     await world.watch.look(morning - HANDOVER_NOTICE_S + 1)
-    both = [("a", "handover", "sch-cardiology"), ("b", "handover", "sch-cardiology")]
-    # Line one and the line behind it change places.
-    assert world.pushes.taken() == sorted(both * 2)
+    # Line one and the line behind it change places: one notice for each.
+    assert world.pushes.taken() == [("a", "handover", "sch-cardiology"), ("b", "handover", "sch-cardiology")]
+    said = {one.people: (one.body or {})["takes"] + (one.body or {})["hands"] for one in world.pushes.put}
+    assert sorted(said.values()) == [[1, 2], [2, 1]]
+    assert {one.until for one in world.pushes.put} == {morning + HANDOVER_LATE_S}
     await world.watch.look(morning - 60)
     assert world.pushes.taken() == []
 

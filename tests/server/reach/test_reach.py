@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -269,3 +270,34 @@ async def test_tests_have_a_bound(caller: CallerFactory, monkeypatch: pytest.Mon
     expert = await caller("cardio1")
     statuses = [(await expert.call("POST", "/reach/tests", {}))[0] for _ in range(3)]
     assert statuses == [201, 201, 429]
+
+
+async def test_a_swap_reaches_the_browser_of_the_one_who_is_asked_unless_they_want_none(
+    caller: CallerFactory, server: Server, services: FakeServices
+) -> None:
+    day = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
+    given = {"level": 1, "starts": f"{day}T02:00:00Z", "ends": f"{day}T04:00:00Z"}
+    desk = await caller("desk")
+    (then,) = await desk.get(f"/schedules/on-call?specialty=cardiology&at={given['starts']}")
+    asker_id, other_id = (str(one["id"]) for one in then["practitioners"])
+    asker, other = await caller(asker_id.removeprefix("prc-")), await caller(other_id.removeprefix("prc-"))
+    await subscribe(other, services)
+    body = {"scheduleId": "sch-cardiology", "otherId": other_id, "given": given, "reason": "家里有事"}
+    status, swap = await asker.call("POST", "/schedules/swaps", body)
+    assert status == 201, swap
+    await asyncio.wait_for(services.wait_for(pushes=1), 20)
+    told, headers = services.pushes[0]
+    assert (told["type"], told["part"], told["askId"], told["day"]) == ("ask", "other", swap["id"], day)
+    assert (headers["Urgency"], told["specialty"]["zh"]) == ("normal", "心血管内科")
+    assert 0 < int(headers["TTL"]) <= 72 * 3600
+    me = await asker.get("/auth/me")
+    assert not [one for one in (me["name"], me["nameEn"], asker_id, "家里有事") if one in str(told)]
+    assert (await other.get("/reach/me"))["notices"] == {"handover": True, "ask": True, "gap": True}
+    chosen = {"handover": True, "ask": False, "gap": False}
+    for _ in range(2):  # again is harmless
+        assert await other.call("PUT", "/reach/notices", chosen) == (200, chosen)
+    assert (await other.get("/reach/me"))["notices"] == chosen
+    path = f"/schedules/asks/{swap['id']}/actions"
+    assert (await asker.call("POST", path, {"action": "withdraw"}))[0] == 200
+    await settled(server, {("push", "ask", "sent")})
+    assert len(services.pushes) == 1

@@ -9,18 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
+from server.archive.models import Practitioner
 from server.config import ReachConfig
+from server.oncall.models import LayerRow
+from server.oncall.watch import RotaWatch
 from server.reach import outbox
 from server.reach.lanes import Lane, Rank
 from server.reach.limits import AT_ONCE, CLAIM_S
 from server.reach.messages import trial_body
 from server.reach.models import DeliveryRow
 from server.reach.service import Reach
-from tests.server.consults.world import World
+from signaling.personal import Personal
+from tests.server.consults.world import DESK, World
 from tests.server.postgres import postgres, postgres_url
-from tests.server.reach.fake_push import Browser, FakeServices
+from tests.server.reach.fake_push import Browser, FakeServices, check_signature
 
 __all__ = ["postgres", "postgres_url"]
 
@@ -139,3 +143,21 @@ async def test_an_answer_counts_for_its_own_try_only(nodes: Nodes) -> None:
     await nodes.two.courier._claim(nodes.world.now)
     await nodes.one.courier._keep(late, {late[0].id: 400}, nodes.world.now)
     assert await nodes.rows() == {("waiting", 2): 1}
+
+
+async def test_a_notice_that_two_nodes_find_is_made_and_sent_once(nodes: Nodes) -> None:
+    """A gap of the neurologists' rota: the desk's one telephone is told once, whoever finds it first."""
+    services = nodes.world.services
+    async with services.database.write() as session:
+        await session.execute(delete(LayerRow).where(LayerRow.schedule_id == "sch-neurology"))
+        phone = update(Practitioner).where(Practitioner.id == DESK).values(phone=Personal("13800000000"))
+        await session.execute(phone)
+    services.reach = nodes.one
+    watches = [RotaWatch(one._services) for one in (nodes.one, nodes.two)]
+    nodes.two._services.reach = nodes.two
+    told = await asyncio.gather(*(watch.look(nodes.world.now) for watch in watches))
+    assert sorted(map(bool, told)) == [False, True]
+    await asyncio.gather(*(one.courier.run_due(nodes.world.now) for one in (nodes.one, nodes.two)))
+    (hook,) = nodes.gateway.hooks
+    assert check_signature(*hook, SECRET)["type"] == "gap"
+    assert await nodes.rows() == {("sent", 1): 1}
