@@ -19,6 +19,7 @@ from server.archive.trail_file import check_lines, head_text, read_line
 from server.cli_admin import ConfigOption, DataOption, opened_database, settings_for
 from server.config import Config
 from server.consults.models import Consultation, Opinion
+from server.consults.seal import seal_broken
 from server.consults.signed import verdict_of
 from server.keys import Keys
 from server.loop import run
@@ -142,3 +143,22 @@ async def _verify_opinion(settings: Config, consultation_id: str) -> int:
     if found.missing:
         typer.echo(f"{found.missing} of what was signed is MISSING")
     return 0 if found.stands else 1
+
+
+@verify_app.command("record")
+def verify_record(
+    consultation: ConsultationArgument, config: ConfigOption = None, data: DataOption = None
+) -> None:
+    """Check that an archived consult is, field by field, as it was when it was sealed, and that the audit
+    trail names its seal; status 1 when not. Whether the trail was changed says `verify audit`."""
+    raise typer.Exit(run(_verify_record(settings_for(config, data), consultation)))
+
+
+async def _verify_record(settings: Config, consultation_id: str) -> int:
+    async with opened_database(settings) as database, database.read() as session:
+        row = await session.get(Consultation, consultation_id)
+        if row is None:
+            raise LocalProtocolError(NOT_FOUND, "consultation")
+        broken = await seal_broken(session, row)
+    typer.echo(f"record: {'whole' if broken is None else broken}")
+    return 0 if broken is None else 1

@@ -213,8 +213,8 @@ class Steps:
         _answer_offers(former, step, actor, data, tx.now)
         self._put_timer(tx, step.after)
         _add_event(tx, row, step, actor, data)
-        self._audit(tx, row, step, actor, data)
         await self._effects.run(tx.session, tx.outbox, row, step, data, former, tx.now)
+        self._audit(tx, row, step, actor, data)
         if step.after.kind in PANEL and not SEAT_EFFECTS.isdisjoint(step.effects):
             if await self._seats.run(tx.session, tx.outbox, row, step, data, former, tx.now):
                 await self._alarm_desks(tx, row, Action.INVITE_AGAIN)
@@ -239,6 +239,8 @@ class Steps:
             detail["rung"] = sorted(step.after.ringing)
         if data.signature:
             detail["signature"] = data.signature
+        if Effect.SEAL in step.effects:
+            detail["seal"] = row.seal
         self._services.audit.note(
             tx.session, actor, f"consultation.{step.action}", "consultation", row.id, detail
         )

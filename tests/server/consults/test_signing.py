@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import delete, select, update
+from sqlalchemy import Executable, delete, select, update
 from typer.testing import CliRunner
 
+from server.archive.database import Base
 from server.archive.models import Account
 from server.auth.actor import Actor
 from server.cli import app
 from server.consults.documents import opinion_document, opinion_stands
-from server.consults.models import Addendum, Consultation, Opinion, PractitionerKey
+from server.consults.models import Addendum, Consultation, Decision, Opinion, PractitionerKey
 from server.consults.schema import OpinionIn
+from server.consults.seal import SEALED, UNSEALED, record_hash
 from server.consults.signed import Told, opinion_verified, signature_digest
 from server.consults.signing import Cost, WrongPasswordError, canonical, new_key, open_key, sign, verify
 from server.consults.vocabulary import Action, State
@@ -123,9 +125,9 @@ async def test_a_tampered_addendum_does_not_verify(world: World) -> None:
     assert page.opinion.addenda[0].signature.verified is False
 
 
-def verified(consult: str, data: Path) -> tuple[int, str]:
-    """What ``huizhen verify opinion`` says."""
-    done = CliRunner().invoke(app, ["verify", "opinion", consult, "--data", str(data)])
+def verified(consult: str, data: Path, what: str = "opinion") -> tuple[int, str]:
+    """What ``huizhen verify`` says."""
+    done = CliRunner().invoke(app, ["verify", what, consult, "--data", str(data)])
     return done.exit_code, done.stdout
 
 
@@ -205,3 +207,35 @@ async def test_only_the_expert_of_the_consult_writes(world: World) -> None:
     write = world.services.consults.opinions.write
     assert await refused(write(other, consult, body, world.now)) == "forbidden"
     assert await refused(write(world.actor("village"), consult, body, world.now)) == "forbidden"
+
+
+async def record(world: World, consult: str) -> tuple[int, str]:
+    return await asyncio.to_thread(verified, consult, world.services.config.data_directory, "record")
+
+
+async def change(world: World, statement: Executable) -> None:
+    async with world.services.database.write() as session:
+        await session.execute(statement)
+
+
+async def test_whatever_is_changed_in_an_archived_record_breaks_its_seal(world: World) -> None:
+    consult, _ = await signed(world)
+    await world.act("village", consult, Action.ACKNOWLEDGE, text="转院")
+    assert await record(world, consult) == (1, "record: it is not sealed\n")
+    await world.advance(72 * 3600)
+    assert await world.state(consult) is State.ARCHIVED
+    assert await record(world, consult) == (0, "record: whole\n")
+    await change(world, update(Decision).values(text="留观"))
+    assert await record(world, consult) == (1, "record: the record was changed after it was sealed\n")
+    async with world.services.database.read() as session:
+        forged = await record_hash(session, await session.get_one(Consultation, consult))
+    await change(world, update(Consultation).values(seal=forged))
+    assert await record(world, consult) == (1, "record: the audit trail names another seal\n")
+
+
+@pytest.mark.parametrize("table", SEALED)
+def test_every_column_is_sealed_by_name_or_left_out_by_name(table: type[Base]) -> None:
+    """A new column of a later version goes among those left out: the seals of years stand."""
+    columns = {one.key for one in table.__table__.columns}
+    assert columns == {*SEALED[table]} | UNSEALED.get(table, frozenset())
+    assert UNSEALED.get(table, frozenset()).isdisjoint(SEALED[table])
