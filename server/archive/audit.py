@@ -8,17 +8,29 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Text, event, func, insert, literal_column, select, text
+from sqlalchemy import (
+    Double,
+    Integer,
+    Text,
+    bindparam,
+    column,
+    event,
+    func,
+    insert,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from media.clock import Clock
 from server.archive.anchor import Anchor, AnchorForgedError, Head
-from server.archive.chain import GENESIS, Break, Link, find_break, link_hash
+from server.archive.chain import GENESIS, Break, Link, find_break, link_hash, link_parts
 from server.archive.database import at_the_end
 from server.archive.models import AuditEntry
 from server.archive.turns import NAMESPACE, Turn
@@ -36,10 +48,15 @@ _TABLE = AuditEntry.__table__
 _NEWEST = select(_TABLE.c.sequence, _TABLE.c.hash).order_by(_TABLE.c.sequence.desc()).limit(1)
 _WRITTEN = literal_column("CAST(audit_entries.detail AS TEXT)", Text).label("written")
 _WALK = select(*_TABLE.c, _WRITTEN).order_by(_TABLE.c.sequence)
-_TURN = text("SELECT sequence, hash FROM audit_turn(:namespace, :turn)").columns(
-    _TABLE.c.sequence, _TABLE.c.hash
+_TEXTS = "actors", "actor_kinds", "actions", "subject_types", "subjects", "details", "heads", "tails"
+_APPEND = select(
+    func.audit_append(
+        *(bindparam(name, type_=Integer) for name in ("namespace", "turn")),
+        bindparam("times", type_=ARRAY(Double)),
+        *(bindparam(name, type_=ARRAY(Text)) for name in _TEXTS),
+    ).table_valued(column("last_sequence", Integer), column("last_hash", Text))
 )
-_MINE = {"namespace": NAMESPACE, "turn": int(Turn.AUDIT)}
+"""PostgreSQL: takes the turn, appends and says where the chain ends now."""
 _INSERT = insert(AuditEntry.__table__)  # type: ignore[arg-type]
 
 logger = logging.getLogger(__name__)
@@ -117,16 +134,13 @@ class AuditLog:
     async def _append(self, session: AsyncSession) -> None:
         """Chain what was noted, all rows of the transaction written before: the turn is short."""
         await session.flush()
-        head = await _end_of_chain(session)
-        rows = []
-        for noted in session.info.pop(_NOTED):
-            link = replace(noted, sequence=head.sequence + 1, previous_hash=head.hash)
-            head = Head(link.sequence, link_hash(link))
-            rows.append(_row(link, head.hash))
+        noted: list[Link] = session.info.pop(_NOTED)
+        postgresql = session.get_bind().dialect.name == "postgresql"
+        head = await _append_there(session, noted) if postgresql else await _append_here(session, noted)
+        for link in noted:
             logger.info(
                 "audit %s %s %s by %s", link.action, link.subject_type, link.subject_id, link.actor_id
             )
-        await session.execute(_INSERT, rows)
         if self._anchor is not None:
             session.info["audit_head"] = head
             event.listen(session.sync_session, "after_commit", self._committed, once=True)
@@ -160,11 +174,37 @@ class AuditLog:
         return None if row is None else (row.sequence, row.hash)
 
 
-async def _end_of_chain(session: AsyncSession) -> Head:
-    """Where to append, once nobody else does: until the transaction's end."""
-    postgresql = session.get_bind().dialect.name == "postgresql"
-    found = (await session.execute(_TURN, _MINE) if postgresql else await session.execute(_NEWEST)).first()
-    return Head(0, GENESIS) if found is None or found.sequence is None else Head(found.sequence, found.hash)
+async def _append_here(session: AsyncSession, noted: Iterable[Link]) -> Head:
+    """Append to where the chain ends, nobody else writing; its new end."""
+    found = (await session.execute(_NEWEST)).first()
+    head = Head(0, GENESIS) if found is None else Head(found.sequence, found.hash)
+    rows = []
+    for one in noted:
+        link = replace(one, sequence=head.sequence + 1, previous_hash=head.hash)
+        head = Head(link.sequence, link_hash(link))
+        rows.append(_row(link, head.hash))
+    await session.execute(_INSERT, rows)
+    return head
+
+
+async def _append_there(session: AsyncSession, noted: Sequence[Link]) -> Head:
+    """The same in PostgreSQL, in one visit: until the commit every other node waits."""
+    parts = [link_parts(one) for one in noted]
+    given = {
+        "namespace": NAMESPACE,
+        "turn": int(Turn.AUDIT),
+        "times": [one.at_us / _MICROSECONDS for one in noted],
+        "actors": [one.actor_id for one in noted],
+        "actor_kinds": [one.actor_kind for one in noted],
+        "actions": [one.action for one in noted],
+        "subject_types": [one.subject_type for one in noted],
+        "subjects": [one.subject_id for one in noted],
+        "details": [json.dumps(one.detail) for one in noted],
+        "heads": [head for head, _ in parts],
+        "tails": [tail for _, tail in parts],
+    }
+    found = (await session.execute(_APPEND, given)).one()
+    return Head(found.last_sequence, found.last_hash)
 
 
 async def check_anchor(session: AsyncSession, anchor: Anchor) -> str | None:

@@ -53,6 +53,17 @@ def link_hash(link: Link) -> str:
     return hashlib.sha256(canonical_json(fields)).hexdigest()
 
 
+def link_parts(link: Link) -> tuple[str, str]:
+    """The canonical JSON before the previous hash, and after the sequence: what is known before its turn.
+
+    Between the two belong ``<previous hash>","sequence":<sequence>``.
+    """
+    fields = {name: getattr(link, name) for name in ("action", "actor_id", "actor_kind", "at_us")}
+    first = canonical_json({**fields, "detail": dict(link.detail)}).decode()
+    last = canonical_json({"subject_id": link.subject_id, "subject_type": link.subject_type}).decode()
+    return f'{first[:-1]},"previous_hash":"', f",{last[1:]}"
+
+
 def find_break(
     entries: Iterable[tuple[Link, str]],
     expected: int | None = None,

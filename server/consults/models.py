@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from server.archive.columns import PersonalText
 from server.archive.database import Base
+from server.consults.vocabulary import AT_WORK
 from signaling.personal import Personal
+
+_STATES_AT_WORK = ", ".join(f"'{one.value}'" for one in AT_WORK)
+IS_AT_WORK = text(f"state IN ({_STATES_AT_WORK})")
+"""Of ``consultations``, as the index below says it: spelled so, with no parameters, a query may use it
+whatever the plan was made for (PostgreSQL, "Partial Indexes"; sqlite.org/partialindex.html)."""
 
 
 class Consultation(Base):
@@ -16,7 +22,7 @@ class Consultation(Base):
     __tablename__ = "consultations"
     __table_args__ = (
         Index("ix_consultations_created", "created_at", "id"),
-        Index("ix_consultations_expert_state", "expert_id", "state"),
+        Index("ix_consultations_at_work", "expert_id", sqlite_where=IS_AT_WORK, postgresql_where=IS_AT_WORK),
         Index("ix_consultations_expert_accepted", "expert_id", "accepted_at"),
     )
 

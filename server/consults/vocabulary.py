@@ -37,6 +37,9 @@ class State(StrEnum):
 
 FINAL = frozenset({State.CANCELLED, State.EXPIRED, State.REFERRED, State.ARCHIVED})
 
+AT_WORK = (State.ACCEPTED, State.READY, State.IN_SESSION, State.SUSPENDED, State.OPINION_PENDING)
+"""A consult in one of these is work that its expert has now."""
+
 
 class Kind(StrEnum):
     """What is asked for. How long each state may last follows from its `Pace`."""

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, exists, func, select
+from sqlalchemy import Select, and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.models import Practitioner
-from server.consults.models import Consultation, Offer
+from server.consults.models import IS_AT_WORK, Consultation, Offer
 from server.consults.store import RINGING, parties_of
 from server.consults.vocabulary import Kind, State
 from server.oncall.book import COUNT, Book, Page, Rota
@@ -19,9 +19,6 @@ from server.oncall.policy import Policy
 
 Reachable = Callable[[AsyncSession, Collection[str]], Awaitable[Mapping[str, Way]]]
 """How each of some people can be rung now (`Reach.reachable`)."""
-
-_RUNNING = (State.ACCEPTED, State.READY, State.IN_SESSION, State.SUSPENDED, State.OPINION_PENDING)
-"""A consult in one of these is work that its expert has now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +105,18 @@ def tried(offers: Iterable[Offer], from_ring: int) -> set[str]:
 
 
 def _work() -> Select[Any]:
-    """What those who are asked for have to do besides one consult: ``people``, ``consult``, ``since``."""
-    mine = and_(Consultation.expert_id == Practitioner.id, Consultation.id != bindparam("consult"))
-    running = select(func.count()).where(mine, Consultation.state.in_([one.value for one in _RUNNING]))
+    """What those who are asked for have to do besides one consult: ``people``, ``consult``, ``since``.
+
+    Each part is a number, which PostgreSQL looks up person by person; for ``EXISTS`` it may read everybody's.
+    """
+    mine = and_(
+        Consultation.expert_id == Practitioner.id, IS_AT_WORK, Consultation.id != bindparam("consult")
+    )
+    running = select(func.count()).where(mine)
     taken = select(func.count()).where(
         Consultation.expert_id == Practitioner.id, Consultation.accepted_at >= bindparam("since")
     )
-    in_session = exists().where(mine, Consultation.state == State.IN_SESSION.value)
+    sessions = select(func.count()).where(mine, Consultation.state == State.IN_SESSION.value)
     of = Offer.practitioner_id == Practitioner.id
     rings = select(func.count()).where(
         of, Offer.state == RINGING, Offer.consultation_id != bindparam("consult")
@@ -127,13 +129,13 @@ def _work() -> Select[Any]:
         running.correlate(Practitioner).scalar_subquery(),
         taken.correlate(Practitioner).scalar_subquery(),
         rings.correlate(Practitioner).scalar_subquery(),
-        in_session.correlate(Practitioner),
+        sessions.correlate(Practitioner).scalar_subquery(),
         last.correlate(Practitioner).scalar_subquery(),
         COUNT.scalar_subquery(),
     ).where(Practitioner.id.in_(bindparam("people", expanding=True)), Practitioner.active)
 
 
-_WORK = _work()
+WORK = _work()
 
 
 async def _people(
@@ -145,7 +147,7 @@ async def _people(
     if not ids:
         return {}, None
     given = {"people": sorted(ids), "consult": row.id, "since": now - SHARED_S}
-    found = (await session.execute(_WORK, given)).all()
+    found = (await session.execute(WORK, given)).all()
     _, _, requester = await parties_of(session, row)
     spoken = requester.languages
     people = {
@@ -153,11 +155,11 @@ async def _people(
             who,
             skilled=specialty in skills,
             speaks=not spoken or not languages or not set(spoken).isdisjoint(languages),
-            engaged=busy,
+            engaged=sessions > 0,
             load=work + ringing,
             taken=taken + ringing,
             last_rung=last_rung or 0.0,
         )
-        for who, skills, languages, work, taken, ringing, busy, last_rung, _ in found
+        for who, skills, languages, work, taken, ringing, sessions, last_rung, _ in found
     }
     return people, found[0][-1] if found else None

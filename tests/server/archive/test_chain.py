@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.archive.chain import GENESIS, Break, Link, canonical_json, find_break, link_hash
+from server.archive.chain import GENESIS, Break, Link, canonical_json, find_break, link_hash, link_parts
 
 Entry = tuple[Link, str]
 
@@ -28,6 +29,14 @@ def chain(all_details: list[dict[str, Any]]) -> list[Entry]:
 @given(st.lists(details, max_size=6))
 def test_an_untouched_chain_is_whole(all_details: list[dict[str, Any]]) -> None:
     assert find_break(chain(all_details), len(all_details)) is None
+
+
+@given(details, st.integers(min_value=1), st.text(max_size=8))
+def test_the_parts_are_what_is_hashed(detail: dict[str, Any], sequence: int, subject: str) -> None:
+    link = Link(sequence, 1, "prc-a", "practitioner", "x.do", "thing", subject, detail, "ab" * 32)
+    head, tail = link_parts(link)
+    whole = f'{head}{link.previous_hash}","sequence":{sequence}{tail}'
+    assert hashlib.sha256(whole.encode()).hexdigest() == link_hash(link)
 
 
 CHANGES: dict[str, Any] = {

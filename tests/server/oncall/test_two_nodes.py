@@ -20,6 +20,7 @@ from media.clock import CountedClock
 from server.archive.database import Base, Database
 from server.archive.migrate import upgrade_database
 from server.archive.models import AuditEntry
+from server.auth.actor import system_actor
 from server.consults.access import overseen_by
 from server.consults.errors import ActionRefused
 from server.consults.models import Consultation, ConsultEvent
@@ -249,3 +250,15 @@ async def test_the_clock_jumps_ahead_on_one_node_only(nodes: Nodes) -> None:
     async with nodes.one.services.database.read() as session:
         timer = await session.get(TimerRow, consult)
     assert timer is not None
+
+
+async def test_the_database_hashes_a_link_as_the_walk_does(nodes: Nodes) -> None:
+    odd = {"z": '"\\ 会诊 \n', "a": [1, None, True], "nul": "\0", "nested": {"b": {}, "a": 1.5}}
+    for world in (nodes.one, nodes.two):
+        async with world.services.database.write() as session:
+            for subject in ("con-a", "心内科", 'a"b'):
+                await world.services.audit.record(session, system_actor(), "x.do", "thing", subject, odd)
+    assert await chain(nodes.one) >= 6
+    async with nodes.one.services.database.read() as session:
+        details = await session.scalars(select(AuditEntry.detail).where(AuditEntry.action == "x.do"))
+        assert list(details) == [odd] * 6
