@@ -44,6 +44,13 @@ PASSWORD_CHECKS_WAITING = 64
 REFUSAL_AUDIT_S = 60.0
 """Seconds within which one person's refused tries at one operation are one entry of the audit trail."""
 
+LIST_AUDIT_S = 3600.0
+"""Seconds within which one person's looks at one list of consults, narrowed alike, are one entry of the audit
+trail: a wall screen that renews itself all day leaves 24."""
+
+LISTS_LOOKED_AT = 10_000
+"""Readers and lists remembered at once; the oldest is forgotten first and noted anew (300 bytes each)."""
+
 REPORT_CHECKS_PER_ADDRESS = 30
 """Printed reports checked from one address within the window: a records room types two a minute."""
 

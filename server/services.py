@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from server.auth.attempts import Attempts
-from server.limits import LOGIN_KEYS, REFUSAL_AUDIT_S, REPORT_CHECKS_PER_ADDRESS, REPORT_CHECKS_WINDOW_S
+from server.limits import (
+    LIST_AUDIT_S,
+    LISTS_LOOKED_AT,
+    LOGIN_KEYS,
+    REFUSAL_AUDIT_S,
+    REPORT_CHECKS_PER_ADDRESS,
+    REPORT_CHECKS_WINDOW_S,
+)
 
 if TYPE_CHECKING:
     from media.clock import Clock
@@ -57,6 +64,7 @@ class Services:
     openapi: dict[str, Any]
     importer: Importer = field(init=False)
     refusals: Attempts = field(default_factory=lambda: Attempts(1, REFUSAL_AUDIT_S, LOGIN_KEYS))
+    looks: Attempts = field(default_factory=lambda: Attempts(1, LIST_AUDIT_S, LISTS_LOOKED_AT))
     report_checks: Attempts = field(
         default_factory=lambda: Attempts(REPORT_CHECKS_PER_ADDRESS, REPORT_CHECKS_WINDOW_S, LOGIN_KEYS)
     )

@@ -167,12 +167,22 @@ async def _actors(session: AsyncSession, letters: str) -> frozenset[str]:
 
 
 async def _names(session: AsyncSession, rows: Sequence[AuditEntry]) -> dict[str, Bilingual]:
-    """Of everybody and every place that the entries speak of, by id."""
+    """Of everybody and every place that the entries speak of, by id; of an account, its person's."""
     ids = {one for row in rows for one in _ids(row)}
     people = await session.scalars(select(Practitioner).where(Practitioner.id.in_(ids)))
-    names = {one.id: Bilingual(zh=one.name.reveal(), en=one.name_en.reveal()) for one in people}
+    names = {one.id: _of_person(one) for one in people}
+    accounts = select(Account, Practitioner).outerjoin(
+        Practitioner, Practitioner.id == Account.practitioner_id
+    )
+    for account, person in await session.execute(accounts.where(Account.id.in_(ids))):
+        known = account.username
+        names[account.id] = Bilingual(zh=known, en=known) if person is None else _of_person(person)
     places = await session.scalars(select(Organization).where(Organization.id.in_(ids)))
     return names | {one.id: Bilingual(zh=one.name, en=one.name_en) for one in places}
+
+
+def _of_person(person: Practitioner) -> Bilingual:
+    return Bilingual(zh=person.name.reveal(), en=person.name_en.reveal())
 
 
 def _ids(row: AuditEntry) -> set[str]:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from server.api.context import RequestContext
 from server.api.entering import CLINICAL, enter_room
+from server.api.looks import note_look
 from server.api.models import ApiModel, Page
 from server.api.problem import CONTENT_TYPE, problem_of
 from server.api.routing import endpoint
@@ -62,10 +63,18 @@ async def create_consultation(ctx: RequestContext, body: ConsultationIn) -> Cons
 @endpoint("GET", "/api/v1/consultations", summary="Consults of mine", roles=CLINICAL)
 async def list_consultations(ctx: RequestContext, query: ConsultationQuery) -> Page[ConsultationOut]:
     """``mine``: asked or answered by me; ``ringing``: rings at me now; ``open``: not final and within my
-    reach; ``all``: within my reach (the desk's is its county). Newest first."""
+    reach; ``all``: within my reach (the desk's is its county). Newest first. What a desk sees of its county
+    stands in the audit trail, once an hour for each scope and states."""
     states = tuple(State(one) for one in (query.state or "").split(",") if one in State.__members__)
     wanted = Wanted(query.scope, states, query.limit, query.cursor)
     items, cursor = await ctx.services.consults.reading.page(ctx.actor, wanted, ctx.now)
+    if ctx.actor.has({Role.DESK}) and query.scope in ("open", "all"):
+        narrowed = {
+            "scope": query.scope,
+            "states": [one.value for one in states],
+            "more": cursor is not None,
+        }
+        note_look(ctx, "consultations", narrowed, len(items))
     return Page(items=items, next_cursor=cursor)
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from media.errors import LIMIT_REACHED, RemoteProtocolError
 from server.api.context import RequestContext
+from server.api.looks import note_look
 from server.api.models import ApiModel, Bilingual, Timestamp
 from server.api.routing import endpoint
 from server.archive.models import Organization
@@ -109,15 +110,17 @@ class ResponseOut(ApiModel):
 
 @endpoint("GET", "/api/v1/oversight/now", summary="What is open now", roles=OVERSEERS)
 async def overseen_now(ctx: RequestContext, query: NowQuery) -> Overview[WaitingOut]:
-    """By number, without a patient."""
+    """By number, without a patient. A look stands in the audit trail, once an hour for each choice."""
     found = await _watching(ctx, query, query.limit)
+    note_look(ctx, "now", _narrowed(query), found.matched)
     return Overview[WaitingOut](items=_numbers(found), **_about(found))
 
 
 @endpoint("GET", "/api/v1/oversight/desk", summary="What is open now, for the desk", roles={Role.DESK})
 async def watched_by_desk(ctx: RequestContext, query: NowQuery) -> Overview[WatchedOut]:
-    """Heading by heading, the worst first; within one as ``order`` says."""
+    """Heading by heading, the worst first; within one as ``order`` says. Noted as `overseen_now` is."""
     found = await _watching(ctx, query, query.limit, grouped=True)
+    note_look(ctx, "desk", _narrowed(query), found.matched)
     rows = [one.row for one in found.shown]
     pages = await ctx.services.consults.reading.watched(ctx.session, rows, ctx.actor, ctx.now)
     shown = zip(found.shown, pages, strict=True)
@@ -156,6 +159,12 @@ async def _watching(
     asked = Asked(query.kind, query.specialty, query.place, query.late, query.order, grouped, limit)
     reach = await overseen_by(ctx.session, ctx.actor)
     return await watching(ctx.session, reach, asked, ctx.now, ctx.services.consults.durations)
+
+
+def _narrowed(query: NarrowQuery) -> dict[str, Any]:
+    """The filters as the audit trail has them; in which order is nobody's concern there."""
+    kind = None if query.kind is None else query.kind.value
+    return {"kind": kind, "specialty": query.specialty, "place": query.place, "late": query.late}
 
 
 def _about(found: Watching) -> dict[str, Any]:
@@ -199,8 +208,13 @@ def _csv(table: bytes, name: str) -> web.Response:
 
 @endpoint("GET", "/api/v1/oversight/responses", summary="Response times", roles=OVERSEERS)
 async def response_times(ctx: RequestContext, query: ResponseQuery) -> list[ResponseOut]:
-    """Median and 95th percentile (nearest rank) of the time to the accept and to the session."""
-    return await _responses(ctx, query)
+    """Median and 95th percentile (nearest rank) of the time to the accept and to the session. Noted as
+    `overseen_now` is."""
+    rows = await _responses(ctx, query)
+    start, end = _span(ctx, query)
+    narrowed = {"grouped": query.by, "days": round((end - start) / _DAY), "until": query.end}
+    note_look(ctx, "responses", narrowed, sum(one.requests for one in rows))
+    return rows
 
 
 @endpoint(
@@ -229,9 +243,13 @@ def _cells(row: ApiModel, names: Iterable[str]) -> list[str]:
     return ["" if value is None else str(value) for value in values]
 
 
-async def _responses(ctx: RequestContext, query: ResponseQuery) -> list[ResponseOut]:
+def _span(ctx: RequestContext, query: ResponseQuery) -> tuple[float, float]:
     end = ctx.now if query.end is None else query.end
-    start = end - 30 * _DAY if query.start is None else query.start
+    return end - 30 * _DAY if query.start is None else query.start, end
+
+
+async def _responses(ctx: RequestContext, query: ResponseQuery) -> list[ResponseOut]:
+    start, end = _span(ctx, query)
     if not 0 < end - start <= OVERSIGHT_DAYS * _DAY:
         raise RemoteProtocolError(VALIDATION_FAILED, f"from, to: at most {OVERSIGHT_DAYS} days")
     reach = await overseen_by(ctx.session, ctx.actor)

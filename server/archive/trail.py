@@ -23,7 +23,9 @@ class What(StrEnum):
 
 
 ACTIONS: Mapping[What, frozenset[str]] = {
-    What.VIEW: frozenset({"consultation.view", "material.view", "patient.view", "recording.view"}),
+    What.VIEW: frozenset(
+        {"consultation.view", "material.view", "oversight.view", "patient.view", "recording.view"}
+    ),
     What.EXPORT: frozenset(
         {
             "audit.export",

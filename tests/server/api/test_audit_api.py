@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from media.errors import RemoteProtocolError
 from server.app import Server
+from server.archive.models import Account
+from server.auth.actor import system_actor
 from server.cli import app
+from server.errors import BUSY
+from server.limits import LIST_AUDIT_S
 from tests.server.consults.test_consult_api import REQUEST, act, people, rung
 from tests.server.running import Caller, CallerFactory
 
@@ -59,6 +64,79 @@ async def test_it_is_narrowed_by_who_what_when_and_consult(caller: CallerFactory
     assert await actions(regulator, "who=nobody") == set()
     assert await actions(regulator, "from=2000-01-01T00:00:00Z&to=2001-01-01T00:00:00Z") == set()
     assert "auth.login" in await actions(regulator, "from=2000-01-01T00:00:00Z")
+
+
+async def looks(regulator: Caller) -> list[tuple[str, str, dict[str, Any]]]:
+    """(who, which list, what of it), the oldest first; what is not a list is left out."""
+    found = (await regulator.get("/audit?action=oversight.view&limit=100"))["items"]
+    return [(one["actor"]["id"], one["subjectId"], one["detail"]) for one in reversed(found)]
+
+
+async def test_a_look_at_a_list_is_one_entry_an_hour_with_its_filters_and_no_patient(
+    caller: CallerFactory, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    regulator, page = await busy_morning(caller)
+    desk = await caller("desk")
+    assert await looks(regulator) == []
+    county = {"county": "org-yunling-hospital"}
+    for _ in range(3):  # a screen that renews itself; another order, or more rows, is the same list
+        await desk.get("/oversight/desk?limit=50")
+        await desk.get("/oversight/desk?order=longest&limit=100")
+    once = [("prc-desk", "desk", {**county, "consults": 1})]
+    assert await looks(regulator) == once
+    await desk.get("/oversight/desk?specialty=surgery&late=true")
+    narrowed = {**county, "specialty": "surgery", "late": True, "consults": 0}
+    assert (await looks(regulator))[1:] == [("prc-desk", "desk", narrowed)]
+    await regulator.get("/oversight/now?place=org-shiqiao")
+    await regulator.get("/oversight/responses?by=specialty")
+    await regulator.get("/oversight/responses?by=specialty")
+    place = {**county, "place": "org-shiqiao", "consults": 1}
+    times = {**county, "grouped": "specialty", "days": 30, "consults": 1}
+    assert (await looks(regulator))[2:] == [
+        ("prc-regulator", "now", place),
+        ("prc-regulator", "responses", times),
+    ]
+    # The desk's county with its patients; one's own consults are no look at others'.
+    await desk.get("/consultations?scope=open")
+    await (await caller("village")).get("/consultations?scope=open")
+    await desk.get("/consultations?scope=mine")
+    assert (await looks(regulator))[4:] == [
+        ("prc-desk", "consultations", {**county, "scope": "open", "consults": 1})
+    ]
+    assert page["id"] not in str(await looks(regulator))
+    # An hour later the screen that still stands there is a new look.
+    now = server.services.clock.wall()
+    monkeypatch.setattr(server.services.clock, "wall", lambda: now + LIST_AUDIT_S + 1)
+    await (await caller("desk")).get("/oversight/desk")
+    assert len(await looks(await caller("regulator"))) == 6
+
+
+async def test_a_look_that_cannot_be_noted_is_not_given(
+    caller: CallerFactory, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, regulator = await caller("desk"), await caller("regulator")
+
+    async def full(*_: Any) -> None:
+        raise RemoteProtocolError(BUSY)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(server.services.audit, "record", full)
+        assert (await desk.call("GET", "/oversight/desk"))[0] == 503
+    await desk.get("/oversight/desk")
+    assert [who for who, *_ in await looks(regulator)] == ["prc-desk"]
+
+
+async def test_an_account_is_called_by_its_person_or_by_its_user_name(
+    caller: CallerFactory, server: Server
+) -> None:
+    regulator = await caller("regulator")
+    async with server.services.database.write() as session:
+        session.add(Account(id="acc-ghost", username="ghost", password_hash="x", created_at=0.0))
+        await session.flush()
+        await server.services.audit.record(session, system_actor(), "auth.login", "account", "acc-ghost")
+    ghost, own = (await regulator.get("/audit?action=auth.login"))["items"][:2]
+    assert ghost["names"]["acc-ghost"] == {"zh": "ghost", "en": "ghost"}
+    assert own["names"][own["subjectId"]]["zh"] == own["actor"]["name"]
 
 
 async def test_pages_keep_to_what_was_asked(caller: CallerFactory) -> None:

@@ -33,6 +33,20 @@ it('says a gap in words, and names people instead of their ids', async () => {
   expect(told).not.toMatch(/[a-z]{4,}: /)
 })
 
+it('says which list somebody looked at, narrowed how, and whose account signed in', async () => {
+  const detail = { county: 'org-1', specialty: 'cardiology', kind: 'urgent', late: true, consults: 7 }
+  const names = { 'org-1': { zh: '云岭县人民医院', en: 'Yunling' }, 'acc-regulator': { zh: '赵敏', en: 'Zhao Min' } }
+  fakeServer({
+    'GET /audit': page({ ...entry(2, 'view', 'oversight.view'), subjectType: 'oversight', subjectId: 'desk', detail, names }, { ...entry(1, 'sign_in', 'auth.login'), subjectType: 'account', subjectId: 'acc-regulator', names }),
+    'GET /specialties': { body: [{ code: 'cardiology', name: { zh: '心血管内科', en: 'Cardiology' } }] },
+  })
+  const { wrapper } = await mountPage(AuditPage, {}, '/audit', ['regulator'])
+  await flushPromises()
+  const [look, login] = wrapper.findAll('[data-testid=audit-row]').map((row) => row.text())
+  for (const words of ['查看会诊列表', '值班台：待处理的会诊', '范围: 云岭县人民医院', '专科: 心血管内科', '类别: 急会诊', '仅超时: 是', '会诊数: 7']) expect(look).toContain(words)
+  expect(login).toContain('赵敏')
+})
+
 it('shows others the trail of a consult of theirs alone', async () => {
   const asked = fakeServer({ 'GET /audit?consultationId=con-1': page(entry(1, 'view', 'consultation.view')) })
   const { wrapper, router } = await mountPage(AuditPage, {}, '/audit', ['expert'])
