@@ -105,21 +105,23 @@ def _lines(rows: Sequence[NoticeRow], side: str) -> dict[str, list[int]]:
 
 
 def of_gaps(
-    rota: Rota, rows: Sequence[NoticeRow], count: int, desks: Sequence[str], now: float, *, soon: bool
+    rota: Rota, rows: Sequence[NoticeRow], count: int, desks: Sequence[str], now: float, *, again: bool
 ) -> list[Notice]:
     """One for all gaps of a rota that were found together: the first of them, and how many there are.
 
     It takes the place of an older one, whose gaps are counted, so that a telephone that was off shows one.
 
     :param count: gaps of the rota that are open.
+    :param again: it was announced before, and is close by now.
     """
     if not rows:
         return []
     first = min(rows, key=lambda row: (row.starts, row.level))
     span = iso_from_unix(first.starts), iso_from_unix(first.ends)
+    soon = is_soon(first.starts, now)
     body = gap_body(rota.shown(max(first.starts, now)), *span, count, soon=soon)
     page = {**_page(first), "soon": soon, "day": body["day"], "specialty": body["specialty"]}
-    state = f"{'s' if soon else 'g'}{now:.0f}"
+    state = f"{'s' if again else 'g'}{now:.0f}"
     return [Notice(tuple(desks), rota.id, state, page, body, gap_until(first.starts, first.ends, now))]
 
 

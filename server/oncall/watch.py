@@ -119,8 +119,8 @@ class RotaWatch:
         return [
             *of_handovers(rota, found.handovers),
             *of_closed(schedule_id, found.closed, desks, last=not found.open_gaps),
-            *of_gaps(rota, found.gaps, found.open_gaps, desks, now, soon=False),
-            *of_gaps(rota, found.soon, found.open_gaps, desks, now, soon=True),
+            *of_gaps(rota, found.gaps, found.open_gaps, desks, now, again=False),
+            *of_gaps(rota, found.soon, found.open_gaps, desks, now, again=True),
         ]
 
     async def _run(self) -> None:

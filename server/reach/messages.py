@@ -44,7 +44,7 @@ def handover_body(rota: Mapping[str, Any], at: str, takes: list[int], hands: lis
 
 def gap_body(rota: Mapping[str, Any], starts: str, ends: str, count: int, *, soon: bool) -> dict[str, Any]:
     """:param count: open gaps of the rota, this one among them.
-    :param soon: it was announced before, and is close by."""
+    :param soon: it begins within a day."""
     return {"type": GAP, **rota, "starts": starts, "ends": ends, "count": count, "soon": soon}
 
 

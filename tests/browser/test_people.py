@@ -21,11 +21,25 @@ expect.set_options(timeout=PATIENCE_MS)
 PUSHES = 6
 """How often a push is handed over before it is called lost."""
 
-SHOWN_WITHIN = """async (patience) => {
+GAP = {
+    "type": "gap",
+    "schedule": "sch-neurology",
+    "specialty": {"zh": "神经内科", "en": "Neurology"},
+    "place": {"zh": "云岭县人民医院", "en": "Yunling County Hospital"},
+    "timeZone": "Asia/Shanghai",
+    "day": "2026-03-03",
+    "starts": "2026-03-03T00:00:00.000Z",
+    "ends": "2026-03-04T00:00:00.000Z",
+    "count": 1,
+    "soon": True,
+}
+"""As `server.reach.messages.gap_body` makes it."""
+
+SHOWN_WITHIN = """async ([patience, tag]) => {
     const registration = await navigator.serviceWorker.ready;
     for (const end = performance.now() + patience; performance.now() < end; ) {
-        const [note] = await registration.getNotifications();
-        if (note) return { title: note.title, body: note.body };
+        const note = (await registration.getNotifications()).find((one) => one.tag.startsWith(tag));
+        if (note) return { title: note.title, body: note.body, to: note.data.to ?? null };
         await new Promise((next) => setTimeout(next, 50));
     }
     return null;
@@ -186,21 +200,26 @@ def test_a_push_is_shown_by_the_worker_without_a_patient(server: ServerProcess, 
     # A push handed over while the worker still activates may be dropped without a word, as a push service may
     # drop one. It is handed over again, which shows one notification all the same (one tag).
     expert.wait_for("async () => (await navigator.serviceWorker.ready).active.state === 'activated'")
-    message = {"type": "test", "id": "dlv-none"}
-    told = None
-    for _ in range(PUSHES):
-        session.send(
-            "ServiceWorker.deliverPushMessage",
-            {
-                "origin": server.url,
-                "registrationId": versions[-1]["registrationId"],
-                "data": json.dumps(message),
-            },
-        )
-        told = expert.page.evaluate(SHOWN_WITHIN, 5_000)
-        if told:
-            break
-    assert told == {"title": "试呼", "body": "这台设备可以收到呼叫。"}
+
+    def shown(message: dict[str, Any]) -> Any:
+        target = {"origin": server.url, "registrationId": versions[-1]["registrationId"]}
+        for _ in range(PUSHES):
+            session.send("ServiceWorker.deliverPushMessage", {**target, "data": json.dumps(message)})
+            told = page.evaluate(SHOWN_WITHIN, [5_000, message["type"]])
+            if told:
+                return told
+        return None
+
+    assert shown({"type": "test", "id": "dlv-none"}) == {
+        "title": "试呼",
+        "body": "这台设备可以收到呼叫。",
+        "to": None,
+    }
+    assert shown({**GAP, "id": "dlv-none"}) == {
+        "title": "24 小时内无人值守 · 神经内科",
+        "body": "云岭县人民医院 · 3月3日 08:00 – 3月4日 08:00",
+        "to": "/rota?rota=sch-neurology&day=2026-03-03",
+    }
     assert expert.complaints == []
     expert.context.close()
 

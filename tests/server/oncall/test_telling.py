@@ -79,8 +79,8 @@ def test_each_person_gets_one_notice_of_a_hand_over_whatever_number_of_lines_cha
 
 def test_gaps_that_are_found_together_are_one_notice_about_the_first() -> None:
     rows = [row("gap", 2, NOW + 3 * DAY, NOW + 4 * DAY), row("gap", 1, MORNING - HOUR, MORNING)]
-    assert of_gaps(ROTA, [], 3, ["desk"], NOW, soon=True) == []
-    (one,) = of_gaps(ROTA, rows, 3, ["desk", "desk2"], NOW, soon=False)
+    assert of_gaps(ROTA, [], 3, ["desk"], NOW, again=True) == []
+    (one,) = of_gaps(ROTA, rows, 3, ["desk", "desk2"], NOW, again=False)
     assert (one.people, one.until, one.about) == (("desk", "desk2"), MORNING - HOUR, "sch-1")
     # An hour before the hand-over is the day before's duty.
     assert one.body == {
@@ -90,10 +90,13 @@ def test_gaps_that_are_found_together_are_one_notice_about_the_first() -> None:
         "starts": "2026-03-02T23:00:00.000Z",
         "ends": "2026-03-03T00:00:00.000Z",
         "count": 3,
-        "soon": False,
+        "soon": True,
     }
-    (again,) = of_gaps(ROTA, rows, 3, ["desk"], NOW, soon=True)
+    (again,) = of_gaps(ROTA, rows, 3, ["desk"], NOW, again=True)
     assert again.subject != one.subject
+    (far,) = of_gaps(ROTA, rows[:1], 1, ["desk"], NOW, again=False)
+    assert far.body is not None
+    assert (far.body["soon"], far.page["soon"], far.until) == (False, False, NOW + 3 * DAY)
 
 
 @pytest.mark.parametrize("last", [True, False])

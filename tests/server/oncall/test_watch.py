@@ -131,7 +131,7 @@ async def test_a_gap_is_told_to_the_desk_once_and_again_when_it_comes_back(world
         assert told.detail["why"] == "away"
     await world.leave("lve-2", "approved", NOW + 36 * DAY, NOW + 37 * DAY)
     await world.watch.look(NOW + 35 * DAY + HOUR)
-    assert world.pushes.taken() == [("desk", "gap", "sch-neurology")]
+    assert world.pushes.taken() == [("desk", "gap soon", "sch-neurology")]
     # Close by when it is found: told once.
     await world.watch.look(NOW + 35 * DAY + 2 * HOUR)
     assert world.pushes.taken() == []

@@ -14,7 +14,11 @@ export type RingEnd = 'taken' | 'cancelled' | 'timed_out' | 'declined'
 export interface RingEndedPush { offerId: string; consultationId: string; reason: RingEnd; by?: PractitionerRef | Text | null }
 
 /** A gap, a hand-over, a swap or a leave: what it is about is read again. */
-export interface RotaPush { kind: 'gap' | 'handover' | 'ask'; id: string; scheduleId?: string | null; ask?: string; stage?: string; closed?: boolean }
+/** `day`: of the rota's calendar; `part`: what the reader is to a swap or a leave; `takes`, `hands`: lines that begin and end for them at `at`. */
+export interface RotaPush {
+  kind: 'gap' | 'handover' | 'ask'; id: string; scheduleId?: string | null; day?: string | null; specialty?: Text; closed?: boolean
+  ask?: string; stage?: string; part?: 'asker' | 'other' | 'desk'; at?: string; takes?: number[]; hands?: number[]; soon?: boolean
+}
 
 export interface Pushes {
   consultation: ConsultationPush
