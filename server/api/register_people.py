@@ -90,7 +90,9 @@ async def change_person(ctx: RequestContext, practitioner_id: str, body: PersonE
     roles=KEEPERS,
 )
 async def close_person(ctx: RequestContext, practitioner_id: str, body: ClosingIn) -> PersonEntry:
-    """Closed: signed out everywhere, rung by nobody. What they signed stays theirs."""
+    """Closed: signed out everywhere, rung by nobody; what waits for them goes to others. What they signed
+    stays theirs.
+    """
     scope = await scope_of(ctx.session, ctx.actor)
     row = await People(ctx.services.audit).set_active(
         ctx.session,
@@ -101,6 +103,8 @@ async def close_person(ctx: RequestContext, practitioner_id: str, body: ClosingI
         body.active,
         body.on or day_in_china(ctx.now),
     )
+    if not body.active:
+        ctx.services.consults.expert_left(ctx.actor, practitioner_id)
     return await _person(ctx, scope, row)
 
 

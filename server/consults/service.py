@@ -37,7 +37,7 @@ from server.consults.ports import Pushes, Rooms
 from server.consults.reading import Reading
 from server.consults.rehearsal import Rehearsal
 from server.consults.requests import Requests
-from server.consults.states import BEFORE_ROOM, DURATIONS, WITH_ROOM, Duration
+from server.consults.states import BEFORE_ROOM, DURATIONS, WAITING, WITH_ROOM, Duration
 from server.consults.steps import Tx
 from server.consults.store import RINGING, claim, facts, load
 from server.consults.threads import Threads
@@ -210,6 +210,29 @@ class ConsultService:
                 return True
             await self._work.steps.on_timer(tx, row, Action(timer.action))
         return True
+
+    def expert_left(self, actor: Actor, practitioner_id: str) -> None:
+        """Their account was closed, by ``actor``: what waits for them is given to others, soon.
+
+        Not a session that runs: who is in it ends it.
+        """
+
+        async def give_on(_rooms: Rooms) -> None:
+            async with self._services.database.read() as session:
+                waits = Consultation.state.in_([one.value for one in (*WAITING, State.OPINION_PENDING)])
+                theirs = select(Consultation.id).where(Consultation.expert_id == practitioner_id, waits)
+                found = (await session.scalars(theirs)).all()
+            reason = "专家账户已停用 / The expert's account was closed"
+            for one in found:
+                async with self._work.transaction(self._services.clock.wall()) as tx:
+                    row = await load(tx.session, one)
+                    if row.expert_id == practitioner_id and row.state in (*WAITING, State.OPINION_PENDING):
+                        data = Data(actor_id=actor.id, reason=reason)
+                        await self._work.steps.take(
+                            tx, row, Action.RELEASE, actor, frozenset({Role.DESK}), data
+                        )
+
+        self.later("expert left", give_on)
 
     async def clock_put_back(self, now: float) -> None:
         """The wall clock reads less than it did: what began in its future begins now.

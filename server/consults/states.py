@@ -136,7 +136,8 @@ TABLE: tuple[Rule, ...] = (
          kinds=PLANNED & ROOMED, needs=(TIME,)),
     Rule((S.SCHEDULED,), A.OPEN_WAITING_ROOM, SYSTEM, S.READY, effects=(X.REMIND_OWNER,)),
     Rule((S.ACCEPTED, S.SCHEDULED), A.ARRIVE, SYSTEM, S.READY),
-    Rule(WAITING, A.RELEASE, EXPERT, S.ESCALATED, needs=(REASON,), effects=FREE),
+    # The desk for whoever cannot: an expert who fell ill, or left the hospital, holds no patient up.
+    Rule((*WAITING, S.OPINION_PENDING), A.RELEASE, EXPERT | DESK, S.ESCALATED, needs=(REASON,), effects=FREE),
     Rule((S.ACCEPTED,), A.NO_SHOW, SYSTEM, S.ESCALATED, effects=FREE),
     Rule((S.READY,), A.NO_SHOW, SYSTEM, S.ESCALATED, when=EXPERT_OUT, effects=FREE),
     Rule((S.READY,), A.NO_SHOW, SYSTEM, when=EXPERT_IN, reminds=True, effects=(X.REMIND_OWNER, X.ALARM_DESK)),

@@ -345,6 +345,38 @@ async def test_a_released_expert_is_sent_out_and_the_requester_may_wait(world: W
     assert await world.state(consult) is State.READY, "the requester is in the room already"
 
 
+async def test_the_desk_gives_an_opinion_that_does_not_come_to_another(world: World) -> None:
+    consult, expert = await in_session(world)
+    await world.act(expert, consult, Action.END)
+    assert await refused(world.act("desk", consult, Action.RELEASE)) == "incomplete"
+    assert await refused(world.act("village", consult, Action.RELEASE, reason="催促")) == "forbidden"
+    await world.act("desk", consult, Action.RELEASE, reason="医生突发疾病")
+    [second] = await ringing(world, consult)
+    assert second != expert
+    assert await refused(world.write_opinion(expert, consult)) == "wrong_state"
+    await world.act(second, consult, Action.ACCEPT)
+    await world.enter("village", consult)
+    await world.enter(second, consult)
+    await world.act(second, consult, Action.END)
+    await world.write_opinion(second, consult)
+    await world.sign(second, consult)
+    assert await world.state(consult) is State.RETURNED
+
+
+async def test_what_waits_for_somebody_who_left_goes_to_others(world: World) -> None:
+    waiting, expert = await accepted(world)
+    running, same = await in_session(world)
+    assert same == expert
+    world.services.consults.expert_left(world.actor("desk"), f"prc-{expert}")
+    await world.services.consults.settle()
+    assert expert not in await ringing(world, waiting)
+    assert await world.state(waiting) in (State.OFFERED, State.UNFILLED)
+    assert await world.state(running) is State.IN_SESSION
+    page = await world.see("desk", waiting)
+    [reason] = [event.reason or "" for event in page.events if event.action == "release"]
+    assert "账户已停用" in reason
+
+
 async def test_a_former_experts_draft_is_not_the_next_ones(world: World) -> None:
     consult, expert = await in_session(world)
     await world.write_opinion(expert, consult)

@@ -43,7 +43,10 @@ def one_move(consult: Consult, random: Random, now: float, rung: tuple[str, ...]
         return apply(consult, timer.action, {Role.SYSTEM}, now, Data(rung=rung or ("a",))).after
     who = random.choice(PEOPLE)
     roles = roles_of(consult, who, desk=who == "desk")
-    can = [one for one in allowed(consult, roles) if one not in (Action.CANCEL,)]
+    # What leads back or to an early end is done among "anything at all": else few walks come far.
+    back = who == "desk" or consult.state is State.OPINION_PENDING
+    cuts = {Action.CANCEL, Action.RELEASE} if back else {Action.CANCEL}
+    can = [one for one in allowed(consult, roles) if one not in cuts]
     action = random.choice(can if can and dice < 0.97 else list(Action))
     data = Data(who, reason="r", text="t", at=now + 3600, rung=rung)
     try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from server.app import Server
 from tests.server.running import Caller, CallerFactory
 
 HOSPITAL = "org-yunling-hospital"
@@ -109,7 +110,11 @@ async def test_what_still_works_is_not_closed(caller: CallerFactory) -> None:
     assert await refused(desk, "POST", "organizations/org-qingshi/closing", body) == "not_empty"
 
 
-async def test_a_doctor_comes_gets_an_account_and_leaves(caller: CallerFactory) -> None:
+async def test_a_doctor_comes_gets_an_account_and_leaves(
+    caller: CallerFactory, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[str] = []
+    monkeypatch.setattr(server.services.consults, "expert_left", lambda actor, one: left.append(one))
     desk, someone = await caller("desk"), await caller(None)
     person = await made(desk, "practitioners", DOCTOR)
     assert {key: person[key] for key in ("registration", "phone", "languages")} == {
@@ -136,7 +141,7 @@ async def test_a_doctor_comes_gets_an_account_and_leaves(caller: CallerFactory) 
     assert await _login(someone, "lin.xiaoyu", "a long one 1") == "invalid_credentials"
     assert await _login(someone, "lin.xiaoyu", reset["password"]) == "password_must_change"
     status, closed = await desk.call("POST", f"/register/{path}/closing", {"version": 1, "active": False})
-    assert (status, closed["active"]) == (200, False)
+    assert (status, closed["active"], left) == (200, False, [person["id"]])
     assert await _login(someone, "lin.xiaoyu", reset["password"]) == "invalid_credentials"
     assert person["id"] not in [p["id"] for p in await desk.get("/practitioners?specialty=cardiology")]
     found = (await desk.get("/register/practitioners?q=lin.x&state=all"))["items"]
