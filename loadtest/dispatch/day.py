@@ -151,7 +151,7 @@ class Day:
         reply = await self.ask("check", whole=whole)
         if reply is None:
             return
-        self.found.silent |= set(reply["silentAll"])
+        self.found.silent |= {*reply["silentAll"], *reply["overdue"]}
         self.found.doubled |= set(reply["doubled"])
         if whole:
             self.found.audit = -1 if reply["broken"] else reply["audit"]

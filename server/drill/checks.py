@@ -9,13 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.database import Looking
 from server.consults.models import Consultation, ConsultEvent
-from server.consults.states import OWNERS
+from server.consults.states import WITH_ROOM
 from server.consults.vocabulary import FINAL, Action, State
 from server.oncall.models import TimerRow
 from server.oncall.timers import NEXT
 
 _FINAL = [one.value for one in FINAL]
-_OWNED = [one.value for one in OWNERS]
+_RESTING = [State.IN_SESSION.value]
+"""Without a timer only a session may be, whose chair ends it. Elsewhere an owner is not enough: those who are
+rung own a ring, and one that never ends is silence for the patient.
+"""
 
 
 _TIMER = TimerRow.__table__
@@ -43,22 +46,22 @@ async def standing(
     for row in await looking.rows(_STATES, {"consults": list(consults)}):
         one, state, expert, timer, due = row
         states[one] = (state, expert)
-        if timer is None and state not in (*_FINAL, *_OWNED):
+        if timer is None and state not in (*_FINAL, *_RESTING):
             quiet.append(one)
     return states, quiet, due
 
 
 async def silent(session: AsyncSession) -> list[str]:
-    """Consults in a state that is not final, with neither a timer nor an owner."""
+    """Consults in a state that is not final and asks for a timer, without one."""
     query = select(Consultation.id).outerjoin(TimerRow, TimerRow.consultation_id == Consultation.id)
-    query = query.where(Consultation.state.not_in([*_FINAL, *_OWNED]), TimerRow.consultation_id.is_(None))
+    query = query.where(Consultation.state.not_in([*_FINAL, *_RESTING]), TimerRow.consultation_id.is_(None))
     return list(await session.scalars(query))
 
 
 async def doubled(session: AsyncSession) -> list[str]:
     """Consults that somebody accepted while another had them: more accepts than times they were free."""
     taken = func.sum(case((ConsultEvent.action == Action.ACCEPT.value, 1), else_=0))
-    held = (State.ACCEPTED, State.SCHEDULED, State.READY, State.IN_SESSION, State.SUSPENDED)
+    held = (*WITH_ROOM, State.OPINION_PENDING)
     given_back = func.sum(
         case(
             (
@@ -73,6 +76,6 @@ async def doubled(session: AsyncSession) -> list[str]:
     return list(await session.scalars(query.having(taken > given_back + 1)))
 
 
-async def overdue(session: AsyncSession, now: float) -> int:
-    """Timers that ought to have been taken."""
-    return await session.scalar(select(func.count()).where(TimerRow.due < now)) or 0
+async def overdue(session: AsyncSession, now: float) -> list[str]:
+    """Consults whose timer ought to have been taken."""
+    return list(await session.scalars(select(TimerRow.consultation_id).where(TimerRow.due < now)))
