@@ -222,7 +222,7 @@ def _build_rooms(services: Services) -> None:
     services.gateway = Gateway(services.rooms, user_of)
     if services.node is not None:
         services.node_rooms = services.node.join()
-    services.importer = Importer(services.database, services.audit)
+    services.importer = Importer(services.database, services.audit, services.config.zone)
     services.consults = ConsultService(services, with_ring(config.oncall.ring_seconds))
     services.dispatcher = Dispatcher(services)
     services.rota_watch = RotaWatch(services)
@@ -370,7 +370,8 @@ def make_web_app(services: Services) -> web.Application:
     add_operations(app, operations_of(API_MODULES))
     services.gateway.attach(app)
     node = services.node
-    add_web_client(app, services.config.web_directory, lambda: () if node is None else node.origins)
+    zone = services.config.site.zone
+    add_web_client(app, services.config.web_directory, lambda: () if node is None else node.origins, zone)
     return app
 
 

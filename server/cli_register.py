@@ -61,7 +61,7 @@ def import_file(
 async def _import(settings: Config, kind: Kind, data: bytes, mode: Mode) -> Report:
     clock = SystemClock()
     async with opened(settings) as database:
-        importer = Importer(database, AuditLog(clock))
+        importer = Importer(database, AuditLog(clock), settings.zone)
         return await importer.run(system_actor(), kind, data, mode, clock.wall())
 
 
@@ -93,4 +93,4 @@ async def _export(settings: Config, kind: Kind) -> bytes:
     async with opened(settings) as database:
         audit = AuditLog(SystemClock())
         async with database.write() as session:
-            return await Importer(database, audit).export(session, system_actor(), kind)
+            return await Importer(database, audit, settings.zone).export(session, system_actor(), kind)

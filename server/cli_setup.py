@@ -85,7 +85,7 @@ def create_rota(
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
-    """Make a rota of daily turns from 08:00 in China, in which everybody else stands behind."""
+    """Make a rota of daily turns from 08:00 of the clinics' zone, in which everybody else stands behind."""
     run(_create_rota(settings_for(config, data), specialty, organization, member))
 
 
@@ -96,7 +96,7 @@ async def _create_rota(settings: Config, specialty: str, organization: str, memb
         for wanted in (*((Practitioner, one) for one in members), (Organization, organization)):
             if await session.get(*wanted) is None:
                 raise LocalProtocolError(NOT_FOUND, wanted[1])
-        await seed_schedules(session, organization, {specialty: members})
+        await seed_schedules(session, organization, {specialty: members}, settings.site.zone)
         await audit_log(settings).record(
             session, system_actor(), "schedule.create", "schedule", specialty, {"members": members}
         )

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
+from zoneinfo import ZoneInfo, available_timezones
 
 from media.errors import LocalProtocolError
 from server.errors import CONFIG_INVALID
@@ -25,6 +26,28 @@ ENVIRONMENT_PREFIX = "HUIZHEN_"
 def option(default: T, sentence: str, least: int | None = None) -> T:
     """A field with its default, the sentence that explains it, and the least number it takes."""
     return field(default=default, metadata={"sentence": sentence, "least": least})
+
+
+DEFAULT_ZONE = "Asia/Shanghai"
+"""Of the web client's files too: a page that names no other zone shows this one's time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfig:
+    """The clinics that this installation serves."""
+
+    zone: str = option(
+        DEFAULT_ZONE,
+        "Their time zone, by its name in the tz database, such as Asia/Urumqi: times on each page and printed"
+        " report, hours and days of figures, planned consults. Each rota has one of its own beside it.",
+    )
+
+    def __post_init__(self) -> None:
+        # Area/City alone: what else the machine's database has (localtime, Factory) no browser knows.
+        if self.zone != DEFAULT_ZONE and ("/" not in self.zone or self.zone not in available_timezones()):
+            raise LocalProtocolError(
+                CONFIG_INVALID, f"[site] zone: the tz database has no Area/City named {self.zone!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +212,7 @@ class WebConfig:
 class Config:
     """Everything an operator can set."""
 
+    site: SiteConfig = field(default_factory=SiteConfig)
     http: HttpConfig = field(default_factory=HttpConfig)
     media: MediaConfig = field(default_factory=MediaConfig)
     turn: TurnConfig = field(default_factory=TurnConfig)
@@ -200,6 +224,11 @@ class Config:
     alarms: AlarmsConfig = field(default_factory=AlarmsConfig)
     log: LogConfig = field(default_factory=LogConfig)
     web: WebConfig = field(default_factory=WebConfig)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The clinics'."""
+        return ZoneInfo(self.site.zone)
 
     @property
     def data_directory(self) -> Path:

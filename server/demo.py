@@ -55,7 +55,7 @@ async def seed(services: Services) -> bool:
     now = services.clock.wall()
     async with services.database.write() as session:
         await _add_county(session, hashes, now)
-        await seed_schedules(session, county.HOSPITAL, county.ON_CALL)
+        await seed_schedules(session, county.HOSPITAL, county.ON_CALL, services.config.site.zone)
     logger.info("demo county seeded")
     return True
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import mimetypes
 import re
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import ETag, web
 
 from media.errors import NOT_FOUND, RemoteProtocolError
+from server.config import DEFAULT_ZONE
 
 _HASHED = re.compile(r"assets/.*-[A-Za-z0-9_-]{8,}\.\w+$")
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]{1,255}")
@@ -26,7 +29,10 @@ _PERMISSIONS = (
 
 
 def add_web_client(
-    app: web.Application, directory: Path, nodes: Callable[[], Collection[str]] = tuple
+    app: web.Application,
+    directory: Path,
+    nodes: Callable[[], Collection[str]] = tuple,
+    zone: str = DEFAULT_ZONE,
 ) -> None:
     """Serve ``directory`` on ``/``; must come last, it takes every GET that nobody else took.
 
@@ -34,27 +40,56 @@ def add_web_client(
     ``.gz`` beside them are sent compressed to browsers that can (aiohttp's FileResponse).
 
     :param nodes: addresses of the other nodes, whose rooms our pages enter.
+    :param zone: the clinics', which index.html names when it is another than the client's own.
     """
     files = _files_below(directory)
     scripts = _inline_scripts(files.get("index.html"))
+    index = _Index.of(files.get("index.html"), zone)
 
     async def serve(request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]
         if path.startswith(_SERVER_PATHS):
             raise RemoteProtocolError(NOT_FOUND)
-        if path in files:
+        if path in files and (index is None or path != "index.html"):
             return _file(files[path], path)
         if "index.html" not in files:
             return web.Response(text=_NOT_BUILT, status=503)
         if path.startswith("assets/"):
             raise RemoteProtocolError(NOT_FOUND)
-        return _file(files["index.html"], "index.html")
+        return _file(files["index.html"], "index.html") if index is None else index.reply(request)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
         _add_security_headers(request, response, scripts, nodes())
 
     app.router.add_get("/{path:.*}", serve)
     app.on_response_prepare.append(add_headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """index.html with the zone's name: there it is known before anything runs, also to guests."""
+
+    body: bytes
+    etag: ETag
+
+    @classmethod
+    def of(cls, path: Path | None, zone: str) -> _Index | None:
+        """None where the file says all there is to say."""
+        if path is None or zone == DEFAULT_ZONE:
+            return None
+        text = path.read_text(encoding="utf-8")
+        body = text.replace("<html ", f'<html data-zone="{html.escape(zone)}" ', 1).encode()
+        return cls(body, ETag(hashlib.sha256(body).hexdigest()[:32], is_weak=True))
+
+    def reply(self, request: web.Request) -> web.Response:
+        known = self.etag in (request.if_none_match or ())
+        response = web.Response(status=304) if known else web.Response(body=self.body)
+        response.etag = self.etag
+        response.headers["Cache-Control"] = "no-cache"
+        if not known:
+            response.content_type, response.charset = "text/html", "utf-8"
+            response.enable_compression()
+        return response
 
 
 def _files_below(directory: Path) -> dict[str, Path]:
@@ -79,10 +114,10 @@ def _file(path: Path, name: str) -> web.FileResponse:
 
 def _inline_scripts(index: Path | None) -> tuple[str, ...]:
     """The hashes of index.html's inline scripts, as CSP names them (level 3 section 2.3.1)."""
-    html = index.read_text(encoding="utf-8") if index else ""
+    page = index.read_text(encoding="utf-8") if index else ""
     return tuple(
         base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        for script in _INLINE_SCRIPT.findall(html)
+        for script in _INLINE_SCRIPT.findall(page)
     )
 
 

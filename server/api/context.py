@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import date, datetime
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,6 +36,11 @@ class RequestContext:
     request: web.Request
     response_headers: list[tuple[str, str]] = field(default_factory=list)
     _after_commit: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    @property
+    def today(self) -> date:
+        """The day on the clinics' wall."""
+        return datetime.fromtimestamp(self.now, self.services.config.zone).date()
 
     def after_commit(self, action: Callable[[], Awaitable[None]]) -> None:
         """Run ``action`` once the transaction stands: pushes must not tell of what may still be undone."""

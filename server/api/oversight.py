@@ -253,7 +253,8 @@ async def _responses(ctx: RequestContext, query: ResponseQuery) -> list[Response
     if not 0 < end - start <= OVERSIGHT_DAYS * _DAY:
         raise RemoteProtocolError(VALIDATION_FAILED, f"from, to: at most {OVERSIGHT_DAYS} days")
     reach = await overseen_by(ctx.session, ctx.actor)
-    found = figures(await responses(ctx.session, reach, start, end), query.by)
+    rows = await responses(ctx.session, reach, start, end)
+    found = figures(rows, query.by, ctx.services.config.zone)
     places = await names_of(ctx.session, (one.key for one in found)) if query.by == "place" else {}
     names = {key: _named(one) for key, one in places.items()}
     return [_shown(one, names.get(one.key) or _name(query.by, one.key)) for one in found]

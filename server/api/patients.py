@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -72,7 +72,7 @@ async def list_patients(ctx: RequestContext, query: PatientQuery) -> list[Patien
 
 @endpoint("POST", "/api/v1/patients", summary="Register a patient", roles=REQUESTERS, status=201)
 async def create_patient(ctx: RequestContext, body: PatientIn) -> PatientOut:
-    if body.birth_date > datetime.fromtimestamp(ctx.now, UTC).date():
+    if body.birth_date > ctx.today:
         raise RemoteProtocolError(VALIDATION_FAILED, "birthDate lies in the future")
     row = Patient(
         id=new_id("pat"),

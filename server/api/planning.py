@@ -38,14 +38,15 @@ class PlanOut(ApiModel):
 async def get_times(ctx: RequestContext, consultation_id: str) -> TimesOut:
     """Requester, expert and every taken seat, on workdays of the coming two weeks."""
     await ctx.services.consults.check_view(ctx.session, ctx.actor, consultation_id)
-    starts = await times_for(ctx.session, await load(ctx.session, consultation_id), ctx.now)
+    zone = ctx.services.config.zone
+    starts = await times_for(ctx.session, await load(ctx.session, consultation_id), ctx.now, zone)
     return TimesOut(minutes=int(CONSULT_S // 60), starts=starts)
 
 
 @endpoint("GET", "/api/v1/planning", summary="A plan for all that wait for a time", roles={Role.DESK})
 async def get_plan(ctx: RequestContext) -> PlanOut:
     """Of the desk's own county: as many as fit, with the least waiting and even days."""
-    planned = await plan_for(ctx.session, ctx.actor.organization_id or "", ctx.now)
+    planned = await plan_for(ctx.session, ctx.actor.organization_id or "", ctx.now, ctx.services.config.zone)
     return PlanOut(
         planned=[
             PlannedOut(consultation_id=one.consultation_id, expert_id=one.expert_id, at=one.starts)

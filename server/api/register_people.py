@@ -29,7 +29,7 @@ from server.api.register_shapes import (
 )
 from server.api.routing import endpoint
 from server.archive.models import Account, Device, Organization, Practitioner, Site
-from server.register.people import People, account_of, day_in_china, temporary_password
+from server.register.people import People, account_of, temporary_password
 from server.register.scope import KEEPERS, Scope, scope_of
 
 RowT = TypeVar("RowT", Practitioner, Device)
@@ -101,7 +101,7 @@ async def close_person(ctx: RequestContext, practitioner_id: str, body: ClosingI
         practitioner_id,
         body.version,
         body.active,
-        body.on or day_in_china(ctx.now),
+        body.on or ctx.today,
     )
     if not body.active:
         ctx.services.consults.expert_left(ctx.actor, practitioner_id)

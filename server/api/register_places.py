@@ -31,7 +31,6 @@ from server.auth.actor import Role
 from server.errors import BUSY
 from server.register import errors
 from server.register.limits import SITES_EACH
-from server.register.people import day_in_china
 from server.register.places import Places, members_of
 from server.register.scope import KEEPERS, Scope, scope_of
 
@@ -109,7 +108,7 @@ async def close_organization(ctx: RequestContext, organization_id: str, body: Cl
         organization_id,
         body.version,
         body.active,
-        body.on or day_in_china(ctx.now),
+        body.on or ctx.today,
     )
     return await _entry(ctx, row)
 
@@ -140,7 +139,7 @@ async def change_site(ctx: RequestContext, site_id: str, body: SiteEdit) -> Site
     scope = await scope_of(ctx.session, ctx.actor)
     names = (body.name, body.name_en)
     row = await Places(ctx.services.audit).change_site(
-        ctx.session, ctx.actor, scope, site_id, body.version, names, body.active, day_in_china(ctx.now)
+        ctx.session, ctx.actor, scope, site_id, body.version, names, body.active, ctx.today
     )
     return SiteOut.model_validate(row)
 
@@ -178,7 +177,7 @@ async def change_alliance(ctx: RequestContext, alliance_id: str, body: AllianceE
         (body.name, body.name_en),
         set(body.organization_ids),
         body.active,
-        day_in_china(ctx.now),
+        ctx.today,
     )
     return _alliance_out(row, await _members(ctx.session, row))
 

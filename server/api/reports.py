@@ -67,7 +67,7 @@ async def read_report(ctx: RequestContext, consultation_id: str, query: ReportQu
     if page.opinion is None or page.opinion.signature is None or page.opinion.code is None:
         raise RemoteProtocolError(WRONG_STATE, "nothing is signed yet")
     url = f"{_origin(ctx.request)}/verify/{page.opinion.code}"
-    pdf = await asyncio.to_thread(report_pdf, page, query.language, url)
+    pdf = await asyncio.to_thread(report_pdf, page, query.language, url, ctx.services.config.zone)
     async with ctx.services.database.write() as session:
         await ctx.services.audit.record(
             session,

@@ -16,9 +16,6 @@ from server.archive.models import Organization
 from server.consults.limits import OVERSIGHT_ROWS
 from server.consults.models import Consultation
 
-ZONE = ZoneInfo("Asia/Shanghai")
-"""Hours of the day are the clinics'."""
-
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -45,11 +42,11 @@ class Figures:
     in_place_p95_s: float | None
 
 
-BY: Mapping[str, Callable[[Response], str]] = {
-    "place": lambda one: one.organization_id,
-    "specialty": lambda one: one.specialty,
-    "kind": lambda one: one.kind,
-    "hour": lambda one: f"{datetime.fromtimestamp(one.submitted_at, ZONE):%H}",
+BY: Mapping[str, Callable[[Response, ZoneInfo], str]] = {
+    "place": lambda one, _: one.organization_id,
+    "specialty": lambda one, _: one.specialty,
+    "kind": lambda one, _: one.kind,
+    "hour": lambda one, zone: f"{datetime.fromtimestamp(one.submitted_at, zone):%H}",
 }
 
 
@@ -86,11 +83,11 @@ def _after(sent: float, then: float | None) -> float | None:
     return None if then is None else then - sent
 
 
-def figures(rows: Iterable[Response], by: str) -> list[Figures]:
-    """One line a group, in the order of the keys. ``by``: a key of `BY`."""
+def figures(rows: Iterable[Response], by: str, zone: ZoneInfo) -> list[Figures]:
+    """One line a group, in the order of the keys. ``by``: a key of `BY`; hours of the day are ``zone``'s."""
     groups: dict[str, list[Response]] = {}
     for row in rows:
-        groups.setdefault(BY[by](row), []).append(row)
+        groups.setdefault(BY[by](row, zone), []).append(row)
     return [_figures(key, groups[key]) for key in sorted(groups)]
 
 

@@ -110,7 +110,8 @@ class Rehearsal:
             submit=True,
         )
         # A day's number is one row, which others wait for: this is of a day that nobody uses.
-        made = await self._requests.create_in(tx, like.requester, body, await next_number(tx.session, 0.0))
+        number = await next_number(tx.session, 0.0, self._work.services.config.zone)
+        made = await self._requests.create_in(tx, like.requester, body, number)
         await self._work.write_all(tx)
         claimed = await claim(tx.session, made)
         if claimed is not None and claimed[0].state == State.OFFERED:

@@ -19,11 +19,11 @@ from fpdf.enums import WrapMode, XPos, YPos
 from fpdf.fonts import TTFFont
 
 from server.archive.specialties import specialty
+from server.config import DEFAULT_ZONE
 from server.consults.report_words import Language, word
 from server.consults.schema import ConsultationOut, OpinionOut
 
 FONT = Path(pylopdf_fonts_zh_cn.__file__).with_name("NotoSansSC-Regular.otf")
-_ZONE = ZoneInfo("Asia/Shanghai")
 _RED, _GREY, _BLACK = (176, 0, 32), (95, 95, 95), (0, 0, 0)
 _MARGIN_MM, _LINE_MM, _LABEL_MM, _QR_MM = 18.0, 5.6, 30.0, 30.0
 _FULL_WIDTH = 0x2E80
@@ -33,7 +33,7 @@ _FULL_WIDTH = 0x2E80
 class _Page(FPDF):
     """A4 with our font, and a foot on every page."""
 
-    def __init__(self, language: Language, foot: str, signed_at: float) -> None:
+    def __init__(self, language: Language, foot: str, signed_at: float, zone: ZoneInfo) -> None:
         super().__init__(format="A4")
         self.set_margins(_MARGIN_MM, 14.0)
         self.set_auto_page_break(auto=True, margin=20.0)
@@ -41,6 +41,7 @@ class _Page(FPDF):
         self.set_creation_date(datetime.fromtimestamp(signed_at, UTC))
         self.set_lang("zh-CN" if language == "zh" else "en")
         self._language, self._foot = language, foot
+        self._signed_at, self._zone = signed_at, zone
 
     def footer(self) -> None:
         self.set_y(-14)
@@ -56,6 +57,17 @@ class _Page(FPDF):
         assert isinstance(font, TTFFont)
         known = font.cmap
         return "".join(one if one in "\n\t" or ord(one) in known else f"[U+{ord(one):04X}]" for one in text)
+
+    def zone_note(self) -> str:
+        """Whose time is printed: Beijing's, as people say, or the zone by name and by what it is ahead."""
+        if self._zone.key == DEFAULT_ZONE:
+            return word("time_zone", self._language)
+        ahead = f"{datetime.fromtimestamp(self._signed_at, self._zone):%z}"
+        zone = f"{self._zone.key} (UTC{ahead[:3]}:{ahead[3:]})"
+        return word("time_zone_of", self._language).format(zone=zone)
+
+    def time(self, seconds: float | None) -> str:
+        return "" if seconds is None else f"{datetime.fromtimestamp(seconds, self._zone):%Y-%m-%d %H:%M}"
 
     def line(self, text: str, size: float = 10.5, colour: tuple[int, int, int] = _BLACK) -> None:  # type: ignore[override]
         """A paragraph over the whole width."""
@@ -89,21 +101,23 @@ class _Page(FPDF):
         self.ln(1.6)
 
 
-def report_pdf(page: ConsultationOut, language: Language, verify_url: str) -> bytes:
+def report_pdf(page: ConsultationOut, language: Language, verify_url: str, zone: ZoneInfo) -> bytes:
     """The report of a signed opinion.
+
+    :param zone: the clinics': its times are printed, and the page names it.
 
     :param verify_url: where its code is checked, ``https://host/verify/ABCD-EFGH-JKMN``.
     """
     opinion = page.opinion
     assert opinion is not None
     assert opinion.signature is not None
-    pdf = _Page(language, page.number, opinion.signature.signed_at)
+    pdf = _Page(language, page.number, opinion.signature.signed_at, zone)
     pdf.set_title(word("title", language))
     pdf.add_page()
     pdf.set_font("noto", size=17)
     pdf.cell(0, 10, word("title", language), align="C", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     pdf.rule()
-    for label, value in _facts(page, language):
+    for label, value in _facts(pdf, page, language):
         if value:
             pdf.fact(word(label, language), value)
     pdf.rule()
@@ -115,7 +129,7 @@ def report_pdf(page: ConsultationOut, language: Language, verify_url: str) -> by
     return bytes(pdf.output())
 
 
-def _facts(page: ConsultationOut, language: Language) -> Iterator[tuple[str, str]]:
+def _facts(pdf: _Page, page: ConsultationOut, language: Language) -> Iterator[tuple[str, str]]:
     pick = _picker(language)
     patient, requester, expert = page.patient, page.requester, page.expert
     age = "" if patient.age is None else word("years", language).format(age=patient.age)
@@ -131,8 +145,8 @@ def _facts(page: ConsultationOut, language: Language) -> Iterator[tuple[str, str
     if expert is not None:
         title = pick(expert.title, expert.title_en)
         yield "expert", f"{names[1]}  {pick(expert.name, expert.name_en)}  {title}"
-    yield "submitted", _time(page.submitted_at)
-    yield "accepted", _time(page.accepted_at)
+    yield "submitted", pdf.time(page.submitted_at)
+    yield "accepted", pdf.time(page.accepted_at)
 
 
 def _opinion(pdf: _Page, page: ConsultationOut, opinion: OpinionOut, language: Language) -> None:
@@ -140,7 +154,7 @@ def _opinion(pdf: _Page, page: ConsultationOut, opinion: OpinionOut, language: L
     if opinion.critical:
         pdf.line(f"▲ {word('critical', language)}", 12, _RED)
         if opinion.critical_acknowledged_at is not None:
-            pdf.fact(word("critical_seen", language), _time(opinion.critical_acknowledged_at))
+            pdf.fact(word("critical_seen", language), pdf.time(opinion.critical_acknowledged_at))
     pdf.part(word("findings", language), opinion.findings)
     pdf.part(word("conclusion", language), opinion.conclusion, size=13)
     pdf.part(word("advice", language), opinion.advice)
@@ -152,13 +166,13 @@ def _opinion(pdf: _Page, page: ConsultationOut, opinion: OpinionOut, language: L
         ]
         pdf.part(word("contributions", language), "\n".join(texts))
     for each in opinion.addenda:
-        title = f"{word('addendum', language)}  {pick(each.by.name, each.by.name_en)}  {_time(each.at)}"
+        title = f"{word('addendum', language)}  {pick(each.by.name, each.by.name_en)}  {pdf.time(each.at)}"
         pdf.part(title, each.text)
         if not each.signature.verified:
             pdf.line(word("broken", language), 10, _RED)
     if page.decision is not None:
         text = f"{word(page.decision.outcome, language)}：{page.decision.text}"
-        pdf.part(f"{word('decision', language)}  {_time(page.decision.at)}", text)
+        pdf.part(f"{word('decision', language)}  {pdf.time(page.decision.at)}", text)
 
 
 def _signature(
@@ -176,7 +190,7 @@ def _signature(
     pdf.set_xy(left, top)
     name = _picker(language)(author.name, author.name_en)
     pdf.fact(word("expert", language), name)
-    pdf.fact(word("signed", language), _time(signature.signed_at))
+    pdf.fact(word("signed", language), pdf.time(signature.signed_at))
     pdf.line(
         word("stands" if signature.verified else "broken", language),
         10,
@@ -188,7 +202,7 @@ def _signature(
     pdf.fact(word("code", language), opinion.code or "")
     pdf.set_right_margin(_MARGIN_MM)
     pdf.set_y(max(pdf.get_y(), top + _QR_MM) + 1)
-    pdf.line(f"{word('advisory', language)}  {word('time_zone', language)}", 8.5, _GREY)
+    pdf.line(f"{word('advisory', language)}  {pdf.zone_note()}", 8.5, _GREY)
 
 
 def _draw_code(pdf: _Page, url: str, left: float, top: float) -> None:
@@ -220,7 +234,3 @@ def _picker(language: Language) -> Callable[[str, str], str]:
 def _specialty(code: str, language: Language) -> str:
     found = specialty(code)
     return code if found is None else _picker(language)(found.zh, found.en)
-
-
-def _time(seconds: float | None) -> str:
-    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, _ZONE):%Y-%m-%d %H:%M}"

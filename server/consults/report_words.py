@@ -47,6 +47,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "unknown": ("性别不详", "sex unknown"),
     "years": ("{age} 岁", "{age} years"),
     "time_zone": ("时间为北京时间", "Times are China Standard Time (UTC+8)"),
+    "time_zone_of": ("时间按 {zone}", "Times are those of {zone}"),
     "page": ("第 {page} 页，共 {pages} 页", "Page {page} of {pages}"),
     "kind.urgent": ("急会诊", "Urgent"),
     "kind.diagnostic": ("诊断判读", "Diagnostic read"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,15 +27,13 @@ from server.consults.vocabulary import FINAL, Action, Data, Kind, Role, State
 from server.consults.work import Work
 from signaling.personal import Personal
 
-NUMBER_ZONE = ZoneInfo("Asia/Shanghai")
-"""Numbers carry the date as it stands on the clinic's wall."""
-
 
 class Requests:
     """Creates and edits consultations."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
+        self._zone = work.services.config.zone
 
     async def create(self, actor: Actor, body: ConsultationIn, now: float) -> str:
         """A new request, submitted when the body says so; its id.
@@ -53,7 +51,7 @@ class Requests:
         """
         await _check_bound(tx.session, actor, body.patient_id)
         await _check_references(tx.session, actor, body.patient_id, body.specialty, body.device_ids)
-        row = _new_row(actor, body, number or await next_number(tx.session, tx.now), tx.now)
+        row = _new_row(actor, body, number or await next_number(tx.session, tx.now, self._zone), tx.now)
         with tx.session.no_autoflush:
             tx.session.add(row)
             nothing_stored(tx.session, row.id)
@@ -192,9 +190,10 @@ async def _check_references(
         raise ActionRefused(NO_SUCH_DEVICE)
 
 
-async def next_number(session: AsyncSession, now: float) -> str:
-    """``HZ20260101-0007``: the day and how many there were on it. One statement: no two get the same."""
-    day = datetime.fromtimestamp(now, UTC).astimezone(NUMBER_ZONE).strftime("HZ%Y%m%d-")
+async def next_number(session: AsyncSession, now: float, zone: ZoneInfo) -> str:
+    """``HZ20260101-0007``: the day on the clinics' wall and how many there were on it. One statement: no two
+    get the same."""
+    day = datetime.fromtimestamp(now, zone).strftime("HZ%Y%m%d-")
     given = await session.scalar(_COUNT_ON[session.get_bind().dialect.name], {"day": day})
     return f"{day}{given:04d}"
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.specialties import specialty
+from server.config import DEFAULT_ZONE
 from server.oncall.models import LayerRow, ScheduleRow
 
-_ZONE = "Asia/Shanghai"
 _HANDOVER = "08:00"
 _START = "2026-01-01"  # only says whose turn it is; a rotation has no beginning
 
@@ -18,12 +18,14 @@ async def seed_schedules(
     session: AsyncSession,
     organization_id: str,
     on_call: Mapping[str, Sequence[str]],
+    zone: str = DEFAULT_ZONE,
 ) -> None:
     """One schedule for each specialty: its practitioners take daily turns, the others stand behind.
 
     Layer 1 rotates through all; layer ``k`` is the same rotation, ``k - 1`` turns ahead. Again is harmless.
 
     :param on_call: specialty code -> practitioner ids.
+    :param zone: whose 08:00 they change at.
     """
     for code, members in on_call.items():
         schedule_id = f"sch-{code}"
@@ -37,7 +39,7 @@ async def seed_schedules(
                 specialty=code,
                 name=f"{wanted.zh if wanted else code}值班",
                 name_en=f"{wanted.en if wanted else code} on call",
-                time_zone=_ZONE,
+                time_zone=zone,
             )
         )
         await session.flush()

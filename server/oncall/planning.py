@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import time
+from datetime import date, time
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import or_, select
@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.archive.models import Practitioner
 from server.consults.access import group_of
 from server.consults.models import Consultation, Seat
-from server.consults.requests import NUMBER_ZONE
 from server.consults.states import PLANNED, ROOMED
 from server.consults.vocabulary import State
 from server.oncall.limits import ALL_OF_A_PLAN, PLAN_DAYS, PLANNED_AT_ONCE, TIMES_PROPOSED
@@ -23,6 +22,7 @@ from server.oncall.models import AskRow
 from server.oncall.planner import Assigned, Slot, Span, Wish, assign, free_starts
 from server.oncall.rota_ask import Ask, Stage
 from server.oncall.rota_days import DayKind, DayRule, windows
+from server.oncall.rota_time import wall_at
 from server.oncall.schedules import load_calendar
 
 CONSULT_S = 3600.0
@@ -39,15 +39,15 @@ _DAY_S = 86_400.0
 _BUSY = (State.SCHEDULED, State.READY, State.IN_SESSION)
 
 
-async def times_for(session: AsyncSession, row: Consultation, now: float) -> list[float]:
-    """Starts at which all who take part in a consult are free, in the clinic's hours of workdays."""
+async def times_for(session: AsyncSession, row: Consultation, now: float, zone: ZoneInfo) -> list[float]:
+    """Starts at which all who take part in a consult are free, in the clinics' hours of workdays there."""
     start, end = _span(now)
     people = (await _people(session, [row]))[row.id]
     busy = await _busy(session, people, start, end, without=row.id)
-    return free_starts(busy, await _hours(session, start, end), CONSULT_S, EVERY_S, TIMES_PROPOSED)
+    return free_starts(busy, await _hours(session, (start, end), zone), CONSULT_S, EVERY_S, TIMES_PROPOSED)
 
 
-async def plan_for(session: AsyncSession, organization_id: str, now: float) -> list[Assigned]:
+async def plan_for(session: AsyncSession, organization_id: str, now: float, zone: ZoneInfo) -> list[Assigned]:
     """A time for every accepted consult of a county that has none yet, at the least waiting.
 
     Nothing is changed: each becomes real by the action ``schedule``.
@@ -65,11 +65,10 @@ async def plan_for(session: AsyncSession, organization_id: str, now: float) -> l
     start, end = _span(now)
     people = await _people(session, rows)
     busy = await _busy(session, set().union(*people.values()), start, end)
-    hours = await _hours(session, start, end)
-    load = await _load(session, {row.expert_id for row in rows if row.expert_id is not None}, now)
-    return await asyncio.to_thread(
-        _plan, [_Waiting.of(row, people[row.id]) for row in rows], busy, hours, load, now
-    )
+    hours = await _hours(session, (start, end), zone)
+    load = await _load(session, {row.expert_id for row in rows if row.expert_id is not None}, now, zone)
+    waits = [_Waiting.of(row, people[row.id]) for row in rows]
+    return await asyncio.to_thread(_plan, waits, busy, hours, load, (now, zone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +91,11 @@ def _plan(
     waiting: Sequence[_Waiting],
     busy: Mapping[str, Sequence[Span]],
     hours: Sequence[Span],
-    load: Mapping[tuple[str, int], int],
-    now: float,
+    load: Mapping[tuple[str, date], int],
+    at: tuple[float, ZoneInfo],
 ) -> list[Assigned]:
     """Tenths of a second for a large county: it belongs into a thread."""
-    wishes, slots = [], {}
+    (now, zone), wishes, slots = at, [], {}
     for one in waiting:
         # One grid for all, as wide as a consult: two slots of it never overlap.
         mine = {person: busy[person] for person in one.people}
@@ -106,9 +105,9 @@ def _plan(
         others = one.people - {one.expert_id}
         wish = Wish(one.consultation_id, one.specialty, one.expert_id, now, weight, others, frozenset(starts))
         wishes.append(wish)
-        for at in starts:
-            of_day = load.get((one.expert_id, int(at // _DAY_S)), 0)
-            slots[one.expert_id, at] = Slot(one.expert_id, frozenset({one.specialty}), at, of_day)
+        for start in starts:
+            of_day = load.get((one.expert_id, wall_at(start, zone).date()), 0)
+            slots[one.expert_id, start] = Slot(one.expert_id, frozenset({one.specialty}), start, of_day)
     return assign(wishes, list(slots.values()))
 
 
@@ -162,21 +161,23 @@ async def _busy(
     return busy
 
 
-async def _hours(session: AsyncSession, start: float, end: float) -> list[Span]:
+async def _hours(session: AsyncSession, span: Span, zone: ZoneInfo) -> list[Span]:
     """The clinic's hours, from the next half hour on."""
+    start, end = span
     rule = DayRule(kind=DayKind.WORKDAY, starts=OPENS, ends=CLOSES)
     calendar = await load_calendar(session, start)
-    zone = ZoneInfo(NUMBER_ZONE.key)
     first = -(-start // EVERY_S) * EVERY_S
     return [(max(opens, first), closes) for opens, closes in windows(rule, OPENS, calendar, zone, start, end)]
 
 
-async def _load(session: AsyncSession, experts: Collection[str], now: float) -> Mapping[tuple[str, int], int]:
-    """How many planned consults each expert has, by day."""
+async def _load(
+    session: AsyncSession, experts: Collection[str], now: float, zone: ZoneInfo
+) -> Mapping[tuple[str, date], int]:
+    """How many planned consults each expert has, by day on the clinics' wall."""
     planned = select(Consultation.expert_id, Consultation.scheduled_for).where(
         Consultation.expert_id.in_(experts),
         Consultation.state.in_([one.value for one in _BUSY]),
         Consultation.scheduled_for > now,
     )
     found = await session.execute(planned)
-    return Counter((expert, int(at // _DAY_S)) for expert, at in found if expert and at is not None)
+    return Counter((expert, wall_at(at, zone).date()) for expert, at in found if expert and at is not None)

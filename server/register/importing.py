@@ -11,8 +11,9 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal, cast
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -38,7 +39,7 @@ from server.register.csv_text import BadLine, read_table, write_table
 from server.register.facts import PersonFacts
 from server.register.levels import LEVEL_NAMES, Level
 from server.register.limits import PROBLEMS_TOLD
-from server.register.people import NO_PASSWORD, day_in_china
+from server.register.people import NO_PASSWORD
 from server.register.scope import Scope, scope_of
 
 Mode = Literal["check", "all", "good"]
@@ -82,11 +83,15 @@ class _Plan:
 
 
 class Importer:
-    """Reads one file at a time: each holds its lines several times over."""
+    """Reads one file at a time: each holds its lines several times over.
 
-    def __init__(self, database: Database, audit: AuditLog) -> None:
+    :param zone: the clinics'; closing dates without a day are of its today.
+    """
+
+    def __init__(self, database: Database, audit: AuditLog, zone: ZoneInfo) -> None:
         self._database = database
         self._audit = audit
+        self._zone = zone
         self._running = False
 
     async def run(self, actor: Actor, kind: Kind, data: bytes, mode: Mode, now: float) -> Report:
@@ -108,12 +113,12 @@ class Importer:
     async def _run(self, actor: Actor, kind: Kind, data: bytes, mode: Mode, now: float) -> Report:
         async with self._database.read() as session:
             stamp = await _stamp(session)
-            checked = await _checked(session, actor, kind, data, now)
+            checked = await _checked(session, actor, kind, data, (now, self._zone))
         if not checked.writes(mode):
             return checked.report(False)
         async with self._database.write() as session:
             if await _stamp(session) != stamp:
-                checked = await _checked(session, actor, kind, data, now)
+                checked = await _checked(session, actor, kind, data, (now, self._zone))
             if checked.writes(mode):
                 plan = checked.plan
                 await _write(session, Organization if kind == "organizations" else Practitioner, plan)
@@ -148,8 +153,11 @@ class _Checked:
         return Report(self.count, len(plan.new), len(plan.changed), plan.same, bad, told, written)
 
 
-async def _checked(session: AsyncSession, actor: Actor, kind: Kind, data: bytes, now: float) -> _Checked:
-    today = day_in_china(now)
+async def _checked(
+    session: AsyncSession, actor: Actor, kind: Kind, data: bytes, at: tuple[float, ZoneInfo]
+) -> _Checked:
+    now, zone = at
+    today = datetime.fromtimestamp(now, zone).date()
     known = await known_of(session, await scope_of(session, actor), today)
     if kind == "organizations":
         count, places, problems = await asyncio.to_thread(_read_organizations, data, known)

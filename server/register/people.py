@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import asdict, fields
-from datetime import date, datetime
+from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,11 +26,6 @@ from server.register.scope import Scope, need_other
 
 NO_PASSWORD = "!"  # noqa: S105 - what stands in place of a hash and matches nothing
 _LISTS = ("roles", "specialties", "languages")
-
-
-def day_in_china(now: float) -> date:
-    """The day at ``now`` (Unix seconds) where closing dates are written."""
-    return datetime.fromtimestamp(now, ZoneInfo("Asia/Shanghai")).date()
 
 
 def temporary_password() -> str:

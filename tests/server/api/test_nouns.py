@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from server.app import Server
 from tests.server.running import Caller, CallerFactory
 
 NEW_PATIENT = {"name": "孙小梅", "sex": "female", "birthDate": "1990-05-01", "identifier": "YL-1990"}
@@ -61,6 +63,18 @@ async def test_a_new_patient_comes_first(caller: CallerFactory) -> None:
     assert made["age"] >= 35
     assert (await someone.get("/patients"))[0] == made
     assert await someone.get(f"/patients/{made['id']}") == made
+
+
+async def test_born_today_is_today_on_the_clinics_wall(
+    caller: CallerFactory, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At four in the morning in China it is yesterday in Greenwich."""
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    monkeypatch.setattr(server.services.clock, "wall", (midnight + timedelta(hours=20)).timestamp)
+    someone = await caller("village")
+    days = [(midnight + timedelta(days=ahead)).date().isoformat() for ahead in (1, 2)]
+    given = [await someone.call("POST", "/patients", NEW_PATIENT | {"birthDate": day}) for day in days]
+    assert [status for status, _ in given] == [201, 422]
 
 
 @pytest.mark.parametrize(

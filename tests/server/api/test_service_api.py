@@ -160,6 +160,25 @@ async def test_the_web_client_is_served_with_its_headers(built: Path) -> None:
             assert page.headers["Referrer-Policy"] == "no-referrer"
 
 
+async def test_a_page_names_the_clinics_zone_when_it_is_another_than_the_client_s(built: Path) -> None:
+    index = built / "index.html"
+    index.write_text('<!doctype html><html lang="zh-CN"><script>a()</script><title>hz</title>')
+    app = web.Application(middlewares=[problem_middleware])
+    add_web_client(app, built, zone="Asia/Urumqi")
+    async with TestClient(TestServer(app)) as client:
+        for path in ("/", "/index.html", "/g/secret"):
+            page = await client.get(path)
+            assert '<html data-zone="Asia/Urumqi" lang="zh-CN">' in await page.text()
+            assert (page.content_type, page.headers["Cache-Control"]) == ("text/html", "no-cache")
+            assert "'sha256-" in page.headers["Content-Security-Policy"]
+        again = await client.get("/", headers={"If-None-Match": page.headers["ETag"]})
+        assert (again.status, await again.read()) == (304, b"")
+    app = web.Application(middlewares=[problem_middleware])
+    add_web_client(app, built, zone="Asia/Shanghai")
+    async with TestClient(TestServer(app)) as client:
+        assert await (await client.get("/")).text() == index.read_text()
+
+
 async def test_the_policy_lets_the_built_inline_script_run_and_no_other(tmp_path: Path) -> None:
     script = "start('é')\n"
     page = f'<head><script>{script}</script><script type="module" src="/a.js"></script></head>'

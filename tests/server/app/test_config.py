@@ -51,6 +51,12 @@ def test_a_file_and_the_environment_above_it(tmp_path: Path) -> None:
         ("[http]\nport = true\n", "port"),
         ("[media]\nannounced_addresses = [1]\n", "announced_addresses"),
         ("[oncall]\nring_seconds = 0\n", "ring_seconds is below 1"),
+        (
+            '[site]\nzone = "Asia/Nowhere"\n',
+            "no Area/City named 'Asia/Nowhere'",
+        ),
+        ('[site]\nzone = "localtime"\n', "zone: the tz database has no"),
+        ('[site]\nzone = ""\n', "zone: the tz database has no"),
         ("port = 1\n", "port"),
         ("[http\n", "huizhen.toml"),
     ],

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from media.errors import Fault
 from server.consults.reading import Scope, Wanted
+from server.consults.requests import next_number
 from server.consults.schema import ConsultationIn
 from server.consults.vocabulary import Action, Kind, State
 from server.demo_county import ECG_DEVICE
@@ -420,3 +423,13 @@ async def test_lists_show_what_concerns_the_reader(world: World) -> None:
         seen += [page.id for page in pages]
     assert cursor is None
     assert sorted(seen) == sorted([first, second, *drafts])
+
+
+async def test_a_number_has_the_date_of_the_clinics_wall(world: World) -> None:
+    """At half past five in Greenwich's afternoon it is tomorrow in Shanghai and today still in Ürümqi."""
+    late = datetime(2031, 1, 1, 17, 30, tzinfo=UTC).timestamp()
+    async with world.services.database.write() as session:
+        east, west = [
+            await next_number(session, late, ZoneInfo(zone)) for zone in ("Asia/Shanghai", "Asia/Urumqi")
+        ]
+    assert (east, west) == ("HZ20310102-0001", "HZ20310101-0001")

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from server.consults.oversight import Response, figures, percentile
 from tests.server.consults.test_consult_api import REQUEST, act, people, rung
 from tests.server.running import CallerFactory
 
+CHINA = ZoneInfo("Asia/Shanghai")
 MIDNIGHT = 1_767_196_800.0  # 2026-01-01 in China
 
 
@@ -30,10 +32,12 @@ def test_groups_count_what_never_came() -> None:
         Response("org-a", "cardiology", "urgent", MIDNIGHT + 3600 * hour, accept, None)
         for hour, accept in ((8, 10.0), (8, 30.0), (9, None))
     ]
-    [eight, nine] = figures(rows, "hour")
+    [eight, nine] = figures(rows, "hour", CHINA)
     assert (eight.key, eight.requests, eight.accept_median_s, eight.accept_p95_s) == ("08", 2, 10.0, 30.0)
+    # The clinics' clock says which hour it was: Ürümqi's is two behind.
+    assert [one.key for one in figures(rows, "hour", ZoneInfo("Asia/Urumqi"))] == ["06", "07"]
     assert (nine.requests, nine.accepted, nine.accept_median_s, nine.in_place_p95_s) == (1, 0, None, None)
-    assert [one.key for one in figures(rows, "place")] == ["org-a"]
+    assert [one.key for one in figures(rows, "place", CHINA)] == ["org-a"]
 
 
 async def test_the_regulator_sees_figures_and_no_patient_and_cannot_touch(caller: CallerFactory) -> None:

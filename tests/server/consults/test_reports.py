@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime, timedelta, timezone
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pypdf
 import pytest
@@ -21,6 +23,7 @@ from tests.server.consults.test_consult_api import REQUEST, act, people, rung
 from tests.server.consults.world import World
 from tests.server.running import Caller, CallerFactory
 
+CHINA = ZoneInfo("Asia/Shanghai")
 URL = "https://hz.example.org/verify/ABCD-EFGH-JKMN"
 
 
@@ -54,7 +57,7 @@ async def test_a_report_says_everything_in_both_languages(world: World) -> None:
     page = await world.see(expert, consult)
     assert page.opinion is not None
     rare = page.model_copy(update={"summary": "患者𠮷某，血氧 ≥ 95 %，体温 38 ℃"})
-    zh = text_of(report_pdf(rare, "zh", URL))
+    zh = text_of(report_pdf(rare, "zh", URL, CHINA))
     for words in (
         "远程会诊意见书",
         "张桂英",
@@ -66,7 +69,7 @@ async def test_a_report_says_everything_in_both_languages(world: World) -> None:
     ):
         assert words in zh
     assert "[U+20BB7]" in zh, "a letter without a picture is named, not left out"
-    en = text_of(report_pdf(page, "en", URL))
+    en = text_of(report_pdf(page, "en", URL, CHINA))
     for words in (
         "Teleconsultation report",
         "Zhang Guiying",
@@ -77,11 +80,18 @@ async def test_a_report_says_everything_in_both_languages(world: World) -> None:
     assert "https://hz.example.org/verify" in en
     assert page.opinion.code is not None
     assert page.opinion.code in en
+    # The same instant on another wall, which is named.
+    west = text_of(report_pdf(page, "zh", URL, ZoneInfo("Asia/Urumqi")))
+    signed_at = page.opinion.signature.signed_at if page.opinion.signature else 0.0
+    for text, hours, note in ((zh, 8, "时间为北京时间"), (west, 6, "时间按 Asia/Urumqi (UTC+06:00)")):
+        wall = datetime.fromtimestamp(signed_at, timezone(timedelta(hours=hours)))
+        assert f"{wall:%Y-%m-%d %H:%M}" in text
+        assert note in text
 
 
 async def test_its_font_is_embedded(world: World) -> None:
     consult, expert = await signed(world)
-    pdf = report_pdf(await world.see(expert, consult), "zh", URL)
+    pdf = report_pdf(await world.see(expert, consult), "zh", URL, CHINA)
     resources = cast(Any, pypdf.PdfReader(io.BytesIO(pdf)).pages[0])["/Resources"]
     for font in resources["/Font"].values():
         described = font.get_object()["/DescendantFonts"][0].get_object()["/FontDescriptor"]
@@ -96,7 +106,9 @@ async def test_a_signature_that_does_not_stand_is_printed_as_such(world: World) 
     assert page.opinion.signature is not None
     broken = page.opinion.signature.model_copy(update={"verified": False})
     opinion = page.opinion.model_copy(update={"signature": broken})
-    assert "电子签名无效" in text_of(report_pdf(page.model_copy(update={"opinion": opinion}), "zh", URL))
+    assert "电子签名无效" in text_of(
+        report_pdf(page.model_copy(update={"opinion": opinion}), "zh", URL, CHINA)
+    )
 
 
 async def test_long_texts_go_over_pages_and_the_signature_stays_whole(world: World) -> None:
@@ -104,7 +116,7 @@ async def test_long_texts_go_over_pages_and_the_signature_stays_whole(world: Wor
     page = await world.see(expert, consult)
     assert page.opinion is not None
     long = page.opinion.model_copy(update={"findings": "窦性心律，电轴不偏。" * 300})
-    pages = text_of(report_pdf(page.model_copy(update={"opinion": long}), "zh", URL)).split("\f")
+    pages = text_of(report_pdf(page.model_copy(update={"opinion": long}), "zh", URL, CHINA)).split("\f")
     assert len(pages) > 1
     last = pages[-1]
     assert "查验码" in last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,6 +17,8 @@ from server.oncall.planning import plan_for, times_for
 from signaling.personal import Personal
 from tests.server.consults.flow import ringing
 from tests.server.consults.world import World
+
+CHINA = ZoneInfo("Asia/Shanghai")
 
 
 @pytest_asyncio.fixture
@@ -37,11 +39,11 @@ async def routine(world: World, specialty: str = "neurology") -> tuple[str, str]
 
 async def times(world: World, consult: str) -> list[float]:
     async with world.services.database.read() as session:
-        return await times_for(session, await load(session, consult), world.now)
+        return await times_for(session, await load(session, consult), world.now, CHINA)
 
 
 def wall(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo("Asia/Shanghai")).strftime("%m-%d %H:%M")
+    return datetime.fromtimestamp(at, CHINA).strftime("%m-%d %H:%M")
 
 
 async def test_the_clinics_hours_of_workdays(world: World) -> None:
@@ -51,6 +53,11 @@ async def test_the_clinics_hours_of_workdays(world: World) -> None:
     assert wall(found[0]) == "01-04 08:00"
     assert wall(found[1]) == "01-04 08:30"
     assert {wall(at)[6:8] for at in found} <= {f"{hour:02}" for hour in range(8, 18)}
+    # In Ürümqi they open two hours later.
+    async with world.services.database.read() as session:
+        row = await load(session, consult)
+        west = await times_for(session, row, world.now, ZoneInfo("Asia/Urumqi"))
+    assert west[0] == found[0] + 2 * 3600
 
 
 async def test_whoever_has_a_consult_or_leave_then_is_not_free(world: World) -> None:
@@ -80,8 +87,8 @@ async def test_whoever_has_a_consult_or_leave_then_is_not_free(world: World) -> 
 async def test_a_plan_gives_each_a_time_of_its_own_that_can_be_taken(world: World) -> None:
     waiting = dict([await routine(world) for _ in range(3)])
     async with world.services.database.read() as session:
-        plan = await plan_for(session, "org-yunling-hospital", world.now)
-        assert await plan_for(session, "org-of-another-county", world.now) == []
+        plan = await plan_for(session, "org-yunling-hospital", world.now, CHINA)
+        assert await plan_for(session, "org-of-another-county", world.now, CHINA) == []
     assert {one.consultation_id for one in plan} == set(waiting)
     starts = [one.starts for one in plan]
     assert all(later - earlier >= 3600 for earlier, later in pairwise(starts))
@@ -89,12 +96,12 @@ async def test_a_plan_gives_each_a_time_of_its_own_that_can_be_taken(world: Worl
         await world.act(waiting[one.consultation_id], one.consultation_id, Action.SCHEDULE, at=one.starts)
         assert await world.state(one.consultation_id) is State.SCHEDULED
     async with world.services.database.read() as session:
-        assert await plan_for(session, "org-yunling-hospital", world.now) == []
+        assert await plan_for(session, "org-yunling-hospital", world.now, CHINA) == []
 
 
 async def plan(world: World) -> dict[str, float]:
     async with world.services.database.read() as session:
-        found = await plan_for(session, "org-yunling-hospital", world.now)
+        found = await plan_for(session, "org-yunling-hospital", world.now, CHINA)
     return {one.consultation_id: one.starts for one in found}
 
 

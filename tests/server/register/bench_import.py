@@ -9,6 +9,7 @@ import asyncio
 import tempfile
 import time
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from media.clock import SystemClock
 from server.archive.audit import AuditLog
@@ -62,7 +63,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         database = Database(f"sqlite+aiosqlite:///{Path(directory) / 'bench.db'}")
         await upgrade_database(database)
-        importer = Importer(database, AuditLog(SystemClock()))
+        importer = Importer(database, AuditLog(SystemClock()), ZoneInfo("Asia/Shanghai"))
         await _timed("organizations", importer, "organizations", places_file(), "all")
         data = people_file()
         await _timed("check", importer, "practitioners", data, "check")

@@ -15,7 +15,8 @@ export const noFilters = (): TrailFilters => ({ who: '', what: '', number: '', f
 const DAY_MS = 86_400_000
 /** Midnight of the clinics, at the beginning of a `YYYY-MM-DD` or of the day after it. */
 const midnight = (day: string, after = 0): string => {
-  const at = instant(`${day}T00:00`) + after * DAY_MS
+  const on = new Date(Date.parse(day) + after * DAY_MS)
+  const at = Number.isNaN(on.getTime()) ? NaN : instant(`${on.toISOString().slice(0, 10)}T00:00`)
   return Number.isNaN(at) ? '' : new Date(at).toISOString()
 }
 

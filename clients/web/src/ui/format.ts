@@ -14,13 +14,15 @@ export function relative(at: number, now: number): string {
   return i18n.global.t(seconds > 0 ? 'ui.soon' : 'ui.justNow')
 }
 
-/** The clinics' zone, as the server has it: one for every page, whatever the computer thinks. */
-export const ZONE = 'Asia/Shanghai'
-const AHEAD_MINUTES = 480
+/** The clinics' zone, for every page, whatever the computer thinks. The server writes into the page's head when it is another than this. */
+export const ZONE = document.documentElement.dataset.zone ?? 'Asia/Shanghai'
+
+const wall = (timeZone?: string) => new Intl.DateTimeFormat('sv', { timeZone, dateStyle: 'short', timeStyle: 'short' })
+const ours = wall(ZONE)
 
 /** The reader's computer shows another time: then the zone is named beside ours. */
-export const elsewhere = (): boolean => new Date().getTimezoneOffset() !== -AHEAD_MINUTES
-const day = (at: number): number => Math.floor((at / 60_000 + AHEAD_MINUTES) / 1440)
+export const elsewhere = (): boolean => ours.format() !== wall().format()
+const day = (at: number): string => ours.format(at).slice(0, 10)
 
 /** The exact time. */
 export function exact(at: number): string {
