@@ -59,7 +59,8 @@ def timer_table() -> str:
 def _timers_of(state: State) -> Iterator[str]:
     for rule in TIMERS:
         if rule.state is state:
-            yield f"{_seconds(rule)} -> {rule.action}"
+            when = f" ({rule.named})" if rule.named else ""
+            yield f"{_seconds(rule)}{when} -> {rule.action}"
 
 
 def _seconds(rule: TimerRule) -> str:

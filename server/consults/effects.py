@@ -181,6 +181,8 @@ def _tell_decliner(outbox: Outbox, former: Sequence[Offer], actor_id: str) -> No
 
 def _remind(outbox: Outbox, row: Consultation, step: Transition) -> None:
     owner = OWNERS.get(step.after.state)
+    if step.action is Action.NO_SHOW:
+        owner = Role.REQUESTER  # the expert is in, and waits
     people = {
         Role.REQUESTER: step.after.requester_id,
         Role.EXPERT: step.after.expert_id,

@@ -54,6 +54,7 @@ async def ring_push(session: AsyncSession, row: Consultation, offer: Offer, now:
             },
             "practitioner": person(requester),
         },
+        "channel": row.channel,
         "purpose": row.purpose.reveal(),
         "offeredAt": iso_from_unix(offer.offered_at),
         "expiresAt": iso_from_unix(offer.expires_at),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,13 +24,13 @@ from server.consults.errors import (
     ActionRefused,
 )
 from server.consults.limits import ADDENDA_PER_OPINION
-from server.consults.machine import apply
+from server.consults.machine import allowed, apply
 from server.consults.models import Addendum, Opinion, PractitionerKey
 from server.consults.schema import OpinionIn
 from server.consults.signed import signature_digest
 from server.consults.signing import ALGORITHM, Cost, SealedKey, WrongPasswordError, new_key, open_key, sign
 from server.consults.store import facts, opinion_of
-from server.consults.vocabulary import Action, Data
+from server.consults.vocabulary import Action, Consult, Data, Role, State
 from server.consults.work import Work
 from signaling.personal import Personal
 
@@ -62,7 +63,8 @@ class Opinions:
             opinion = await opinion_of(tx.session, consultation_id)
             if opinion is not None and opinion.signed_at is not None:
                 raise ActionRefused(OPINION_SIGNED)
-            apply(await facts(tx.session, admitted.row), Action.WRITE_OPINION, admitted.roles, now)
+            before = await facts(tx.session, admitted.row)
+            apply(before, Action.WRITE_OPINION, admitted.roles, now)
             opinion = opinion or Opinion(consultation_id=consultation_id)
             opinion.author_id = actor.id
             opinion.findings = Personal(body.findings)
@@ -74,9 +76,13 @@ class Opinions:
             opinion.critical = body.critical
             opinion.written_at = now
             tx.session.add(opinion)
+            if (await facts(tx.session, admitted.row)).writing != before.writing:
+                await self._work.steps.renew_timer(tx, admitted.row)
 
     async def sign(self, actor: Actor, consultation_id: str, password: str, now: float) -> None:
         """Sign the draft with the actor's own key; it is returned to the requester at once.
+
+        What may be read without a room ends with that.
 
         :raises ActionRefused: wrong_password, incomplete, forbidden, wrong_state, not_found.
         """
@@ -87,6 +93,9 @@ class Opinions:
             if opinion.author_id != actor.id:
                 raise ActionRefused(INCOMPLETE, "opinion of the signer")
             await _store_key(tx.session, key)
+            if _ends_first(await facts(tx.session, admitted.row), admitted.roles):
+                data = Data(actor_id=actor.id)
+                await self._work.steps.take(tx, admitted.row, Action.END, actor, admitted.roles, data)
             opinion.contributions = Personal(await contributions_json(tx.session, admitted.row))
             opinion.code = new_code()
             opinion.signed_at = now
@@ -135,7 +144,10 @@ class Opinions:
             self._work.services.database.read(brief=True) as session,
         ):
             admitted = await self._work.admit(session, actor, consultation_id)
-            apply(await facts(session, admitted.row), action, admitted.roles, now, data)
+            consult = await facts(session, admitted.row)
+            if action is Action.SIGN and _ends_first(consult, admitted.roles):
+                consult = apply(consult, Action.END, admitted.roles, now, data).after
+            apply(consult, action, admitted.roles, now, data)
             confirmed = await self._work.services.auth.confirm_password(session, actor, password, now)
             newest = await session.scalar(
                 select(PractitionerKey)
@@ -151,6 +163,11 @@ class Opinions:
     def _cost(self) -> Cost:
         auth = self._work.services.config.auth
         return Cost(auth.argon2_time_cost, auth.argon2_memory_kib, auth.argon2_parallelism)
+
+
+def _ends_first(consult: Consult, roles: Collection[Role]) -> bool:
+    """Nobody is in a session that would have to be ended by itself."""
+    return consult.state in (State.ACCEPTED, State.READY) and Action.END in allowed(consult, roles)
 
 
 def _open_or_make(

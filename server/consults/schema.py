@@ -295,6 +295,7 @@ class ConsultationOut(ApiModel):
     opinion: OpinionOut | None
     decision: DecisionOut | None
     rating: RatingOut | None
+    unread: int
     room_id: str
     recordings: list[RecordingRef]
     scheduled_for: Timestamp | None

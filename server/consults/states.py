@@ -30,6 +30,7 @@ ALL_KINDS = frozenset(Kind)
 INVITED: Who = frozenset({R.INVITED})
 MEMBER: Who = frozenset({R.MEMBER})
 THREAD = frozenset({Kind.PICTURE_TEXT})  # without a room
+READ = frozenset({Kind.DIAGNOSTIC})  # may do without one
 PANEL = frozenset({Kind.MULTIDISCIPLINARY})  # with a seat for each further specialty
 PLANNED = ALL_KINDS - {Kind.URGENT}
 ROOMED = ALL_KINDS - THREAD
@@ -91,6 +92,7 @@ CONSENTED = When("recording consented", lambda c, d: c.recording_consented)
 CRITICAL = When("critical, not acknowledged", lambda c, d: c.critical and not c.critical_acknowledged)
 UNRATED = When("not rated", lambda c, d: not c.rated)
 GREEN = When("green channel", lambda c, d: c.green)
+WRITING = When("the opinion is begun", lambda c, d: c.writing)
 SEATS_EMPTY = When("a seat is empty", lambda c, d: c.seats_empty)
 
 BEFORE_ROOM = (S.SUBMITTED, S.TRIAGED, S.OFFERED, S.ESCALATED, S.UNFILLED)
@@ -153,7 +155,9 @@ TABLE: tuple[Rule, ...] = (
     Rule((S.SUSPENDED,), A.GIVE_UP, SYSTEM, S.ESCALATED, when=EXPERT_OUT, effects=FREE),
     Rule((S.IN_SESSION, S.SUSPENDED), A.END, CHAIR, S.OPINION_PENDING, effects=END_ROOM),
     Rule((S.ACCEPTED, S.READY), A.END, EXPERT, S.OPINION_PENDING,
-         kinds=THREAD | {Kind.DIAGNOSTIC}, effects=END_ROOM),
+         kinds=THREAD | READ, effects=END_ROOM),
+    Rule((S.ACCEPTED, S.READY), A.OVERDUE, SYSTEM, kinds=READ, when=WRITING, reminds=True,
+         effects=(X.REMIND_OWNER, X.ALARM_DESK)),
     Rule((*BEFORE_ROOM, *WITH_ROOM), A.WITHDRAW_RECORDING_CONSENT, REQUESTER | CHAIR | DESK,
          when=CONSENTED, effects=(X.STOP_RECORDING,)),
     # what is laid beside it
@@ -264,6 +268,7 @@ class TimerRule:
     when: Callable[[Consult], bool] = lambda c: True
     floor: float = 0.0
     sign: int = 1
+    named: str = ""  # ``when`` in words
 
 
 def _submitted(c: Consult) -> float:
@@ -285,6 +290,11 @@ TIMERS: tuple[TimerRule, ...] = (
     TimerRule(S.OFFERED, RING, A.RING_TIMEOUT),
     TimerRule(S.ESCALATED, "at_once", A.OFFER),
     TimerRule(S.UNFILLED, "unfilled_alarm", A.ALARM),
+    # Whoever reads without a room shows up nowhere but in the draft: reminded, as later on, not replaced.
+    TimerRule(S.ACCEPTED, "opinion", A.OVERDUE, kinds=READ, anchor=_submitted, floor=2 * MINUTE,
+              when=lambda c: c.writing, named="opinion begun"),
+    TimerRule(S.READY, "opinion", A.OVERDUE, kinds=READ, anchor=_submitted, floor=2 * MINUTE,
+              when=lambda c: c.writing and not c.expert_in, named="opinion begun"),
     # Ten minutes of the request, yet never less than two after the accept.
     TimerRule(S.ACCEPTED, "in_place", A.NO_SHOW, kinds=URGENT, anchor=_submitted, floor=2 * MINUTE),
     TimerRule(S.ACCEPTED, "in_place", A.NO_SHOW, kinds=PLANNED & ROOMED),
@@ -298,7 +308,7 @@ TIMERS: tuple[TimerRule, ...] = (
         S.SUSPENDED, "telephone_fallback", A.TELEPHONE, kinds=URGENT, when=lambda c: c.reminders == 0
     ),
     TimerRule(S.SUSPENDED, "suspended", A.GIVE_UP),
-    TimerRule(S.OPINION_PENDING, "opinion", A.OVERDUE, kinds=frozenset({Kind.DIAGNOSTIC}),
+    TimerRule(S.OPINION_PENDING, "opinion", A.OVERDUE, kinds=READ,
               anchor=_submitted, floor=2 * MINUTE),
     TimerRule(S.OPINION_PENDING, "opinion", A.OVERDUE),
     TimerRule(S.SIGNED, "at_once", A.RETURN_OPINION),

@@ -185,6 +185,7 @@ def facts_of(
         reminders=row.reminders,
         missing=_missing(row, seats),
         opinion_missing=_opinion_missing(opinion),
+        writing=_begun(opinion),
         recording_consented=row.consent_recording and row.recording_withdrawn_at is None,
         critical=opinion is not None and opinion.critical,
         critical_acknowledged=opinion is not None and opinion.critical_acknowledged_at is not None,
@@ -216,6 +217,13 @@ def _opinion_missing(opinion: Opinion | None) -> frozenset[str]:
         return frozenset({"findings", "conclusion"})
     given = {"findings": opinion.findings, "conclusion": opinion.conclusion}
     return frozenset(name for name, text in given.items() if not text.reveal().strip())
+
+
+def _begun(opinion: Opinion | None) -> bool:
+    if opinion is None or opinion.signed_at is not None:
+        return False
+    texts = (opinion.findings, opinion.conclusion, opinion.advice, opinion.follow_up)
+    return any(text.reveal().strip() for text in texts)
 
 
 def save(row: Consultation, before: Consult, after: Consult, stamps: Mapping[str, Any]) -> None:

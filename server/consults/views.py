@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -29,6 +29,7 @@ from server.consults.models import (
     Rating,
     Seat,
     Stage,
+    ThreadMessage,
 )
 from server.consults.schema import (
     AddendumOut,
@@ -53,7 +54,7 @@ from server.consults.signing import ALGORITHM
 from server.consults.states import Duration
 from server.consults.store import facts_of
 from server.consults.texts import TIMER_TEXTS
-from server.consults.vocabulary import Action, Consult, State
+from server.consults.vocabulary import Action, Consult, Kind, State
 from signaling.personal import Personal
 
 RowT = TypeVar("RowT", bound=Base)
@@ -83,6 +84,7 @@ class _Loaded:
     stages: Mapping[str, list[Stage]] = field(default_factory=dict)
     ratings: Mapping[str, Rating] = field(default_factory=dict)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)  # of those that are signed
+    unread: Mapping[str, int] = field(default_factory=dict)
 
     def person(self, practitioner_id: str) -> PersonRef:
         row = self.practitioners[practitioner_id]
@@ -104,6 +106,7 @@ async def consultation_pages(
 ) -> list[ConsultationOut]:
     """The consults as ``reader_id`` sees them. Whether they may see them was asked before."""
     loaded = await _load(session, rows)
+    loaded.unread = await _unread(session, rows, reader_id)
     pages = []
     for row in rows:
         consult = facts_of(
@@ -156,6 +159,27 @@ async def _load(session: AsyncSession, rows: Sequence[Consultation]) -> _Loaded:
     homes = {one.organization_id for one in loaded.practitioners.values()}
     loaded.organizations = await _by(session, Organization.id, homes)
     return loaded
+
+
+async def _unread(session: AsyncSession, rows: Sequence[Consultation], reader_id: str) -> dict[str, int]:
+    """Messages of the other side that ``reader_id``, as one of the two, has not had on the screen."""
+    ids = [
+        row.id
+        for row in rows
+        if row.kind == Kind.PICTURE_TEXT and reader_id in (row.requester_id, row.expert_id)
+    ]
+    if not ids:
+        return {}
+    found = await session.execute(
+        select(ThreadMessage.consultation_id, func.count())
+        .where(
+            ThreadMessage.consultation_id.in_(ids),
+            ThreadMessage.author_id != reader_id,
+            ThreadMessage.read_at.is_(None),
+        )
+        .group_by(ThreadMessage.consultation_id)
+    )
+    return {row[0]: row[1] for row in found}
 
 
 def _people(rows: Sequence[Consultation], loaded: _Loaded) -> Iterable[str]:
@@ -227,6 +251,7 @@ def _page(
         opinion=_opinion(row, loaded),
         decision=_decision(row, loaded),
         rating=_rating(row, loaded),
+        unread=loaded.unread.get(row.id, 0),
         room_id=room_of(row.id),
         recordings=[
             RecordingRef(id=one.id, started_at=one.started_at, duration_ms=one.duration_ms)

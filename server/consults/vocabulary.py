@@ -178,6 +178,7 @@ class Consult:
     reminders: int = 0  # timer actions that left the state as it was
     missing: frozenset[str] = frozenset()  # what a request still lacks: purpose, summary, specialty, consent
     opinion_missing: frozenset[str] = frozenset()  # what the opinion still lacks: findings, conclusion
+    writing: bool = False  # the expert has begun the opinion
     recording_consented: bool = False
     critical: bool = False  # the signed opinion reports a critical value
     critical_acknowledged: bool = False  # the inviting doctor has taken note of it

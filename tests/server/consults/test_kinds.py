@@ -170,6 +170,55 @@ async def test_a_picture_and_text_consult_has_no_room(world: World) -> None:
     assert await world.state(consult) is State.RETURNED
 
 
+async def test_what_is_read_without_a_room_is_signed_straight_away(world: World) -> None:
+    for kind in (Kind.DIAGNOSTIC, Kind.PICTURE_TEXT):
+        consult, expert = await accepted(world, kind=kind)
+        await world.write_opinion(expert, consult)
+        assert await refused(world.sign(expert, consult, "not it")) == "wrong_password"
+        assert await world.state(consult) is State.ACCEPTED
+        await world.sign(expert, consult)
+        page = await world.see("village", consult)
+        assert page.state is State.RETURNED
+        assert [event.action for event in page.events][-3:] == ["end", "sign", "return_opinion"]
+    consult, expert = await accepted(world, kind=Kind.GUIDANCE)
+    await world.write_opinion(expert, consult)
+    assert await refused(world.sign(expert, consult)) == "wrong_state"
+
+
+async def test_whoever_is_writing_a_read_is_reminded_and_not_replaced(world: World) -> None:
+    consult, expert = await accepted(world, kind=Kind.DIAGNOSTIC)
+    await world.advance(5 * 60)
+    await world.write_opinion(expert, consult)
+    await world.enter("village", consult)
+    await world.advance(6 * 60)
+    await world.advance(10 * 60)
+    page = await world.see(expert, consult)
+    assert (page.state, page.expert.id if page.expert else None) == (State.READY, f"prc-{expert}")
+    assert [event.action for event in page.events].count(Action.OVERDUE) == 2
+    told = [push["alarm"] for push in world.gateway.to(f"prc-{expert}", "consultation") if "alarm" in push]
+    assert told == ["overdue", "overdue"]
+    await world.sign(expert, consult)
+    assert await world.state(consult) is State.RETURNED
+
+
+async def test_a_read_that_nobody_begins_goes_to_the_next(world: World) -> None:
+    consult, expert = await accepted(world, kind=Kind.DIAGNOSTIC)
+    await world.advance(DURATIONS["in_place"].diagnostic)
+    assert await ringing(world, consult) != [expert]
+    assert await world.state(consult) is State.OFFERED
+
+
+async def test_a_message_waits_for_whoever_has_not_had_it_on_the_screen(world: World) -> None:
+    consult, expert = await accepted(world, kind=Kind.PICTURE_TEXT)
+    threads = world.services.consults.threads
+    await threads.post(world.actor(expert), consult, "何时开始？", world.now)
+    await threads.post(world.actor(expert), consult, "有无用药？", world.now)
+    waiting = {one: (await world.see(one, consult)).unread for one in ("village", expert, "desk")}
+    assert waiting == {"village": 2, expert: 0, "desk": 0}
+    await threads.mark_read(world.actor("village"), consult, world.now)
+    assert (await world.see("village", consult)).unread == 0
+
+
 async def test_guidance_rings_at_once_and_for_a_minute(world: World) -> None:
     consult = await world.request(kind=Kind.GUIDANCE)
     page = await world.see("desk", consult)

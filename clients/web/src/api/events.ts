@@ -1,10 +1,11 @@
 import type { Socket } from 'socket.io-client'
 import type { Kind, PractitionerRef, Sex, Text } from './types'
 
-export interface ConsultationPush { id: string; number: string; state: string; version: number }
+/** `alarm`: the step that wants the reader's attention. */
+export interface ConsultationPush { id: string; number: string; state: string; version: number; alarm?: string }
 
 export interface RingPush {
-  offerId: string; consultationId: string; kind: Kind; specialty: { code: string; name: Text }
+  offerId: string; consultationId: string; kind: Kind; channel?: string | null; specialty: { code: string; name: Text }
   patient: { age: number | null; sex: Sex }
   from: { organization: { name: Text; nameEn?: string } | Text; practitioner: PractitionerRef | Text }
   purpose: string; offeredAt: string; expiresAt: string | null; ring: number

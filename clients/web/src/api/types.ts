@@ -58,7 +58,9 @@ export interface Consultation {
   patient: Patient; requester: PractitionerRef; expert: PractitionerRef | null
   consent: Consent; devices: Device[]; offers: Offer[]; seats: Seat[]; channel: string | null; stages: Stage[]; next: NextTimer | null; allowed: Action[]
   opinion: Opinion | null; decision: Decision | null; rating?: { stars: number; text: string; at: string } | null; roomId: string | null; recordings: RecordingRef[]
-  createdAt: string; submittedAt: string | null; acceptedAt: string | null; startedAt: string | null; endedAt: string | null
+  /** Messages of the other side that the reader has not had on the screen. */
+  unread: number
+  scheduledFor?: string | null; createdAt: string; submittedAt: string | null; acceptedAt: string | null; startedAt: string | null; endedAt: string | null
   events: ConsultationEvent[]
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import type { Kind } from '@/api/types'
 import { consultation } from '@/testing/fixtures'
-import { actionText, barActions, byNeed, needsReason, since, turnOf } from './turn'
+import { actionText, barActions, byNeed, needsReason, signable, since, turnOf, type Turn } from './turn'
 
 const at = (state: string, ...allowed: string[]) => consultation({ state, allowed })
 
@@ -18,6 +19,15 @@ describe('whose turn it is', () => {
     ['ARCHIVED', [], null],
   ])('in %s with %j: %s', (state, allowed, turn) => expect(turnOf(at(state, ...allowed))).toBe(turn))
 
+  it.each<[Kind, string, string[], number, Turn | null]>([
+    ['diagnostic', 'ACCEPTED', ['join', 'cancel'], 0, null],
+    ['diagnostic', 'ACCEPTED', ['join', 'end', 'write_opinion'], 0, 'opinion'],
+    ['diagnostic', 'READY', ['join'], 0, 'join'],
+    ['picture_text', 'ACCEPTED', ['post', 'end', 'write_opinion'], 0, 'opinion'],
+    ['picture_text', 'ACCEPTED', ['post', 'cancel'], 1, 'message'],
+    ['teaching', 'SCHEDULED', ['join', 'cancel'], 0, null],
+  ])('of %s in %s with %j and %i unread: %s', (kind, state, allowed, unread, turn) => expect(turnOf(consultation({ kind, state, allowed, unread }))).toBe(turn))
+
   it('puts a ring before a room before a decision, whatever the urgency', () => {
     const decision = consultation({ ...at('RETURNED', 'acknowledge'), id: 'd', kind: 'urgent' })
     const room = consultation({ ...at('ACCEPTED', 'join'), id: 'r', kind: 'routine' })
@@ -33,9 +43,15 @@ describe('buttons', () => {
   })
 
   it('call the end of a read without a room what it is', () => {
-    expect(actionText('end', { state: 'ACCEPTED' })).toBe('report')
-    expect(actionText('end', { state: 'IN_SESSION' })).toBe('end')
-    expect(actionText('cancel', { state: 'ACCEPTED' })).toBe('cancel')
+    expect(actionText('end', 'ACCEPTED')).toBe('report')
+    expect(actionText('end', 'IN_SESSION')).toBe('end')
+    expect(actionText('cancel', 'ACCEPTED')).toBe('cancel')
+  })
+
+  it('end a session alone: what is read without one is signed straight away', () => {
+    expect(barActions(at('IN_SESSION', 'end', 'write_opinion'))).toEqual(['end'])
+    expect(barActions(at('ACCEPTED', 'end', 'release'))).toEqual(['release'])
+    expect([at('ACCEPTED', 'end'), at('OPINION_PENDING'), at('IN_SESSION', 'end'), at('ACCEPTED', 'release')].map(signable)).toEqual([true, true, false, false])
   })
 
   it('ask for a reason where the server does', () => {

@@ -9,9 +9,10 @@ export const OPEN = [
 export const OVER = ['ACKNOWLEDGED', ...FINAL] as const
 const SEARCHING = ['SUBMITTED', 'TRIAGED', 'OFFERED', 'ESCALATED']
 
-export type Turn = 'answer' | 'join' | 'opinion' | 'decision' | 'information' | 'draft'
+export type Turn = 'answer' | 'join' | 'message' | 'opinion' | 'decision' | 'information' | 'draft'
 
 type Stage = Pick<Consultation, 'state' | 'allowed'>
+type Course = Stage & Pick<Consultation, 'kind' | 'unread'>
 
 export const may = (consultation: Stage, action: Action): boolean => consultation.allowed.includes(action)
 export const isFinal = (consultation: Stage): boolean => (FINAL as readonly string[]).includes(consultation.state)
@@ -20,18 +21,24 @@ export const isSearching = (consultation: Stage): boolean => SEARCHING.includes(
 /** Whoever accepts one of these goes on into the room; the others are met at a time of their own, or without a room. */
 export const roomAtOnce = (kind: string): boolean => ['urgent', 'guidance', 'routine'].includes(kind)
 
+/** What is read and answered without a room, unless one of the two wants to talk. */
+export const roomless = (kind: string): boolean => kind === 'diagnostic' || kind === 'picture_text'
+
 /** What this consult waits for from the reader, or null when it is somebody else's turn. Only what the server allows. */
-export function turnOf(consultation: Stage): Turn | null {
+export function turnOf(consultation: Course): Turn | null {
   if (may(consultation, 'accept')) return 'answer'
   if (may(consultation, 'acknowledge')) return 'decision'
   if (consultation.state === 'OPINION_PENDING' && may(consultation, 'write_opinion')) return 'opinion'
   if (may(consultation, 'submit')) return consultation.state === 'DRAFT' ? 'draft' : 'information'
-  if (may(consultation, 'join')) return 'join'
+  if (consultation.unread > 0) return 'message'
+  if (roomless(consultation.kind) && consultation.state === 'ACCEPTED') return may(consultation, 'write_opinion') ? 'opinion' : null
+  // What is planned needs nobody before its room is open.
+  if (may(consultation, 'join') && consultation.state !== 'SCHEDULED') return 'join'
   return null
 }
 
 /** Order of "needs me now": what somebody else waits for longest comes first. */
-const ORDER: readonly (Turn | null)[] = ['answer', 'join', 'opinion', 'decision', 'information', 'draft', null]
+const ORDER: readonly (Turn | null)[] = ['answer', 'join', 'message', 'opinion', 'decision', 'information', 'draft', null]
 
 export function byNeed(a: Consultation, b: Consultation): number {
   return ORDER.indexOf(turnOf(a)) - ORDER.indexOf(turnOf(b)) || urgencyOf(a.kind) - urgencyOf(b.kind) || b.createdAt.localeCompare(a.createdAt)
@@ -50,11 +57,14 @@ const PLACED: readonly Action[] = [
 ]
 const WITH_REASON: readonly Action[] = ['cancel', 'release', 'refer', 'return_info']
 
-export const barActions = (consultation: Stage): Action[] => consultation.allowed.filter((action) => !PLACED.includes(action))
+/** Before a session there is nothing to end: signing a read ends it. */
+const MET = ['IN_SESSION', 'SUSPENDED']
+
+export const barActions = (consultation: Stage): Action[] => consultation.allowed.filter((action) => !PLACED.includes(action) && (action !== 'end' || MET.includes(consultation.state)))
+/** An opinion is signed after the session, or without one where the table lets it end before it began. */
+export const signable = (consultation: Stage): boolean => consultation.state === 'OPINION_PENDING' || (may(consultation, 'end') && !MET.includes(consultation.state))
 /** A draft may be thrown away without saying why. */
 export const needsReason = (action: Action, state: string): boolean => WITH_REASON.includes(action) && !(action === 'cancel' && (state === 'DRAFT' || state === 'RETURNED_INFO'))
-/** Before a session there is nothing to end: ending a diagnostic read means to report without a room. */
-export const actionText = (action: Action, consultation: Pick<Consultation, 'state'>): string => (
-  action === 'end' && !['IN_SESSION', 'SUSPENDED'].includes(consultation.state) ? 'report' : action
-)
+/** An end without a session is a report without a room. */
+export const actionText = (action: Action, from: string | null): string => (action === 'end' && from !== null && !MET.includes(from) ? 'report' : action)
 export const isGrave = (action: Action): boolean => ['cancel', 'refer', 'end', 'release'].includes(action)

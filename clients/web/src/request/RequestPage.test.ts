@@ -1,8 +1,13 @@
-import { flushPromises } from '@vue/test-utils'
+import { flushPromises, mount } from '@vue/test-utils'
 import axe from 'axe-core'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { getActivePinia } from 'pinia'
+import { createMemoryHistory, createRouter } from 'vue-router'
+import { i18n } from '@/i18n'
 import { consultation } from '@/testing/fixtures'
 import { fakeServer, mountPage, type Answer } from '@/testing/mount'
+import { emptyForm } from './form'
+import { useKeptRequest } from './kept'
 import RequestPage from './RequestPage.vue'
 
 const answers: Record<string, Answer> = {
@@ -24,6 +29,23 @@ describe('the request page', () => {
     expect(asked.some((each) => each.call === 'POST /consultations')).toBe(false)
     for (const words of ['请选择或登记病人', '请选择专科', '请写明会诊目的', '请写病情摘要', '请选择紧急程度', '没有知情同意不能发起会诊']) expect(wrapper.text()).toContain(words)
     expect(document.activeElement).toBe(wrapper.get('[data-testid=request-patient-search]').element)
+  })
+
+  it('keeps what was written while its page is away, for whoever wrote it, and asks before a reload', async () => {
+    fakeServer(answers)
+    const { wrapper } = await mountPage(RequestPage, {}, '/request')
+    expect(dispatchEvent(new Event('beforeunload', { cancelable: true }))).toBe(true)
+    await wrapper.get('[data-testid=request-purpose]').setValue('胸痛两小时')
+    expect(dispatchEvent(new Event('beforeunload', { cancelable: true }))).toBe(false)
+    wrapper.unmount()
+    expect(dispatchEvent(new Event('beforeunload', { cancelable: true }))).toBe(true)
+    expect(useKeptRequest().take('prc-other')).toBeNull()
+    useKeptRequest().keep('', { ...emptyForm(null), purpose: '胸痛两小时' }, [])
+    const again = mount(RequestPage, { global: { plugins: [getActivePinia()!, i18n, createRouter({ history: createMemoryHistory(), routes: [{ path: '/:rest(.*)*', component: { template: '<p />' } }] })] } })
+    expect((again.get('[data-testid=request-purpose]').element as HTMLInputElement).value).toBe('胸痛两小时')
+    await again.get('[data-testid=request-start-over]').trigger('click')
+    expect((again.get('[data-testid=request-purpose]').element as HTMLInputElement).value).toBe('')
+    again.unmount()
   })
 
   it('sends a whole request and becomes its live state', async () => {

@@ -14,6 +14,14 @@ describe('a request', () => {
 
   it('takes blanks for nothing', () => expect(missingIn({ ...whole(), summary: ' \n ' })).toEqual({ summary: 'summary' }))
 
+  it('from the green channel says which one, before it rings anybody', () => {
+    const green = { ...whole(), channel: emptyForm('urgent', true).channel }
+    expect(missingIn(green)).toEqual({ channel: 'channel' })
+    expect(missingIn({ ...green, kind: 'routine' })).toEqual({})
+    expect(missingIn({ ...green, channel: '' })).toEqual({})
+    expect(bodyOf({ ...green, channel: 'stroke' })).toMatchObject({ channel: 'stroke' })
+  })
+
   it('can be sent without a recording, never without consent', () => {
     expect(missingIn({ ...whole(), recording: false })).toEqual({})
     expect(missingIn({ ...whole(), consent: false, recording: true })).toEqual({ consent: 'consent' })

@@ -5,8 +5,8 @@ export interface RequestForm {
   specialty: string
   /** The further specialties of a multidisciplinary consult. */
   members: string[]
-  /** The green channel of an urgent one. */
-  channel: '' | 'stroke' | 'infarction'
+  /** The green channel of an urgent one; null: still to be said, by whoever came for it. */
+  channel: '' | 'stroke' | 'infarction' | null
   patient: Patient | null
   purpose: string
   summary: string
@@ -16,14 +16,15 @@ export interface RequestForm {
   by: 'patient' | 'guardian'
 }
 
-export type RequestField = 'kind' | 'specialty' | 'members' | 'patient' | 'purpose' | 'summary' | 'consent'
+export type RequestField = 'kind' | 'channel' | 'specialty' | 'members' | 'patient' | 'purpose' | 'summary' | 'consent'
 
 /** Bounds that the server also keeps. */
 export const PURPOSE_MAX = 200
 export const SUMMARY_MAX = 4000
 
-export const emptyForm = (kind: Kind | null): RequestForm => ({
-  kind, specialty: '', members: [], channel: '', patient: null, purpose: '', summary: '', deviceIds: [], consent: false, recording: false, by: 'patient',
+/** `green`: it begins at the green channel, so which one is asked. */
+export const emptyForm = (kind: Kind | null, green = false): RequestForm => ({
+  kind, specialty: '', members: [], channel: green ? null : '', patient: null, purpose: '', summary: '', deviceIds: [], consent: false, recording: false, by: 'patient',
 })
 
 /** What is missing, field by field, in the order of the page. Values are names of texts below `request.missing`. */
@@ -34,6 +35,7 @@ export function missingIn(form: RequestForm): Partial<Record<RequestField, strin
   if (!form.purpose.trim()) missing.purpose = 'purpose'
   if (!form.summary.trim()) missing.summary = 'summary'
   if (!form.kind) missing.kind = 'kind'
+  if (form.kind === 'urgent' && form.channel === null) missing.channel = 'channel'
   if (form.kind === 'mdt' && !form.members.some((code) => code !== form.specialty)) missing.members = 'members'
   if (!form.consent) missing.consent = 'consent'
   return missing

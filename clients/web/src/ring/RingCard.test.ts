@@ -57,6 +57,12 @@ describe('the ring', () => {
     expect(useRings().shown).toEqual([])
   })
 
+  it('can wait whenever it rings for hours, and says that it is a green channel', async () => {
+    expect((await ring({ kind: 'teaching' })).wrapper.find('[data-testid=ring-later]').exists()).toBe(true)
+    expect((await ring({ kind: 'guidance' })).wrapper.find('[data-testid=ring-later]').exists()).toBe(false)
+    expect((await ring({ channel: 'stroke' })).wrapper.get('[data-testid=ring-channel]').text()).toContain('绿色通道 · 卒中')
+  })
+
   it('opens the page, not the room, for a diagnostic read', async () => {
     fakeServer({ [ACT]: { body: consultation({ kind: 'diagnostic', state: 'ACCEPTED' }) } })
     const { wrapper, router } = await ring({ kind: 'diagnostic' })

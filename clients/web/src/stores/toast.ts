@@ -15,10 +15,11 @@ export const useToasts = defineStore('toasts', () => {
     toasts.value = toasts.value.filter((toast) => toast.id !== id)
   }
 
-  function show(text: string, tone: Toast['tone'] = 'info', link?: Toast['link']): void {
+  /** `stays`: until it is closed by hand. */
+  function show(text: string, tone: Toast['tone'] = 'info', link?: Toast['link'], stays = false): void {
     const id = ++last
     toasts.value = [...toasts.value.slice(1 - SHOWN), { id, text, tone, link }]
-    setTimeout(() => dismiss(id), STAYS_MS)
+    if (!stays) setTimeout(() => dismiss(id), STAYS_MS)
   }
 
   return { toasts, show, dismiss }

@@ -12,13 +12,13 @@ export function consultation(changes: Partial<Consultation> = {}): Consultation 
     id: 'con-1', number: '20260101-001', kind: 'urgent', state: 'OFFERED', version: 3, specialty: 'cardiology', purpose: '胸痛两小时', summary: '突发胸痛',
     patient: { id: 'pat-1', name: '张桂花', nameEn: 'Zhang Guihua', sex: 'female', birthDate: '1958-03-02', age: 67, identifier: 'A1' },
     requester: doctor, expert: null, consent: { consult: true, recording: true, by: 'patient' }, devices: [], offers: [], seats: [], channel: null, stages: [], next: null, allowed: [],
-    opinion: null, decision: null, roomId: 'c-con-1', recordings: [], createdAt: '2026-01-01T00:00:00Z', submittedAt: '2026-01-01T00:00:01Z',
+    opinion: null, decision: null, unread: 0, roomId: 'c-con-1', recordings: [], createdAt: '2026-01-01T00:00:00Z', submittedAt: '2026-01-01T00:00:01Z',
     acceptedAt: null, startedAt: null, endedAt: null, events: [], ...changes,
   }
 }
 
 export const ringPush = (changes: Partial<RingPush> = {}): RingPush => ({
   offerId: 'off-1', consultationId: 'con-1', kind: 'urgent', specialty: { code: 'cardiology', name: { zh: '心血管内科', en: 'Cardiology' } },
-  patient: { age: 67, sex: 'female' }, from: { organization: clinic, practitioner: doctor }, purpose: '胸痛两小时',
+  channel: null, patient: { age: 67, sex: 'female' }, from: { organization: clinic, practitioner: doctor }, purpose: '胸痛两小时',
   offeredAt: '2026-01-01T00:00:00Z', expiresAt: '2026-01-01T00:01:00Z', ring: 1, ...changes,
 })
