@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from server.register.limits import CELL_LETTERS, IMPORT_BYTES, IMPORT_LINES
+from server.register.limits import CELL_LETTERS, IMPORT_BYTES, IMPORT_LINES, QUOTES_TOLD
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet program may take for a formula (OWASP, CSV Injection)."""
 
 _MARK = "﻿"
 _DELIMITERS = (",", ";", "\t")
+_SEPARATOR = re.compile(r"(?i)sep=[,;\t]")
+"""A first line by which Excel is told the delimiter; no row of the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,39 +132,69 @@ def _decoded(data: bytes) -> str | Table:
 
 
 def _rows(text: str) -> Table:
-    first = text.split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = list(io.StringIO(text, newline=""))
+    first = lines[0].rstrip("\r\n") if lines else ""
+    told = _SEPARATOR.fullmatch(first)
+    delimiter = first[-1] if told else max(_DELIMITERS, key=first.count)
     header: tuple[str, ...] = ()
     rows: list[Row] = []
     problems: list[BadLine] = []
-    before = 0
-    try:
-        for cells in reader:
-            line, before = before + 1, reader.line_num
-            cells = [cell.strip() for cell in cells]
-            if not any(cells):
-                continue
-            if not header:
-                header = tuple(cells)
-            elif len(rows) + len(problems) >= IMPORT_LINES:
-                problems.append(_too_many(line))
-                break
-            elif len(cells) != len(header):
-                problems.append(_ragged(line, len(cells), len(header)))
-            else:
-                _keep(rows, problems, Row(line, tuple(cells)), header)
-    except csv.Error:
-        problems.append(
-            BadLine(
-                before + 1,
-                "",
-                "quotes",
-                "引号没有成对，或单元格过长。",
-                "Quotes do not match, or a cell has no end.",
-            )
-        )
+    for line, raw in _records(lines, 1 if told else 0, delimiter):
+        if isinstance(raw, BadLine):
+            problems.append(raw)
+            continue
+        cells = [cell.strip() for cell in raw]
+        if not any(cells):
+            continue
+        if not header:
+            # A column that was emptied leaves its commas.
+            header = tuple(cells[: max(at for at, cell in enumerate(cells, 1) if cell)])
+            continue
+        if len(cells) > len(header) and not any(cells[len(header) :]):
+            cells = cells[: len(header)]
+        if len(rows) + len(problems) >= IMPORT_LINES:
+            problems.append(_too_many(line))
+            break
+        if len(cells) != len(header):
+            problems.append(_ragged(line, len(cells), len(header)))
+        else:
+            _keep(rows, problems, Row(line, tuple(cells)), header)
     return Table(header, tuple(rows), tuple(problems))
+
+
+def _records(
+    lines: Sequence[str], begins: int, delimiter: str
+) -> Iterator[tuple[int, Sequence[str] | BadLine]]:
+    """(line of the file, cells or what is wrong with them). After a quote that does not match it goes on with
+    the line after the one in which the record began; after `QUOTES_TOLD` such it gives up, and says so.
+    """
+    for _ in range(QUOTES_TOLD):
+        reader = csv.reader(lines[begins:], delimiter=delimiter, strict=True)
+        read = 0
+        try:
+            for cells in reader:
+                yield begins + read + 1, cells
+                read = reader.line_num
+            return
+        except csv.Error:
+            begins += read + 1
+            yield begins, _quotes(begins)
+    yield (
+        begins + 1,
+        BadLine(
+            begins + 1,
+            "",
+            "quotes_many",
+            "引号错误过多，此行以后没有检查。",
+            "Too many quotes that do not match; nothing was read from here on.",
+        ),
+    )
+
+
+def _quotes(line: int) -> BadLine:
+    return BadLine(
+        line, "", "quotes", "引号没有成对，或单元格过长。", "Quotes do not match, or a cell has no end."
+    )
 
 
 def _keep(rows: list[Row], problems: list[BadLine], row: Row, header: Sequence[str]) -> None:

@@ -44,5 +44,8 @@ CELL_LETTERS = 400
 PROBLEMS_TOLD = 1_000
 """Bad lines that a reply lists; the count is of all. Nobody mends more before trying again."""
 
+QUOTES_TOLD = 100
+"""Quotes without an end that are looked past: each may cost the reading of a cell's 128 kB."""
+
 IMPORTS_AT_ONCE = 1
 """Files read at once: each holds the memory of its lines several times over."""

@@ -70,6 +70,33 @@ def workbook() -> bytes:
     return file.getvalue()
 
 
+def bad_lines(text: str) -> list[tuple[int, str]]:
+    return [(one.line, one.code) for one in read_table(text.encode()).problems]
+
+
+def test_a_quote_without_an_end_hides_no_line_after_it() -> None:
+    """The end of the quote is found three lines on, at the end of the file, or not at all in its cell."""
+    for broken in ('"林', '"林"x', '林,"x'):
+        text = f'a,b\r\n1,2\r\n3,{broken}\r\n4,5\r\n6\r\n7,"8"\r\n9,10\r\n'
+        assert bad_lines(text) == [(3, "quotes"), (5, "cells")]
+        rows = [(one.line, *one.cells) for one in read_table(text.encode()).rows]
+        assert rows == [(2, "1", "2"), (4, "4", "5"), (6, "7", "8"), (7, "9", "10")]
+
+
+def test_quotes_that_never_match_are_given_up_in_words() -> None:
+    told = bad_lines("a,b\n" + '1,"2\n' * 20_000)
+    assert told[0] == (2, "quotes")
+    assert told[-1] == (len(told) + 1, "quotes_many")
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_excels_own_first_line_and_its_empty_columns(mark: str) -> None:
+    text = f"sep={mark}\r\na{mark}b{mark}{mark}\r\n1{mark}2,2;{mark}{mark}\r\n".replace("2,2;", "2")
+    table = read_table(text.encode("utf-8-sig"))
+    assert (table.header, table.problems) == (("a", "b"), ())
+    assert [(one.line, *one.cells) for one in table.rows] == [(3, "1", "2")]
+
+
 @pytest.mark.parametrize(
     ("data", "code", "line"),
     [
