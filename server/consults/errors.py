@@ -58,6 +58,12 @@ ALREADY_REVIEWED = ErrorCode(
 NO_SUCH_STAGE = ErrorCode(
     "no_such_stage", 422, "没有该时间节点，或时间在将来。", "No such stage, or its time is still to come."
 )
+NO_TIME_TO_PLAN = ErrorCode(
+    "no_time_to_plan",
+    422,
+    "预约时间须在今后一年以内。",
+    "A planned time lies ahead, within a year.",
+)
 NOBODY_ON_CALL = ErrorCode(
     "nobody_on_call", 409, "目前没有可呼叫的值班专家。", "There is nobody on call who could be rung."
 )

@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.archive.ids import new_id
 from server.auth.actor import Actor
-from server.consults.errors import INCOMPLETE, NO_SUCH_STAGE, ActionRefused
+from server.consults.errors import INCOMPLETE, NO_SUCH_STAGE, NO_TIME_TO_PLAN, ActionRefused
+from server.consults.limits import PLANNED_AHEAD_S, PLANNED_LATE_S
 from server.consults.models import Decision, Opinion, Rating, Seat, Stage
 from server.consults.vocabulary import Action, Data
 from signaling.personal import Personal
@@ -24,7 +25,7 @@ async def keep(
 ) -> None:
     """Store what came with ``action``, in the transaction of its step.
 
-    :raises ActionRefused: incomplete, no_such_stage.
+    :raises ActionRefused: incomplete, no_such_stage, no_time_to_plan.
     """
     if action is Action.ACKNOWLEDGE:
         session.add(
@@ -53,6 +54,9 @@ async def keep(
             await session.scalars(select(Seat).where(Seat.consultation_id == consultation_id, mine))
         ).one()
         seat.contribution, seat.contributed_at = Personal(data.text), now
+    elif action is Action.SCHEDULE:
+        if data.at is None or not now - PLANNED_LATE_S <= data.at <= now + PLANNED_AHEAD_S:
+            raise ActionRefused(NO_TIME_TO_PLAN)
     elif action is Action.NOTE_STAGE:
         await _note_stage(session, consultation_id, actor, data, now)
 

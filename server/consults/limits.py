@@ -71,6 +71,12 @@ GUEST_LINK_MINUTES = 24 * 60
 ADDENDA_PER_OPINION = 20
 """Addenda of one opinion: more is a new consult."""
 
+PLANNED_AHEAD_S = 366 * 86_400.0
+"""The furthest planned time: a consult of the year after next is a typing error that nobody would hear of."""
+
+PLANNED_LATE_S = 300.0
+"""How long past a planned time may be: "now", chosen to the minute and sent a little later."""
+
 EVENTS_SHOWN = 200
 """The newest events of one consult that its JSON carries: a standing alarm adds one a minute."""
 

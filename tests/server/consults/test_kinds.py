@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select, update
 
 from server.archive.models import Practitioner
@@ -229,6 +230,19 @@ async def test_guidance_rings_at_once_and_for_a_minute(world: World) -> None:
 async def test_a_teaching_round_waits_for_the_desk(world: World) -> None:
     consult = await world.request(kind=Kind.TEACHING)
     assert await world.state(consult) is State.SUBMITTED
+
+
+@pytest.mark.parametrize("after_s", [-301.0, 367 * 86_400.0, 1e12, float("inf"), float("nan")])
+async def test_a_time_that_nobody_would_keep_is_none(world: World, after_s: float) -> None:
+    consult = await world.request(kind=Kind.ROUTINE)
+    await world.act("desk", consult, Action.TRIAGE)
+    [expert] = await ringing(world, consult)
+    await world.act(expert, consult, Action.ACCEPT)
+    assert (
+        await refused(world.act(expert, consult, Action.SCHEDULE, at=world.now + after_s))
+        == "no_time_to_plan"
+    )
+    assert await world.state(consult) is State.ACCEPTED
 
 
 async def test_the_green_channel_clocks_its_stages(world: World) -> None:
