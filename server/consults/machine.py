@@ -209,9 +209,14 @@ def timer_for(consult: Consult, durations: Mapping[str, Duration] = DURATIONS) -
 
 
 def limit_for(consult: Consult, durations: Mapping[str, Duration] = DURATIONS) -> float | None:
-    """When the time of the state is up, or was: reminders do not move it. None: no timer."""
-    timer = timer_for(replace(consult, reminders=0), durations)
+    """When the time of the state is up, or was (`limit_of`); None: no timer."""
+    timer = limit_of(consult, durations)
     return None if timer is None else timer.due
+
+
+def limit_of(consult: Consult, durations: Mapping[str, Duration] = DURATIONS) -> Timer | None:
+    """The timer whose end is the limit of the state: reminders do not move it."""
+    return timer_for(replace(consult, reminders=0), durations)
 
 
 def state_timer(consult: Consult, durations: Mapping[str, Duration] = DURATIONS) -> Timer | None:

@@ -172,10 +172,12 @@ class OfferOut(ApiModel):
 
 class NextOut(ApiModel):
     """The running timer: what happens by itself, when. ``limit``: when the time of the state is up, or was;
-    reminders come after it and do not move it."""
+    reminders come after it and do not move it. ``limit_name``: which limit that is; after it ``name`` is what
+    the next reminder does."""
 
     name: Bilingual
     at: Timestamp
+    limit_name: Bilingual
     limit: Timestamp
     action: Action
 

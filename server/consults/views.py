@@ -17,7 +17,7 @@ from server.archive.models import Device, Organization, Patient, Practitioner, R
 from server.consults.contributions import contributions_of
 from server.consults.keeping import STAGES
 from server.consults.limits import EVENTS_SHOWN
-from server.consults.machine import allowed, limit_for, roles_of, timer_for
+from server.consults.machine import allowed, limit_of, roles_of, timer_for
 from server.consults.models import (
     Addendum,
     Consultation,
@@ -53,7 +53,7 @@ from server.consults.signed import Verdict, told_of, verdict
 from server.consults.signing import ALGORITHM
 from server.consults.states import Duration
 from server.consults.store import facts_of
-from server.consults.texts import TIMER_TEXTS
+from server.consults.texts import LIMIT_TEXTS, next_text
 from server.consults.vocabulary import Action, Consult, Kind, State
 from signaling.personal import Personal
 
@@ -330,11 +330,17 @@ def _offer(row: Consultation, offer: Offer, loaded: _Loaded) -> OfferOut:
 
 
 def _next(consult: Consult, durations: Mapping[str, Duration]) -> NextOut | None:
-    timer, limit = timer_for(consult, durations), limit_for(consult, durations)
+    timer, limit = timer_for(consult, durations), limit_of(consult, durations)
     if timer is None or limit is None:
         return None
-    zh, en = TIMER_TEXTS[timer.name]
-    return NextOut(name=Bilingual(zh=zh, en=en), at=timer.due, limit=limit, action=timer.action)
+    (zh, en), (limit_zh, limit_en) = next_text(timer.name, consult.reminders), LIMIT_TEXTS[limit.name]
+    return NextOut(
+        name=Bilingual(zh=zh, en=en),
+        at=timer.due,
+        limit_name=Bilingual(zh=limit_zh, en=limit_en),
+        limit=limit.due,
+        action=timer.action,
+    )
 
 
 def _opinion(row: Consultation, loaded: _Loaded) -> OpinionOut | None:

@@ -12,6 +12,7 @@ from server.consults import diagram
 from server.consults.errors import ActionRefused
 from server.consults.machine import allowed, apply, follow_up, presence, roles_of, state_timer, timer_for
 from server.consults.states import DURATIONS, OWNERS, TABLE, TIMERS
+from server.consults.texts import LIMIT_TEXTS, REMINDER_TEXTS, TIMER_TEXTS, next_text
 from server.consults.vocabulary import FINAL, Action, Consult, Data, Effect, Kind, Role, State
 
 NOW = 1_767_225_600.0
@@ -201,3 +202,15 @@ def test_the_diagram_in_design_md_is_current() -> None:
 def test_the_diagram_shows_every_state() -> None:
     drawn = diagram.mermaid()
     assert all(state in drawn for state in State)
+
+
+def test_a_timer_that_reminds_says_afterwards_what_the_next_reminder_does() -> None:
+    reminding = {(state, row.action) for row in TABLE if row.reminds for state in row.states}
+    late = Consult("c", Kind.URGENT, State.RETURNED, reminders=1, critical=True)
+    again = {one.duration for one in TIMERS if (one.state, one.action) in reminding and one.when(late)}
+    assert again == set(REMINDER_TEXTS)
+    assert set(LIMIT_TEXTS) == set(TIMER_TEXTS)
+    assert next_text("opinion", 0) == TIMER_TEXTS["opinion"]
+    assert next_text("opinion", 2) == REMINDER_TEXTS["opinion"]
+    # Who is telephoned once is not telephoned again: the next step is another.
+    assert next_text("suspended", 1) == TIMER_TEXTS["suspended"]

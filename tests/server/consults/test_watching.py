@@ -66,6 +66,9 @@ async def test_what_passed_its_limit_stays_late_after_its_reminder(world: World)
     page = await world.see("desk", consult)
     assert page.next is not None
     assert (page.next.limit, page.next.at > world.now) == (sent + 4 * 3600, True)
+    # Which limit was passed, and what comes next, are two things.
+    assert page.next.limit_name.zh == "分诊时限"
+    assert page.next.name.zh == "再次提醒值班台"
     # The next state has a limit of its own.
     await world.act("desk", consult, Action.TRIAGE)
     assert (await look(world)).counts == {**dict.fromkeys(Watch, 0), Watch.WAITING: 1}

@@ -34,7 +34,8 @@ export interface Offer {
 }
 
 /** `at`: when the system acts, or reminds; `limit`: when the time is up, or was. */
-export interface NextTimer { name: Text; at: string; limit: string; action: string }
+/** `limitName`: which limit it is, or was; past it, `name` says what the next reminder does. */
+export interface NextTimer { name: Text; at: string; limitName: Text; limit: string; action: string }
 
 export interface Signature { algorithm: string; publicKey: string; value: string; signedAt: string; verified: boolean }
 export interface Addendum { text: string; at: string; by: PractitionerRef | null; signature?: Signature | null }

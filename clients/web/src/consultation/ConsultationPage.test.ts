@@ -22,11 +22,17 @@ describe('the consultation page', () => {
 
   it('shows the state, who is rung, and what comes next', async () => {
     const { wrapper } = await page({
-      allowed: ['cancel'], next: { name: { zh: '呼叫下一位专家', en: 'next' }, at: '2099-01-01T00:00:00Z', limit: '2099-01-01T00:00:00Z', action: 'ring_timeout' },
+      allowed: ['cancel'], next: { name: { zh: '呼叫下一位专家', en: 'next' }, at: '2099-01-01T00:00:00Z', limitName: { zh: '本轮呼叫时限', en: 'ring' }, limit: '2099-01-01T00:00:00Z', action: 'ring_timeout' },
       offers: [{ id: 'o1', ring: 1, practitioner: expert, state: 'declined', offeredAt: '2026-01-01T00:00:02Z', expiresAt: null, answeredAt: '2026-01-01T00:00:20Z', reason: 'in_surgery' }],
     })
     expect(wrapper.get('[data-testid=state]').attributes('data-state')).toBe('OFFERED')
     for (const words of ['正在呼叫专家', '呼叫下一位专家', '王建国', '正在手术或抢救', '0:18']) expect(wrapper.text()).toContain(words)
+  })
+
+  it('says which limit was passed and what the next reminder does', async () => {
+    const next = { name: { zh: '再次提醒专家和值班台', en: 'again' }, at: new Date(Date.now() + 150_500).toISOString(), limitName: { zh: '意见时限', en: 'opinion' }, limit: new Date(Date.now() - 60_000).toISOString(), action: 'overdue' }
+    const { wrapper } = await page({ state: 'OPINION_PENDING', expert, next })
+    expect(wrapper.get('[data-testid=next]').text()).toMatch(/已超时 1:0\d.*意见时限.*接下来：再次提醒专家和值班台，2:[23]\d 后/)
   })
 
   it('has the buttons that the server allows, and no others', async () => {
