@@ -13,15 +13,15 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.archive.ids import new_id
 from server.archive.specialties import SPECIALTIES
 from server.auth.actor import Actor, ActorKind, system_actor
 from server.consults.effects import Effects
 from server.consults.errors import NOBODY_ON_CALL, ActionRefused
+from server.consults.events import Columns, event_of, write_events
 from server.consults.limits import FOLLOW_UPS
 from server.consults.machine import Transition, apply, follow_up, presence, timer_for
 from server.consults.messages import CONSULTATION, consultation_push
-from server.consults.models import Consultation, ConsultEvent, Offer
+from server.consults.models import Consultation, Offer
 from server.consults.outbox import Outbox
 from server.consults.seats import Seats
 from server.consults.states import PANEL, Duration
@@ -45,6 +45,8 @@ class Tx:
     session: AsyncSession
     now: float
     outbox: Outbox = field(default_factory=Outbox)
+    events: list[Columns] = field(default_factory=list)
+    """Those that are not written yet."""
     timers: dict[str, tuple[int, Timer | None]] = field(default_factory=dict)
     """Consult -> (its version, the timer that it has when the transaction ends)."""
 
@@ -212,7 +214,9 @@ class Steps:
         save(row, step.before, step.after, _stamps(step, tx.now))
         _answer_offers(former, step, actor, data, tx.now)
         self._put_timer(tx, step.after)
-        _add_event(tx, row, step, actor, data)
+        tx.events.append(event_of(step, actor, data, tx.now))
+        if Effect.SEAL in step.effects:  # what is sealed is read from the database
+            await write_events(tx.session, tx.events)
         await self._effects.run(tx.session, tx.outbox, row, step, data, former, tx.now)
         self._audit(tx, row, step, actor, data)
         if step.after.kind in PANEL and not SEAT_EFFECTS.isdisjoint(step.effects):
@@ -289,19 +293,3 @@ def _stamps(step: Transition, now: float) -> dict[str, Any]:
     if step.moved and step.after.state is State.OPINION_PENDING:
         return {"ended_at": now}
     return {}
-
-
-def _add_event(tx: Tx, row: Consultation, step: Transition, actor: Actor, data: Data) -> None:
-    tx.session.add(
-        ConsultEvent(
-            id=new_id("ev"),
-            consultation_id=row.id,
-            version=step.after.version,
-            at=tx.now,
-            actor_id=actor.id if actor.kind is ActorKind.PRACTITIONER else None,
-            action=step.action.value,
-            from_state=step.before.state.value,
-            to_state=step.after.state.value,
-            reason=Personal(data.reason) if data.reason else None,
-        )
-    )

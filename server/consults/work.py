@@ -18,6 +18,7 @@ from media.errors import Fault
 from server.auth.actor import Actor
 from server.consults.access import is_desk_of, may_see
 from server.consults.errors import FORBIDDEN, VERSION_CONFLICT, ActionRefused
+from server.consults.events import write_events
 from server.consults.machine import roles_of
 from server.consults.models import Consultation
 from server.consults.outbox import Delivery
@@ -73,7 +74,7 @@ class Work:
 
     async def write_all(self, tx: Tx) -> None:
         """What is still to be written of it."""
-        await tx.session.flush()
+        await write_events(tx.session, tx.events)
         await put_timers(tx.session, tx.timers)
 
     async def admit(self, session: AsyncSession, actor: Actor, consultation_id: str) -> Admitted:
