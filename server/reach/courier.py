@@ -16,7 +16,7 @@ from media.errors import Fault
 from server.archive.models import Practitioner
 from server.reach import outbox
 from server.reach.lanes import Lane, Lanes, Rank
-from server.reach.limits import CLAIM_S
+from server.reach.limits import CLAIM_S, LEAVING_S
 from server.reach.messages import urgency_of
 from server.reach.models import DeliveryRow, PushSubscription
 from server.reach.rings import put_down_missed
@@ -210,9 +210,11 @@ class Courier:
         await self._finish()
 
     async def _finish(self) -> None:
-        """What is under way ends by itself, after `limits.REQUEST_S` at the latest."""
+        """Answers that come soon are written down; the others are tried again, here or by another node."""
         if not self._trying:
             return
+        await asyncio.wait(self._trying, timeout=LEAVING_S)
+        self._sender.give_up()
         await asyncio.wait(self._trying)
         try:
             await self._keep_ended(self._services.clock.wall())

@@ -26,6 +26,12 @@ ROWS_AT_ONCE = 500
 REQUEST_S = 10.0
 """How long a push service or a gateway may take to answer."""
 
+LEAVING_S = 2.0
+"""How long a server that stops waits for answers; what has none by then is tried by the next one."""
+
+LOOKUPS_AT_ONCE = 64
+"""Threads that look names up: three services with full lanes whose names all hang leave some to others."""
+
 CLAIM_S = 15.0
 """A delivery is one node's to try for so long: a request and the writing down of its answer, with room."""
 

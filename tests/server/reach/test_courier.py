@@ -12,10 +12,12 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
+from media.errors import LocalProtocolError
 from server.config import ReachConfig
+from server.errors import BUSY
 from server.reach import outbox
 from server.reach.lanes import Rank
-from server.reach.limits import AT_ONCE, NOTICES_AT_ONCE, REQUEST_S
+from server.reach.limits import AT_ONCE, CLAIM_S, NOTICES_AT_ONCE, REQUEST_S
 from server.reach.messages import trial_body
 from server.reach.models import DeliveryRow
 from server.reach.service import Reach
@@ -86,6 +88,41 @@ async def test_a_service_that_hangs_holds_nobody_else(town: Town) -> None:
     await asyncio.wait_for(town.slow.wait_for(hooks=3 * held), 20)
     await town.reach.stop()  # what is under way is written down
     assert set((await town.states()).keys()) == {(Rank.RING, "sent"), (Rank.NOTICE, "sent")}
+
+
+async def test_a_server_that_stops_waits_for_no_service_that_hangs(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.reach.courier.LEAVING_S", 0.01)
+    await town.put(town.slow, Rank.RING, 2)
+    await town.reach.start()
+    async with asyncio.timeout(REQUEST_S / 2):
+        await town.slow.wait_for(hooks=2)
+        await town.reach.stop()
+    assert await town.states() == {(Rank.RING, "waiting"): 2}
+    # What was given up is due again, for this server or another, and arrives under the same name.
+    town.slow.let_go()
+    town.world.clock.advance(CLAIM_S)
+    assert await town.reach.courier.run_due(town.world.now) == 2
+    assert len({headers["webhook-id"] for _, headers in town.slow.hooks}) == 2
+    assert await town.states() == {(Rank.RING, "sent"): 2}
+
+
+async def test_a_try_that_the_database_failed_is_due_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise LocalProtocolError(BUSY, "locked")
+
+    await town.put(town.good, Rank.RING, AT_ONCE + 1)
+    with monkeypatch.context() as locked:
+        locked.setattr(town.reach.courier, "_webhook", fail)
+        # A lane that would stay full would keep the last one back.
+        assert await town.reach.courier.run_due(town.world.now) == AT_ONCE + 1
+    assert await town.states() == {(Rank.RING, "waiting"): AT_ONCE + 1}
+    town.world.clock.advance(CLAIM_S)
+    assert await town.reach.courier.run_due(town.world.now) == AT_ONCE + 1
+    assert await town.states() == {(Rank.RING, "sent"): AT_ONCE + 1}
 
 
 async def test_notices_of_a_service_that_is_down_give_way_and_leave_its_rings(
