@@ -61,6 +61,9 @@ async def import_file(ctx: RequestContext, query: ImportQuery) -> ReportOut:
     """
     data = await _body(ctx.request)
     report = await ctx.services.importer.run(ctx.actor, query.kind, data, query.mode, ctx.now)
+    if report.written:
+        for one in report.closed:
+            ctx.services.consults.expert_left(ctx.actor, one)
     told = [
         BadLineOut(
             line=one.line,

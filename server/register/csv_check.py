@@ -15,6 +15,7 @@ from server.auth.actor import Role
 from server.register import facts as rules
 from server.register.csv_columns import Line, listed
 from server.register.csv_text import BadLine
+from server.register.errors import NOT_YOURSELF
 from server.register.facts import OrganizationFacts, PersonFacts
 from server.register.levels import LEVEL_NAMES, Level, in_circle, may_stand_under, too_deep
 from server.register.limits import (
@@ -57,6 +58,7 @@ class Known:
     :param usernames: user name -> practitioner's id.
     :param admin: whether the sender may give reserved roles and make organizations that stand alone.
     :param today: the day that closing dates default to.
+    :param sender: the practitioner who sends the file; "" = nobody of the register.
     """
 
     organizations: Mapping[str, str]
@@ -68,6 +70,7 @@ class Known:
     usernames: Mapping[str, str]
     admin: bool
     today: date
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,7 @@ def _person(cells: _Cells, known: Known) -> PersonLine:
     )
     _check_known_person(cells, known, registration or "", roles, username)
     active, closed_on = cells.standing(known.today)
+    _check_sender(cells, known, registration or "", roles, active)
     facts = PersonFacts(
         name=Personal(cells.text("name")),
         name_en=Personal(cells.text("name_en")),
@@ -256,6 +260,15 @@ def _check_known_person(
     owner = known.usernames.get(username or "")
     if owner is not None and owner != person_id:
         cells.bad("username", "username_taken", "该用户名已被他人使用。", "Somebody else has this user name.")
+
+
+def _check_sender(
+    cells: _Cells, known: Known, registration: str, roles: tuple[str, ...], active: bool
+) -> None:
+    """Nobody locks themselves out, as on the page."""
+    person_id, _, before = known.people.get(registration, ("", "", ()))
+    if person_id and person_id == known.sender and (not active or not {*before} <= {*roles}):
+        cells.bad("state" if not active else "roles", NOT_YOURSELF.code, NOT_YOURSELF.zh, NOT_YOURSELF.en)
 
 
 def _word(words: Mapping[str, str], text: str) -> str | None:

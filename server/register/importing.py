@@ -38,7 +38,7 @@ from server.register.csv_columns import COLUMNS, Kind, lines_of
 from server.register.csv_text import BadLine, read_table, write_table
 from server.register.facts import PersonFacts
 from server.register.levels import LEVEL_NAMES, Level
-from server.register.limits import PROBLEMS_TOLD
+from server.register.limits import NAMED_AT_ONCE, PROBLEMS_TOLD
 from server.register.people import NO_PASSWORD
 from server.register.scope import Scope, scope_of
 
@@ -58,6 +58,7 @@ class Report:
     :param changed: lines that change somebody or something known.
     :param same: lines that say what the register says.
     :param written: whether anything was written.
+    :param closed: people whose accounts it closed, or would.
     """
 
     lines: int
@@ -67,6 +68,7 @@ class Report:
     bad: int
     problems: tuple[BadLine, ...]
     written: bool
+    closed: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -125,7 +127,21 @@ class Importer:
                 digest = hashlib.sha256(data).hexdigest()
                 detail = {"new": len(plan.new), "changed": len(plan.changed), "file": digest}
                 await self._audit.record(session, actor, "register.import", "register", kind, detail)
+                self._name_rows(session, actor, kind, plan, digest)
         return checked.report(checked.writes(mode))
+
+    def _name_rows(self, session: AsyncSession, actor: Actor, kind: Kind, plan: _Plan, digest: str) -> None:
+        """Whom the file changed stands in the trail as after any other change; many to an entry."""
+        named = {
+            "new": [row["id"] for row in plan.new],
+            "changed": [row["row"] for row in plan.changed],
+            "closed": plan.closed,
+            "opened": plan.opened,
+        }
+        for what, ids in named.items():
+            for start in range(0, len(ids), NAMED_AT_ONCE):
+                detail = {what: ids[start : start + NAMED_AT_ONCE], "file": digest}
+                self._audit.note(session, actor, "register.import", "register", kind, detail)
 
     async def export(self, session: AsyncSession, actor: Actor, kind: Kind) -> bytes:
         """The same table, of what ``actor`` maintains; reading it in again changes nothing."""
@@ -150,7 +166,8 @@ class _Checked:
         told = tuple(sorted(self.problems, key=lambda one: one.line)[:PROBLEMS_TOLD])
         bad = len({problem.line for problem in self.problems})
         plan = self.plan
-        return Report(self.count, len(plan.new), len(plan.changed), plan.same, bad, told, written)
+        counts = (self.count, len(plan.new), len(plan.changed), plan.same, bad)
+        return Report(*counts, told, written, tuple(plan.closed))
 
 
 async def _checked(
@@ -199,6 +216,7 @@ async def known_of(session: AsyncSession, scope: Scope, today: date) -> Known:
         usernames={name: owner or "" for name, owner in names},
         admin=scope.admin,
         today=today,
+        sender=scope.actor_id,
     )
 
 

@@ -47,5 +47,8 @@ PROBLEMS_TOLD = 1_000
 QUOTES_TOLD = 100
 """Quotes without an end that are looked past: each may cost the reading of a cell's 128 kB."""
 
+NAMED_AT_ONCE = 50
+"""People or places that one entry of the audit trail names after a file: what a row of its page can show."""
+
 IMPORTS_AT_ONCE = 1
 """Files read at once: each holds the memory of its lines several times over."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 
 from server.app import Server
-from server.archive.models import Account, Practitioner
+from server.archive.models import Account, AuditEntry, Practitioner
 from server.register.limits import IMPORT_BYTES
+from signaling.personal import Personal
 from tests.server.running import Caller, CallerFactory
 
 PLACES = (
@@ -88,7 +90,38 @@ async def test_one_bad_line_keeps_all_out_unless_the_good_ones_are_asked_for(cal
     assert len((await desk.get("/register/practitioners?q=钱"))["items"]) == 2
 
 
-async def test_a_closed_line_signs_out(caller: CallerFactory) -> None:
+async def test_whom_a_file_changed_stands_in_the_trail(caller: CallerFactory, server: Server) -> None:
+    desk = await with_code(caller)
+    await sent(desk, "organizations", "all", PLACES)
+    await sent(desk, "practitioners", "all", PEOPLE)
+    people = (await desk.get("/register/practitioners?q=qian"))["items"]
+    await sent(desk, "practitioners", "all", PEOPLE.replace("钱二,HOSP-1", "钱二,T0001"))
+    query = select(AuditEntry.detail).where(
+        AuditEntry.action == "register.import", AuditEntry.subject_id == "practitioners"
+    )
+    async with server.services.database.read() as session:
+        details = (await session.scalars(query.order_by(AuditEntry.sequence))).all()
+    named = [{key: value for key, value in one.items() if isinstance(value, list)} for one in details]
+    ids = {one["account"]["username"]: one["id"] for one in people}
+    assert [sorted(one.get("new", ())) for one in named] == [[], sorted(ids.values()), [], []]
+    assert named[-1] == {"changed": [ids["qian.2"]]}
+    assert details[-1]["file"] == details[-2]["file"]
+
+
+async def test_nobody_closes_themselves_by_a_file(caller: CallerFactory, server: Server) -> None:
+    desk = await with_code(caller)
+    async with server.services.database.write() as session:
+        (await session.get_one(Practitioner, "prc-desk")).registration = Personal("11044109999")
+    for line in ("王,HOSP-1,值班台,,desk,停用", "王,HOSP-1,乡镇医生,,desk,在用"):
+        report = await sent(desk, "practitioners", "good", HEADER + f"11044109999,{line}\r\n")
+        assert [one["code"] for one in report["problems"]] == ["not_yourself"], report
+
+
+async def test_a_closed_line_signs_out(
+    caller: CallerFactory, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[str] = []
+    monkeypatch.setattr(server.services.consults, "expert_left", lambda actor, one: left.append(one))
     desk, someone = await with_code(caller), await caller(None)
     await sent(desk, "organizations", "all", PLACES)
     await sent(desk, "practitioners", "all", PEOPLE)
@@ -98,7 +131,10 @@ async def test_a_closed_line_signs_out(caller: CallerFactory) -> None:
     someone.token = (await someone.call("POST", "/auth/password", fresh))[1]["accessToken"]
     assert (await someone.call("GET", "/auth/me"))[0] == 200
     closed = HEADER + "11044100001,钱一,T0001,乡镇医生,,qian.1,停用\r\n"
+    assert not (await sent(desk, "practitioners", "check", closed))["written"]
+    assert left == []
     assert (await sent(desk, "practitioners", "all", closed))["written"]
+    assert left == [person["id"]]
     assert (await someone.call("GET", "/auth/me"))[1]["code"] == "token_invalid"
     opened = await sent(desk, "practitioners", "all", PEOPLE)
     assert counts(opened) == (2, 0, 1, 1, 0)
