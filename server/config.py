@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from media.errors import LocalProtocolError
@@ -50,6 +51,10 @@ class SiteConfig:
             )
 
 
+def _origin(parts: SplitResult) -> str:
+    return f"{parts.scheme}://{parts.netloc}" if parts.hostname else ""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpConfig:
     """The web side: pages, API, signaling."""
@@ -69,6 +74,16 @@ class HttpConfig:
     client_address_header: str = option(
         "", "Header in which a reverse proxy in front passes the client's address, such as X-Real-IP."
     )
+    public_url: str = option(
+        "",
+        "Where everybody reaches this installation, as a whole origin, such as https://consult.example.org:"
+        " the code on a printed report leads there for years. Empty: where the one who prints found us.",
+    )
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.public_url)
+        if self.public_url and (parts.scheme not in ("http", "https") or self.public_url != _origin(parts)):
+            raise LocalProtocolError(CONFIG_INVALID, "[http] public_url is an origin: https://host, no more")
 
 
 @dataclass(frozen=True, slots=True)

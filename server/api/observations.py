@@ -22,6 +22,7 @@ from media.signals.replay import Spans
 from media.signals.store import SignalStore
 from server.api.context import RequestContext
 from server.api.models import ApiModel
+from server.api.origin import public_origin
 from server.api.routing import endpoint
 from server.api.signal_exports import admit, send
 from server.archive.models import RecordingRow
@@ -84,14 +85,15 @@ async def search_observations(ctx: RequestContext, query: ObservationSearch) -> 
     if query.patient is None or f"Patient/{query.patient.removeprefix('Patient/')}" == about.subject:
         room_id = ROOM_PREFIX + consultation_id
         streams = await asyncio.to_thread(_recorded, services.signals, room_id, rows)
-    entries = [_entry(ctx.request, stream, consultation_id, about.subject) for stream in streams]
+    base = f"{public_origin(services.config, ctx.request)}/fhir/r4/Observation"
+    entries = [_entry(base, stream, consultation_id, about.subject) for stream in streams]
     found = [entry for entry in entries if _has_code(entry["resource"], query.code)]
     asked = {name: value for name, value in query.model_dump().items() if value is not None}
     bundle = {
         "resourceType": "Bundle",
         "type": "searchset",
         "total": len(found),
-        "link": [{"relation": "self", "url": f"{_base(ctx.request)}?{urlencode(asked)}"}],
+        "link": [{"relation": "self", "url": f"{base}?{urlencode(asked)}"}],
         "entry": found,
     }
     return web.json_response(bundle, content_type=_FHIR, headers={"Cache-Control": "no-store"})
@@ -107,7 +109,7 @@ def _recorded(store: SignalStore, room_id: str, rows: Iterable[RecordingRow]) ->
     ]
 
 
-def _entry(request: web.Request, stream: StoredStream, consultation_id: str, subject: str) -> dict[str, Any]:
+def _entry(base: str, stream: StoredStream, consultation_id: str, subject: str) -> dict[str, Any]:
     descriptor = stream.descriptor
     resource: dict[str, Any] = {
         "resourceType": "Observation",
@@ -124,8 +126,7 @@ def _entry(request: web.Request, stream: StoredStream, consultation_id: str, sub
         resource["subject"] = {"reference": subject}
     if descriptor.label:
         resource["device"] = {"display": descriptor.label}
-    url = f"{_base(request)}/{descriptor.stream_id}"
-    return {"fullUrl": url, "resource": resource, "search": {"mode": "match"}}
+    return {"fullUrl": f"{base}/{descriptor.stream_id}", "resource": resource, "search": {"mode": "match"}}
 
 
 def _has_code(resource: dict[str, Any], token: str | None) -> bool:
@@ -134,10 +135,6 @@ def _has_code(resource: dict[str, Any], token: str | None) -> bool:
     system, _, code = token.rpartition("|")
     coding = resource["code"].get("coding", [])
     return any(one["code"] == code and system in ("", one["system"]) for one in coding)
-
-
-def _base(request: web.Request) -> str:
-    return f"{request.scheme}://{request.host}/fhir/r4/Observation"
 
 
 def _instant(seconds: float) -> str:

@@ -14,6 +14,7 @@ from server.api.auth import client_address
 from server.api.context import RequestContext
 from server.api.entering import CLINICAL
 from server.api.models import ApiModel, Bilingual, Timestamp
+from server.api.origin import public_origin
 from server.api.routing import endpoint
 from server.archive.models import Organization, Patient, Practitioner
 from server.archive.specialties import specialty
@@ -66,7 +67,7 @@ async def read_report(ctx: RequestContext, consultation_id: str, query: ReportQu
     page = await ctx.services.consults.reading.one(ctx.actor, consultation_id, ctx.now)
     if page.opinion is None or page.opinion.signature is None or page.opinion.code is None:
         raise RemoteProtocolError(WRONG_STATE, "nothing is signed yet")
-    url = f"{_origin(ctx.request)}/verify/{page.opinion.code}"
+    url = f"{public_origin(ctx.services.config, ctx.request)}/verify/{page.opinion.code}"
     pdf = await asyncio.to_thread(report_pdf, page, query.language, url, ctx.services.config.zone)
     async with ctx.services.database.write() as session:
         await ctx.services.audit.record(
@@ -130,8 +131,3 @@ async def _checked(ctx: RequestContext, opinion: Opinion, patient_name: str) -> 
 
 def _folded(name: str) -> str:
     return "".join(name.split()).casefold()
-
-
-def _origin(request: web.Request) -> str:
-    """Where the reader found us: what stands on paper has to lead there again."""
-    return f"{request.url.scheme}://{request.host}"

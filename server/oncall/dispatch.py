@@ -151,8 +151,7 @@ def decide_green(
 ) -> Decision:
     """The next ring of a green channel: of every specialty at once, and the desk from the first one on.
 
-    :param lines: specialty code -> who is on call for it, in order. Specialties whose expert is there already
-        are left out by the caller.
+    :param lines: specialty code -> who is on call for it, in order. The first accept of any of them wins.
     """
     each = [
         decide(line, tried, Kind.URGENT, elapsed_s, ring_s, policy, rings)

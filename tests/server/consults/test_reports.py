@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media.errors import LocalProtocolError
 from server.app import Server
+from server.config import HttpConfig
 from server.consults.codes import ALPHABET, new_code, read_code
 from server.consults.report import report_pdf
 from server.consults.vocabulary import Action
@@ -159,6 +162,27 @@ async def test_anybody_checks_a_report_by_its_code_and_learns_nothing_of_the_pat
         assert checked["patientMatches"] is same
     status, problem = await anybody.call("POST", "/verify/0000-0000-0000", {})
     assert (status, problem["code"]) == (404, "not_found")
+
+
+async def test_what_stands_on_paper_leads_to_the_configured_address(
+    caller: CallerFactory, server: Server
+) -> None:
+    """A proxy holds the certificate, and the hospital prints inside: neither address is for others."""
+    consult, village, _ = await reported(caller)
+    _, found = await village.call("GET", f"/consultations/{consult}/report")
+    assert f"{server.url}/verify" in text_of(found)
+    config = server.services.config
+    outside = replace(config.http, public_url="https://consult.example.org")
+    server.services.config = replace(config, http=outside)
+    _, pdf = await village.call("GET", f"/consultations/{consult}/report")
+    assert "https://consult.example.org/verify" in text_of(pdf)
+    assert server.url not in text_of(pdf)
+
+
+@pytest.mark.parametrize("url", ["consult.example.org", "https://", "https://a.example/x", "ftp://a.example"])
+def test_a_public_address_is_an_origin(url: str) -> None:
+    with pytest.raises(LocalProtocolError, match="public_url"):
+        HttpConfig(public_url=url)
 
 
 async def test_codes_cannot_be_tried_out(server: Server, caller: CallerFactory) -> None:
