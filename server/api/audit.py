@@ -16,6 +16,7 @@ from server.api.context import RequestContext
 from server.api.models import ApiModel, Bilingual, Page, Timestamp
 from server.api.routing import endpoint
 from server.api.signal_exports import send
+from server.archive.among import among
 from server.archive.models import Account, AuditEntry, Device, Organization, Practitioner
 from server.archive.trail import Wanted, What, conditions, what_of
 from server.archive.trail_file import MEDIA_TYPES, write_trail
@@ -169,15 +170,15 @@ async def _actors(session: AsyncSession, letters: str) -> frozenset[str]:
 async def _names(session: AsyncSession, rows: Sequence[AuditEntry]) -> dict[str, Bilingual]:
     """Of everybody and every place that the entries speak of, by id; of an account, its person's."""
     ids = {one for row in rows for one in _ids(row)}
-    people = await session.scalars(select(Practitioner).where(Practitioner.id.in_(ids)))
+    people = await session.scalars(select(Practitioner).where(among(Practitioner.id, ids)))
     names = {one.id: _of_person(one) for one in people}
     accounts = select(Account, Practitioner).outerjoin(
         Practitioner, Practitioner.id == Account.practitioner_id
     )
-    for account, person in await session.execute(accounts.where(Account.id.in_(ids))):
+    for account, person in await session.execute(accounts.where(among(Account.id, ids))):
         known = account.username
         names[account.id] = Bilingual(zh=known, en=known) if person is None else _of_person(person)
-    places = await session.scalars(select(Organization).where(Organization.id.in_(ids)))
+    places = await session.scalars(select(Organization).where(among(Organization.id, ids)))
     return names | {one.id: Bilingual(zh=one.name, en=one.name_en) for one in places}
 
 

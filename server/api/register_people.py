@@ -28,6 +28,7 @@ from server.api.register_shapes import (
     VersionIn,
 )
 from server.api.routing import endpoint
+from server.archive.among import among
 from server.archive.models import Account, Device, Organization, Practitioner, Site
 from server.register.people import People, account_of, temporary_password
 from server.register.scope import KEEPERS, Scope, scope_of
@@ -206,7 +207,7 @@ def _narrow(
     if organization_id is not None:
         found.append(kind.organization_id == organization_id)
     if not scope.admin:
-        found.append(kind.organization_id.in_(scope.organizations))
+        found.append(among(kind.organization_id, scope.organizations))
     if query.cursor is not None:
         found.append(kind.id > query.cursor)
     return found

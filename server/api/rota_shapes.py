@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.api.models import ApiModel, Timestamp
 from server.api.references import PractitionerRef, practitioner_ref
+from server.archive.among import among
 from server.archive.models import Organization, Practitioner
 from server.oncall.limits import LAYERS, MEMBERS, REASON_LETTERS, SLOTS, TURN_DAYS
 from server.oncall.models import AskRow, LayerRow, NoticeRow, OverrideRow
@@ -291,6 +292,6 @@ async def people_by_id(session: AsyncSession, ids: Iterable[str | None]) -> dict
     query = (
         select(Practitioner, Organization)
         .join(Organization, Organization.id == Practitioner.organization_id)
-        .where(Practitioner.id.in_(wanted))
+        .where(among(Practitioner.id, wanted))
     )
     return {row.id: practitioner_ref(row, place) for row, place in await session.execute(query)}

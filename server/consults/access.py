@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, String, cast, false, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.archive.among import among
 from server.archive.models import Organization, Practitioner
 from server.auth.actor import Actor, Role
 from server.consults.models import BreakGlass, Consultation
@@ -49,13 +50,13 @@ async def overseen_by(session: AsyncSession, actor: Actor) -> ColumnElement[bool
     """Which consults a desk or a regulator oversees: the desk those of its county group, the regulator all
     that come from below the own house, so that a province's sees its cities and counties."""
     if not actor.has({Role.REGULATOR}):
-        return Consultation.organization_id.in_(await group_of(session, actor.organization_id))
+        return among(Consultation.organization_id, await group_of(session, actor.organization_id))
     tree = await load_tree(session)
     if actor.organization_id is None or actor.organization_id not in tree.parents:
         return false()
     home = levels.group_of(actor.organization_id, tree.parents, tree.levels)
     places = levels.below([home], tree.parents)
-    return true() if places >= tree.parents.keys() else Consultation.organization_id.in_(sorted(places))
+    return true() if places >= tree.parents.keys() else among(Consultation.organization_id, places)
 
 
 async def is_desk_of(session: AsyncSession, actor: Actor, row: Consultation) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import LIMIT_REACHED, RemoteProtocolError
+from server.archive.among import among
 from server.archive.models import Organization
 from server.consults.limits import OVERSIGHT_ROWS
 from server.consults.models import Consultation
@@ -111,5 +112,5 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
 
 
 async def names_of(session: AsyncSession, ids: Iterable[str]) -> dict[str, Organization]:
-    rows = await session.scalars(select(Organization).where(Organization.id.in_(set(ids))))
+    rows = await session.scalars(select(Organization).where(among(Organization.id, set(ids))))
     return {row.id: row for row in rows}

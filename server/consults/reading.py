@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import MALFORMED
+from server.archive.among import among
 from server.archive.models import AuditEntry
 from server.auth.actor import Actor, Role
 from server.consults.access import group_of
@@ -118,7 +119,9 @@ async def _scope(session: AsyncSession, actor: Actor, scope: Scope) -> ColumnEle
         return Consultation.id.in_(offers.where(Offer.state == RINGING))
     reach = or_(own, Consultation.id.in_(offers))
     if actor.has({Role.DESK}):
-        reach = or_(reach, Consultation.organization_id.in_(await group_of(session, actor.organization_id)))
+        reach = or_(
+            reach, among(Consultation.organization_id, await group_of(session, actor.organization_id))
+        )
     if scope == "all":
         return reach
     return and_(reach, Consultation.state.not_in([one.value for one in FINAL]))

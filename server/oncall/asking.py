@@ -9,6 +9,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import LIMIT_REACHED, NOT_FOUND, WRONG_STATE, RemoteProtocolError
+from server.archive.among import among
 from server.archive.audit import AuditLog
 from server.archive.ids import new_id
 from server.archive.models import Practitioner
@@ -158,7 +159,7 @@ async def asks_for(session: AsyncSession, actor: Actor, now: float) -> list[AskR
     concerns = or_(AskRow.asker_id == actor.id, AskRow.other_id == actor.id)
     if actor.has({Role.DESK, Role.REGULATOR}):
         places = await group_of(session, actor.organization_id)
-        people = select(Practitioner.id).where(Practitioner.organization_id.in_(places))
+        people = select(Practitioner.id).where(among(Practitioner.organization_id, places))
         concerns = or_(concerns, AskRow.asker_id.in_(people))
     waiting = AskRow.stage.in_([one.value for one in OPEN])
     lately = or_(waiting, AskRow.ends > now - ASKS_SHOWN_S, AskRow.back_ends > now - ASKS_SHOWN_S)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.archive.among import among
 from server.archive.models import Practitioner
 from server.consults.access import group_of
 from server.consults.models import Consultation, Seat
@@ -56,7 +57,7 @@ async def plan_for(session: AsyncSession, organization_id: str, now: float, zone
     query = select(Consultation).where(
         Consultation.state == State.ACCEPTED.value,
         Consultation.kind.in_(kinds),
-        Consultation.organization_id.in_(await group_of(session, organization_id)),
+        among(Consultation.organization_id, await group_of(session, organization_id)),
     )
     waiting = await session.scalars(query.order_by(Consultation.created_at).limit(PLANNED_AT_ONCE))
     rows = list(waiting)

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.errors import NOT_FOUND, RemoteProtocolError
+from server.archive.among import among
 from server.archive.ids import new_id
 from server.archive.models import Practitioner
 from server.errors import VERSION_CONFLICT
@@ -110,11 +111,11 @@ def override_of(row: OverrideRow) -> Override:
 async def _filled(session: AsyncSession, rows: Sequence[ScheduleRow], since: float) -> list[Schedule]:
     ids = [row.id for row in rows]
     layers = await session.scalars(
-        select(LayerRow).where(LayerRow.schedule_id.in_(ids)).order_by(LayerRow.level, LayerRow.rank)
+        select(LayerRow).where(among(LayerRow.schedule_id, ids)).order_by(LayerRow.level, LayerRow.rank)
     )
     overrides = await session.scalars(
         select(OverrideRow)
-        .where(OverrideRow.schedule_id.in_(ids), OverrideRow.ends > since, OverrideRow.ended_at.is_(None))
+        .where(among(OverrideRow.schedule_id, ids), OverrideRow.ends > since, OverrideRow.ended_at.is_(None))
         .order_by(OverrideRow.number, OverrideRow.id)
     )
     of_layers, of_overrides = _by_schedule(layers), _by_schedule(overrides)
@@ -138,7 +139,7 @@ async def _with_absences(session: AsyncSession, schedules: list[Schedule], since
         AskRow.ask == Ask.LEAVE.value, AskRow.stage == Stage.APPROVED.value, AskRow.ends > since
     )
     leave = tuple(Leave(*row) for row in (await session.execute(away)).all())
-    ended = select(Practitioner.id).where(Practitioner.id.in_(people), Practitioner.active.is_(False))
+    ended = select(Practitioner.id).where(among(Practitioner.id, people), Practitioner.active.is_(False))
     gone = frozenset(await session.scalars(ended))
     looks = any(layer.days.kind is not DayKind.ANY for each in schedules for layer in each.layers)
     days = await load_calendar(session, since) if looks else DayCalendar()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,20 +15,25 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.clock import CountedClock
 from server.archive.database import Base, Database
 from server.archive.migrate import upgrade_database
 from server.archive.models import AuditEntry
-from server.auth.actor import system_actor
+from server.auth.actor import Role, system_actor
+from server.consults import access
 from server.consults.access import overseen_by
 from server.consults.errors import ActionRefused
 from server.consults.models import Consultation, ConsultEvent
+from server.consults.oversight import names_of
 from server.consults.states import DURATIONS
 from server.consults.vocabulary import Action, Kind, State
 from server.consults.watching import Asked, Order, Watch, watching
+from server.oncall.asking import asks_for
 from server.oncall.models import LayerRow, NoticeRow, RotaChanges, ScheduleRow, TimerRow
 from server.oncall.watch import RotaWatch
+from server.register.scope import Tree, load_tree
 from tests.server.consults.flow import accepted, ringing, signed
 from tests.server.consults.world import World
 from tests.server.postgres import postgres, postgres_url
@@ -102,6 +107,32 @@ async def test_what_is_open_is_counted_and_ordered(nodes: Nodes) -> None:
             found = await watching(session, reach, asked, nodes.two.now, DURATIONS)
             assert (found.counts[Watch.WAITING], found.matched, len(found.shown)) == (1, 1, 1), order
         assert (await watching(session, reach, Asked(late=True), nodes.two.now, DURATIONS)).matched == 0
+
+
+async def test_more_places_than_a_statement_has_parameters(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """32,767 is the end of a PostgreSQL statement's parameters; a nation has more village clinics."""
+    clinics = [f"org-v{number}" for number in range(32_800)]
+
+    async def nation(session: AsyncSession) -> Tree:
+        county = await load_tree(session)
+        above = {"org-nation": None, "org-apart": None, "org-yunling-hospital": "org-nation"}
+        parents = {**county.parents, **above, **dict.fromkeys(clinics, "org-nation")}
+        ours = {**county.levels, "org-nation": "national", "org-apart": "national"}
+        return Tree(parents, {**dict.fromkeys(clinics, "village"), **ours}, frozenset(parents))
+
+    monkeypatch.setattr(access, "load_tree", nation)
+    await nodes.one.request()
+    desk = nodes.two.actor("desk")
+    async with nodes.two.services.database.read() as session:
+        for role, matched in ((Role.REGULATOR, 1), (Role.DESK, 0)):
+            actor = replace(desk, organization_id="org-nation", roles=frozenset({role}))
+            reach = await overseen_by(session, actor)
+            found = await watching(session, reach, Asked(), nodes.two.now, DURATIONS)
+            assert found.matched == matched, role
+            assert await asks_for(session, actor, nodes.two.now) == []
+        assert set(await names_of(session, [*clinics, "org-liuwan"])) == {"org-liuwan"}
 
 
 @pytest.mark.parametrize(
