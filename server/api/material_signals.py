@@ -1,5 +1,5 @@
-"""ECG files among the materials: what one holds before it is laid beside a consult, and afterwards its
-signals, in the same pieces as a recording's.
+"""ECG files and clips among the materials: what one holds before it is laid beside a consult, and afterwards
+its pictures, and its signals in the same pieces as a recording's.
 """
 
 from __future__ import annotations
@@ -111,6 +111,24 @@ async def list_material_signals(
     expires_at = int(ctx.now) + ctx.services.config.auth.ticket_minutes * 60
     ticket = make_ticket(ctx.services.keys.ticket_key, material_id, expires_at)
     return [_signal(material_id, stream, ticket) for stream in streams]
+
+
+@endpoint(
+    "GET",
+    f"{_PATH}/{{material_id}}/pictures",
+    summary="What a DICOM object shows",
+    roles=CLINICAL,
+    writes=False,
+    media_type="application/octet-stream",
+)
+async def get_material_pictures(
+    ctx: RequestContext, consultation_id: str, material_id: str
+) -> web.StreamResponse:
+    """A JSON head (``count``, ``width``, ``height``, ``frameMs``, ``spacingMm``, ``region``) and each
+    picture (JPEG or PNG), each after its length (unsigned, 32 bits, big-endian). The look stands in the
+    audit trail.
+    """
+    return binary(await ctx.services.consults.materials.clip(ctx.actor, consultation_id, material_id))
 
 
 @endpoint(

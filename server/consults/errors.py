@@ -76,6 +76,19 @@ VOICE_NOTE_TOO_LONG = ErrorCode(
     f"A voice note lasts {VOICE_NOTE_S} s at most; record several.",
 )
 
+NO_PICTURES = ErrorCode(
+    "no_pictures",
+    422,
+    "这个文件里没有可以显示的图像。",
+    "There are no pictures in this file that can be shown.",
+)
+PICTURES_TOO_LARGE = ErrorCode(
+    "pictures_too_large",
+    422,
+    "图像太大，无法在页面里显示，请下载后用专用软件打开。",
+    "The pictures are too large to be shown on the page; download the file and open it with a viewer.",
+)
+
 __all__ = ["FORBIDDEN", "VERSION_CONFLICT", "WRONG_STATE"]
 
 

@@ -32,6 +32,12 @@ MATERIALS_PER_CONSULT = 30
 MATERIAL_PIXELS = 50_000_000
 """Pixels of a picture: the largest telephone camera's; decoded, four bytes each."""
 
+CLIP_PICTURES = 1000
+"""Pictures of one clip: half a minute at 30 a second, and spare."""
+
+CLIP_BYTES = 64 * 1024 * 1024
+"""Of one clip's pictures as they are sent: three times the file, which may be packed more tightly."""
+
 VOICE_NOTE_S = 120
 """A voice note: two minutes are 400 words, more is a summary to be written."""
 

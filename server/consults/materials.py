@@ -11,14 +11,11 @@ import asyncio
 import hashlib
 import io
 import os
-import struct
 import warnings
-import zlib
 from pathlib import Path
 
 import pydicom
-from PIL import Image, UnidentifiedImageError
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from PIL import Image
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,9 +24,10 @@ from media.signals import StoredStream
 from server.archive.ids import new_id
 from server.auth.actor import Actor
 from server.config import Config
-from server.consults.errors import TOO_MANY_MATERIALS, ActionRefused
+from server.consults.errors import NO_PICTURES, TOO_MANY_MATERIALS, ActionRefused
 from server.consults.held_uploads import HeldUploads
 from server.consults.limits import MATERIAL_PIXELS, MATERIALS_PER_CONSULT
+from server.consults.material_pictures import BROKEN, MaterialPictures
 from server.consults.material_signals import AECG, CSV, DICOM, EDF, FHIR, WFDB, Look, MaterialSignals
 from server.consults.models import Material
 from server.consults.vocabulary import Action, Data
@@ -67,34 +65,13 @@ def media_type_of(data: bytes) -> str | None:
     return voice_type_of(data) or _picture_type(data)
 
 
-_BROKEN = (
-    InvalidDicomError,
-    BytesLengthException,
-    UnidentifiedImageError,
-    Image.DecompressionBombError,
-    AttributeError,
-    LookupError,
-    ValueError,
-    TypeError,
-    EOFError,
-    OSError,
-    OverflowError,
-    NotImplementedError,
-    RecursionError,
-    SyntaxError,
-    struct.error,
-    zlib.error,
-)
-"""What pydicom and Pillow raise for damaged files."""
-
-
 def _is_dicom(data: bytes) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             dataset = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
             return bool(dataset.SOPClassUID)
-    except _BROKEN:
+    except BROKEN:
         return False
 
 
@@ -109,7 +86,7 @@ def _picture_type(data: bytes) -> str | None:
                 return None
             picture.load()
             return _PICTURES.get(picture.format or "")
-    except _BROKEN:
+    except BROKEN:
         return None
 
 
@@ -123,6 +100,7 @@ class Materials:
         self._work = work
         self._directory = directory
         self._held = HeldUploads(directory)
+        self.pictures = MaterialPictures()
         self.signals = MaterialSignals(work.services.signals, directory)
 
     async def check(self, actor: Actor, consultation_id: str, data: bytes, now: float) -> tuple[Look, str]:
@@ -204,6 +182,16 @@ class Materials:
         """
         await self.read(actor, consultation_id, material_id)
         return await self.signals.streams(material_id)
+
+    async def clip(self, actor: Actor, consultation_id: str, material_id: str) -> bytes:
+        """What a DICOM object shows, as `Clip.packed`; the look stands in the audit trail.
+
+        :raises ActionRefused: not_found, forbidden, no_pictures, pictures_too_large.
+        """
+        material, path = await self.read(actor, consultation_id, material_id)
+        if material.media_type != DICOM:
+            raise ActionRefused(NO_PICTURES)
+        return await self.pictures.packed(path)
 
     async def listed(self, session: AsyncSession, actor: Actor, consultation_id: str) -> list[Material]:
         """In the order in which they came. Raises ActionRefused: not_found, forbidden."""
