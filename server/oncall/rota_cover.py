@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -133,15 +134,18 @@ def differences(old: Schedule, new: Schedule, start: float, end: float) -> list[
         edges = sorted(
             {start, end, *(edge for line in mine for one in line for edge in (one.starts, one.ends))}
         )
+        starts = [[one.starts for one in line] for line in mine]
         for begins, ceases in pairwise(edges):
-            before, after = (_at(line, begins) for line in mine)
+            before, after = (_at(*line, begins) for line in zip(mine, starts, strict=True))
             if before != after:
                 _append(found, Difference(level, begins, ceases, before, after))
     return sorted(found, key=lambda each: (each.starts, each.level))
 
 
-def _at(line: Sequence[Stretch], at: float) -> tuple[str, ...]:
-    return next((one.people for one in line if one.starts <= at < one.ends), ())
+def _at(line: Sequence[Stretch], starts: Sequence[float], at: float) -> tuple[str, ...]:
+    """Who stands on a line, which has no holes and begins at ``starts``; nobody on one that is not there."""
+    place = bisect_right(starts, at) - 1
+    return line[place].people if place >= 0 and at < line[place].ends else ()
 
 
 def _append(found: list[Difference], one: Difference) -> None:

@@ -51,12 +51,9 @@ class WhatIf:
     unbroken: tuple[Unbroken, ...]
 
 
-def what_if(old: Schedule, new: Schedule, spans: Iterable[Span], others: Sequence[Schedule] = ()) -> WhatIf:
-    """What ``new`` changes in the place of ``old`` within ``spans``.
-
-    :param others: further rotas, on which the same people may stand at the same time.
-    """
-    parts = [_one(old, new, span, others) for span in joined(spans)]
+def what_if(old: Schedule, new: Schedule, spans: Iterable[Span]) -> WhatIf:
+    """What ``new`` changes in the place of ``old`` within ``spans``; of further rotas see `beside`."""
+    parts = [_one(old, new, span) for span in joined(spans)]
     return WhatIf(
         tuple(one for part in parts for one in part.differences),
         tuple(one for part in parts for one in part.gaps),
@@ -64,6 +61,15 @@ def what_if(old: Schedule, new: Schedule, spans: Iterable[Span], others: Sequenc
         tuple(one for part in parts for one in part.twice),
         tuple(dict.fromkeys(one for part in parts for one in part.unbroken)),
     )
+
+
+def beside(
+    found: WhatIf, old: Schedule, new: Schedule, spans: Iterable[Span], others: Sequence[Schedule]
+) -> WhatIf:
+    """The same, with those others counted on which the same people may stand at the same time."""
+    people = comers(found.differences)
+    twice = [_twice(old, new, span, others, people) for span in joined(spans)]
+    return replace(found, twice=tuple(one for part in twice for one in part))
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:
@@ -96,7 +102,7 @@ def unseen(made: Iterable[tuple[int, float, float]], seen: Iterable[tuple[int, f
     )
 
 
-def _one(old: Schedule, new: Schedule, span: Span, others: Sequence[Schedule]) -> WhatIf:
+def _one(old: Schedule, new: Schedule, span: Span) -> WhatIf:
     start, end = span
     found = differences(old, new, start, end)
     after = gaps(new, start, end)
@@ -105,7 +111,7 @@ def _one(old: Schedule, new: Schedule, span: Span, others: Sequence[Schedule]) -
         tuple(found),
         tuple(after),
         tuple(gap for gap in after if any(_within(one, gap) for one in emptied)),
-        tuple(_twice(old, new, span, others, comers(found))),
+        tuple(_twice(old, new, span, (), comers(found))),
         tuple(_unbroken(old, new, span, found)),
     )
 

@@ -15,8 +15,7 @@ from server.oncall.models import AskRow
 from server.oncall.rota import Leave, Schedule
 from server.oncall.rota_ask import Ask, Swap, check_swap, overrides_of
 from server.oncall.rota_check import with_override
-from server.oncall.rota_cover import differences
-from server.oncall.rota_whatif import LOOK_S, Span, WhatIf, comers, joined, unseen, what_if
+from server.oncall.rota_whatif import LOOK_S, Span, WhatIf, beside, comers, joined, unseen, what_if
 from server.oncall.schedules import load_schedule, load_schedules
 
 _WHOLE_S = CALENDAR_DAYS * 86_400.0
@@ -46,14 +45,13 @@ async def weigh(session: AsyncSession, old: Schedule, new: Schedule, spans: Sequ
     :param old: loaded since `LOOK_S` before the first span.
     """
     spans = joined(spans)
-    if not spans:
-        return what_if(old, new, ())
-    coming = await asyncio.to_thread(_comers, old, new, spans)
-    others: list[Schedule] = []
-    if coming:
-        rotas = await load_schedules(session, since=spans[0][0])
-        others = [one for one in rotas if one.id != old.id and not coming.isdisjoint(one.people)]
-    return await asyncio.to_thread(what_if, old, new, spans, others)
+    found = await asyncio.to_thread(what_if, old, new, spans)
+    coming = comers(found.differences)
+    if not coming:
+        return found
+    rotas = await load_schedules(session, since=spans[0][0])
+    others = [one for one in rotas if one.id != old.id and not coming.isdisjoint(one.people)]
+    return await asyncio.to_thread(beside, found, old, new, spans, others) if others else found
 
 
 async def weigh_swap(session: AsyncSession, schedule_id: str, swap: Swap, now: float) -> list[Weighed]:
@@ -94,7 +92,3 @@ def check_seen(weighed: Sequence[Weighed], seen: Sequence[SeenGap]) -> int:
         if unseen(((gap.level, gap.starts, gap.ends) for gap in one.found.new_gaps), shown):
             raise RemoteProtocolError(errors.GAP_NOT_SEEN)
     return sum(len(one.found.new_gaps) for one in weighed)
-
-
-def _comers(old: Schedule, new: Schedule, spans: Sequence[Span]) -> frozenset[str]:
-    return comers(one for span in spans for one in differences(old, new, *span))

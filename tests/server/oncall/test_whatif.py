@@ -9,7 +9,7 @@ import pytest
 
 from server.oncall.rota import Change, Leave, Override, Rotation, Schedule, Slot, Unit
 from server.oncall.rota_cover import Difference
-from server.oncall.rota_whatif import Twice, Unbroken, joined, unseen, what_if
+from server.oncall.rota_whatif import Twice, Unbroken, beside, joined, unseen, what_if
 from tests.server.oncall.rotas import DAY, HOUR, daily, instant, layer, rota
 
 MORNING = instant("2026-03-02T08:00:00+08:00")
@@ -53,11 +53,14 @@ def test_another_rota_counts_as_a_line_and_what_stood_before_does_not() -> None:
     *_, free = turns(0)
     night = replace(rota(layer(daily(free))), id="other")
     changed = taken(TWO_LINES, free, 0)
-    assert what_if(TWO_LINES, changed, [(at(0), at(1))], [night]).twice == (Twice(free, at(0), at(1)),)
+    day = [(at(0), at(1))]
+    found = what_if(TWO_LINES, changed, day)
+    assert found.twice == ()
+    assert beside(found, TWO_LINES, changed, day, [night]).twice == (Twice(free, at(0), at(1)),)
     # On two lines already: one of them passes to another line, and nothing is worse.
     before = taken(TWO_LINES, free, 0)
     after = taken(TWO_LINES, free, 0, level=2)
-    assert what_if(before, after, [(at(0), at(1))], [night]).twice == ()
+    assert beside(what_if(before, after, day), before, after, day, [night]).twice == ()
 
 
 def test_a_gap_that_the_change_makes_is_new_and_one_that_was_there_is_not() -> None:
