@@ -121,7 +121,7 @@ class RotaEvent(Base):
 
 class NoticeRow(Base):
     """A gap or a hand-over that was announced. ``soon_at``: the desk was told that the gap is close by;
-    ``closed_at``: the gap is no more.
+    ``closed_at``: it is no more.
 
     Its id comes from what it tells, so that nothing is announced twice.
     """

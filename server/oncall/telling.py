@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time, timedelta
-from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -33,6 +32,8 @@ from server.reach.notices import Notice
 from server.times import iso_from_unix
 
 GAP, HANDOVER = "gap", "handover"
+
+_ELEVEN_DAYS_S = 1e6  # tells the hand-overs of a rota apart
 
 FOR_THE_DESK = frozenset({(Ask.SWAP, Stage.AGREED), (Ask.LEAVE, Stage.PROPOSED)})
 """What waits for the desk."""
@@ -78,20 +79,30 @@ def ask_until(stage: Stage, expires_at: float, starts: float, now: float) -> flo
     return min(max(starts, now + DECISION_TOLD_S), now + DECISION_LONGEST_S)
 
 
-def of_handovers(rota: Rota, rows: Sequence[NoticeRow]) -> list[Notice]:
-    """One for each person and instant, whatever number of lines change."""
+def of_handovers(
+    rota: Rota, rows: Sequence[NoticeRow], changed: Sequence[NoticeRow], now: float
+) -> list[Notice]:
+    """One for each person and instant, whatever number of lines change.
+
+    :param rows: the hand-overs that stand,
+    :param changed: those among them that are new, and those that are no more: their people are told how it
+        stands with them now, and whoever neither comes nor goes any longer, that it changed.
+    """
     found: list[Notice] = []
-    for at, some in groupby(sorted(rows, key=lambda row: (row.starts, row.level)), lambda row: row.starts):
-        lines = list(some)
+    for at in sorted({row.starts for row in changed}):
+        lines = sorted((row for row in rows if row.starts == at), key=lambda row: row.level)
+        touched = [row for row in changed if row.starts == at]
         takes, hands = _lines(lines, "coming"), _lines(lines, "leaving")
         whom: dict[tuple[tuple[int, ...], tuple[int, ...]], list[str]] = defaultdict(list)
-        for one in dict.fromkeys([*takes, *hands]):
+        for one in dict.fromkeys(one for row in touched for one in row.detail["people"]):
             whom[tuple(takes[one]), tuple(hands[one])].append(one)
+        about = f"{rota.id}@{at % _ELEVEN_DAYS_S:.0f}"
         for (comes, goes), people in whom.items():
             body = handover_body(rota.shown(at), iso_from_unix(at), list(comes), list(goes))
-            page = {**_page(lines[0]), "at": body["at"], "takes": body["takes"], "hands": body["hands"]}
-            page |= {"specialty": body["specialty"], "timeZone": rota.zone, "day": body["day"]}
-            found.append(Notice(tuple(people), lines[0].id, "0", page, body, at + HANDOVER_LATE_S))
+            page = {**_page((lines or touched)[0]), "at": body["at"], "takes": body["takes"]}
+            page |= {"hands": body["hands"], "specialty": body["specialty"], "day": body["day"]}
+            told = Notice(tuple(people), about, f"{now:.0f}", page, body, at + HANDOVER_LATE_S, alone=True)
+            found.append(told)
     return found
 
 

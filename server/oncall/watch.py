@@ -46,7 +46,9 @@ class Found:
 
     fresh: list[NoticeRow] = field(default_factory=list)
     soon: list[NoticeRow] = field(default_factory=list)  # gaps told before, that are close by now
-    closed: list[NoticeRow] = field(default_factory=list)
+    closed: list[NoticeRow] = field(default_factory=list)  # gaps
+    void: list[NoticeRow] = field(default_factory=list)  # hand-overs that were told, and are no more
+    standing: list[NoticeRow] = field(default_factory=list)  # hand-overs
     open_gaps: int = 0
 
     @property
@@ -55,7 +57,8 @@ class Found:
 
     @property
     def handovers(self) -> list[NoticeRow]:
-        return [one for one in self.fresh if one.kind == HANDOVER]
+        """New, or no more."""
+        return [*(one for one in self.fresh if one.kind == HANDOVER), *self.void]
 
 
 class RotaWatch:
@@ -108,7 +111,7 @@ class RotaWatch:
         self, session: AsyncSession, schedule_id: str, ahead: list[NoticeRow], now: float
     ) -> list[Notice]:
         found = await _keep(session, schedule_id, now, ahead)
-        if not (found.fresh or found.soon or found.closed):
+        if not (found.fresh or found.soon or found.closed or found.void):
             return []
         for gap in found.gaps:
             told = {"level": gap.level, "starts": gap.starts, "ends": gap.ends, **gap.detail}
@@ -117,7 +120,7 @@ class RotaWatch:
         rota = await rota_of(session, schedule_id)
         desks = await desks_for(session, schedule_id)
         return [
-            *of_handovers(rota, found.handovers),
+            *of_handovers(rota, found.standing, found.handovers, now),
             *of_closed(schedule_id, found.closed, desks, last=not found.open_gaps),
             *of_gaps(rota, found.gaps, found.open_gaps, desks, now, again=False),
             *of_gaps(rota, found.soon, found.open_gaps, desks, now, again=True),
@@ -145,7 +148,7 @@ def _ahead(schedule: Schedule, now: float) -> list[NoticeRow]:
 
 
 async def _keep(session: AsyncSession, schedule_id: str, now: float, notices: list[NoticeRow]) -> Found:
-    """Store what is new, follow what moves, close the gaps that are no more.
+    """Store what is new, follow what moves, close what is no more.
 
     A gap is known again by its line and its time: its edges move with the window and with what is covered.
     """
@@ -154,6 +157,8 @@ async def _keep(session: AsyncSession, schedule_id: str, now: float, notices: li
     found = Found(open_gaps=sum(one.kind == GAP for one in notices))
     for notice in notices:
         known = next((one for one in standing if _same(one, notice)), None)
+        if notice.kind == HANDOVER:
+            found.standing.append(known or notice)
         if known is None:
             session.add(notice)
             found.fresh.append(notice)
@@ -167,10 +172,17 @@ async def _keep(session: AsyncSession, schedule_id: str, now: float, notices: li
             known.soon_at = now
             found.soon.append(known)
     found.closed = [one for one in standing if one.kind == GAP and one.closed_at is None]
-    for one in found.closed:
+    if len(notices) < NOTICES_KEPT:  # else the last may be missing
+        found.void = [one for one in standing if one.kind == HANDOVER and _was_to_come(one, now)]
+    for one in (*found.closed, *found.void):
         one.closed_at = now
     await session.flush()
     return found
+
+
+def _was_to_come(handover: NoticeRow, now: float) -> bool:
+    """It would be among what a look at ``now`` finds."""
+    return handover.closed_at is None and now < handover.starts < now + HANDOVER_NOTICE_S
 
 
 def _follow(known: NoticeRow, notice: NoticeRow, now: float) -> None:

@@ -30,6 +30,7 @@ class Notice:
     :param page: the payload of the page's event.
     :param body: what leaves the house (`messages`); None: for the pages alone.
     :param until: Unix seconds; afterwards it is worth nothing.
+    :param alone: only what waits for these very people is called off.
     """
 
     people: tuple[str, ...]
@@ -38,6 +39,7 @@ class Notice:
     page: dict[str, Any]
     body: dict[str, Any] | None = None
     until: float = 0.0
+    alone: bool = False
 
     @property
     def subject(self) -> str:

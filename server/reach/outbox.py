@@ -116,13 +116,15 @@ async def call_off(session: AsyncSession, practitioner_id: str, subject: str) ->
     return {(row.way, row.target) for row in rows if row.tries}
 
 
-async def supersede(session: AsyncSession, about: str) -> None:
-    """Notices about it that still wait are worth nothing any more: things stand otherwise."""
+async def supersede(session: AsyncSession, about: str, people: Collection[str] | None) -> None:
+    """What still waits about it, for ``people`` (None: for anybody), is worth nothing any more."""
     waiting = update(DeliveryRow).where(
         DeliveryRow.state == State.WAITING.value,
         DeliveryRow.rank == Rank.NOTICE.value,
         DeliveryRow.subject.startswith(f"{about}.", autoescape=True),
     )
+    if people is not None:
+        waiting = waiting.where(DeliveryRow.practitioner_id.in_(people))
     await session.execute(waiting.values(state=State.OVER.value))
 
 

@@ -119,8 +119,8 @@ class Reach:
 
         Call `tell` once it stands.
         """
-        for about in {one.about for one in notices if one.about}:
-            await outbox.supersede(session, about)
+        for about, whose in {(one.about, one.people if one.alone else None) for one in notices if one.about}:
+            await outbox.supersede(session, about, whose)
         people = {whom for one in notices if one.body is not None for whom in one.people}
         if not people:
             return

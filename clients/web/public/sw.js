@@ -3,11 +3,11 @@ const LANGUAGE = new URL(self.location.href).searchParams.get('language') === 'e
 const WORDS = {
   zh: { urgent: '急会诊', diagnostic: '远程诊断', routine: '普通会诊', other: '会诊', open: '请打开会诊页面接诊', test: '试呼', tested: '这台设备可以收到呼叫。',
     taken: '已有同事接诊', cancelled: '申请方已取消呼叫', timed_out: '已转呼下一位', over: '呼叫已结束',
-    takes: '接班', hands: '交班', moves: '换线', gap: '有班无人值守', gapSoon: '24 小时内无人值守', gaps: (count) => `，共 ${count} 段`,
+    takes: '接班', hands: '交班', moves: '换线', changed: '班次有变', gap: '有班无人值守', gapSoon: '24 小时内无人值守', gaps: (count) => `，共 ${count} 段`,
     swap: '换班', leave: '请假', stage: { asked: '等您答复', desk: '待您批准', agreed: '对方已同意，待值班台批准', approved: '已批准', refused: '未获同意', withdrawn: '已撤回', expired: '已过期，未生效' }, of: '：' },
   en: { urgent: 'Urgent consult', diagnostic: 'Remote reading', routine: 'Routine consult', other: 'Consult', open: 'Open the consult page to accept', test: 'Test ring', tested: 'This device can be rung.',
     taken: 'A colleague has taken it', cancelled: 'The call was cancelled', timed_out: 'The next in line is being called', over: 'The call is over',
-    takes: 'Your shift begins', hands: 'Your shift ends', moves: 'You change lines', gap: 'A shift has nobody', gapSoon: 'Nobody within 24 hours', gaps: (count) => `, ${count} open in all`,
+    takes: 'Your shift begins', hands: 'Your shift ends', moves: 'You change lines', changed: 'Not your hand-over any more:', gap: 'A shift has nobody', gapSoon: 'Nobody within 24 hours', gaps: (count) => `, ${count} open in all`,
     swap: 'Swap', leave: 'Leave', stage: { asked: 'waits for your answer', desk: 'waits for your approval', agreed: 'agreed, waits for the desk', approved: 'approved', refused: 'refused', withdrawn: 'withdrawn', expired: 'expired without an answer' }, of: ': ' },
 }[LANGUAGE]
 
@@ -41,7 +41,8 @@ async function show(message) {
 
 const NOTICES = {
   handover: (message) => {
-    const what = message.takes.length && message.hands.length ? WORDS.moves : message.takes.length ? WORDS.takes : WORDS.hands
+    const [takes, hands] = [message.takes.length > 0, message.hands.length > 0]
+    const what = takes && hands ? WORDS.moves : takes ? WORDS.takes : hands ? WORDS.hands : WORDS.changed
     return { title: `${what} ${time(message, 'at')} · ${said(message.specialty)}`, body: said(message.place), tag: `handover ${message.schedule}`, to: rota(message) }
   },
   gap: (message) => ({

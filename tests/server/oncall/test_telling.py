@@ -44,6 +44,8 @@ SHOWN = {
 
 
 def row(kind: str, level: int, starts: float, ends: float, **detail: Any) -> NoticeRow:
+    if kind == "handover":
+        detail["people"] = [*detail["coming"], *detail["leaving"]]
     return NoticeRow(
         id=f"ntc-{level}",
         schedule_id="sch-1",
@@ -62,7 +64,7 @@ def test_each_person_gets_one_notice_of_a_hand_over_whatever_number_of_lines_cha
         row("handover", 1, MORNING, MORNING, coming=["b"], leaving=["a"]),
         row("handover", 2, MORNING, MORNING, coming=["a"], leaving=["b"]),
     ]
-    found = {one.people[0]: one for one in of_handovers(ROTA, rows)}
+    found = {one.people[0]: one for one in of_handovers(ROTA, rows, rows, NOW)}
     assert {who: one.people for who, one in found.items()} == {who: (who,) for who in "abcd"}
     said = {who: ((one.body or {})["takes"], (one.body or {})["hands"]) for who, one in found.items()}
     assert said == {"a": ([2], [1]), "b": ([1], [2]), "c": ([], [3]), "d": ([3], [])}
@@ -74,7 +76,24 @@ def test_each_person_gets_one_notice_of_a_hand_over_whatever_number_of_lines_cha
         "hands": [1],
     }
     assert {one.until for one in found.values()} == {MORNING + HANDOVER_LATE_S}
-    assert {one.subject for one in found.values()} == {"ntc-1.0"}
+    (subject,) = {one.subject for one in found.values()}
+    assert len(subject) <= 40
+    later = of_handovers(ROTA, rows, rows, NOW + 1)
+    assert {one.about for one in later} == {one.about for one in found.values()}
+    assert {one.subject for one in later}.isdisjoint({subject})
+
+
+def test_when_a_hand_over_changes_those_concerned_are_told_how_it_stands_with_them() -> None:
+    """b was to take over from a; now d does. On the second line, where c follows e, nothing changed."""
+    void = row("handover", 1, MORNING, MORNING, coming=["b"], leaving=["a"])
+    fresh = row("handover", 1, MORNING, MORNING, coming=["d"], leaving=["a"])
+    second = row("handover", 2, MORNING, MORNING, coming=["c", "a"], leaving=["e"])
+    found = of_handovers(ROTA, [fresh, second], [fresh, void], NOW)
+    said = {one.people: ((one.body or {})["takes"], (one.body or {})["hands"]) for one in found}
+    assert said == {("a",): ([2], [1]), ("d",): ([1], []), ("b",): ([], [])}
+    assert all(one.alone for one in found)
+    (gone,) = of_handovers(ROTA, [], [void], NOW)
+    assert (gone.people, gone.page["id"]) == (("b", "a"), void.id)
 
 
 def test_gaps_that_are_found_together_are_one_notice_about_the_first() -> None:

@@ -18,7 +18,7 @@ from server.archive.database import Database
 from server.archive.models import AuditEntry, Organization, Practitioner
 from server.oncall.demo import seed_schedules
 from server.oncall.limits import HANDOVER_LATE_S, HANDOVER_NOTICE_S
-from server.oncall.models import AskRow, NoticeRow
+from server.oncall.models import AskRow, LayerRow, NoticeRow
 from server.oncall.watch import RotaWatch
 from server.reach.notices import Notice
 from server.services import Services
@@ -161,6 +161,37 @@ async def test_those_who_hand_over_and_take_over_are_told_before(world: World) -
     assert {one.until for one in world.pushes.put} == {morning + HANDOVER_LATE_S}
     await world.watch.look(morning - 60)
     assert world.pushes.taken() == []
+
+
+async def test_whose_hand_over_is_no_more_is_told_and_again_when_it_is(world: World) -> None:
+    morning = instant("2026-03-03T08:00:00+08:00")
+    await world.watch.look(morning - HANDOVER_NOTICE_S + 1)
+    world.pushes.taken()
+    # The desk makes it one doctor's rota: nobody hands over to anybody.
+    async with world.database.write() as session:
+        layers = list(await session.scalars(select(LayerRow).where(LayerRow.schedule_id == "sch-cardiology")))
+        members = [list(one.members) for one in layers]
+        for one in layers:
+            one.members = ["a"]
+    await world.watch.look(morning - 600)
+    told = {whom: one.body or {} for one in world.pushes.put[-1:] for whom in one.people}
+    assert {whom: (body["takes"], body["hands"]) for whom, body in told.items()} == {
+        "a": ([], []),
+        "b": ([], []),
+    }
+    await world.watch.look(morning - 590)
+    # The clock is put back: what lies beyond the look is not taken for gone.
+    await world.watch.look(morning - 2 * HANDOVER_NOTICE_S)
+    world.pushes.taken()
+    async with world.database.write() as session:
+        for one, names in zip(
+            await session.scalars(select(LayerRow).where(LayerRow.schedule_id == "sch-cardiology")),
+            members,
+            strict=True,
+        ):
+            one.members = names
+    await world.watch.look(morning - 500)
+    assert world.pushes.taken() == [("a", "handover", "sch-cardiology"), ("b", "handover", "sch-cardiology")]
 
 
 async def test_an_ask_that_nobody_decided_expires_and_the_asker_is_told(world: World) -> None:

@@ -54,9 +54,10 @@ class Office:
         await self.reach.tell(notices)
 
     async def rows(self) -> list[tuple[str, str, str, float]]:
+        whom = DeliveryRow.practitioner_id
         async with self.world.services.database.read() as session:
             rows = await session.scalars(
-                select(DeliveryRow).order_by(DeliveryRow.made_at, DeliveryRow.subject)
+                select(DeliveryRow).order_by(DeliveryRow.made_at, DeliveryRow.subject, whom)
             )
             return [(row.practitioner_id, row.subject, row.state, row.expires_at) for row in rows]
 
@@ -119,6 +120,19 @@ async def test_what_waits_is_called_off_by_what_comes_later_and_nothing_is_put_d
         (CARDIO1, "swp-1.2", "waiting"),
         (CARDIO2, "swp-1.2", "waiting"),
         (CARDIO1, "sch-1.g1", "over"),
+    ]
+
+
+async def test_a_hand_over_that_changes_for_some_leaves_what_waits_for_others(office: Office) -> None:
+    until = office.world.now + 600
+    both = Notice((CARDIO1, CARDIO2), "sch-1@1", "1", {}, HANDOVER, until, alone=True)
+    await office.put(both)
+    office.world.clock.advance(1)
+    await office.put(replace(both, people=(CARDIO2,), state="2"))
+    assert [row[:3] for row in await office.rows()] == [
+        (CARDIO1, "sch-1@1.1", "waiting"),
+        (CARDIO2, "sch-1@1.1", "over"),
+        (CARDIO2, "sch-1@1.2", "waiting"),
     ]
 
 

@@ -53,6 +53,7 @@ describe('the worker without a page', () => {
     ['zh', { type: 'handover', ...ROTA, at: AT.starts, takes: [1], hands: [] }, '接班 08:00 · 心血管内科', '云岭县人民医院'],
     ['en', { type: 'handover', ...ROTA, at: AT.starts, takes: [], hands: [2] }, 'Your shift ends 08:00 · Cardiology', 'Yunling County Hospital'],
     ['en', { type: 'handover', ...ROTA, at: AT.starts, takes: [1], hands: [2] }, 'You change lines 08:00 · Cardiology', 'Yunling County Hospital'],
+    ['zh', { type: 'handover', ...ROTA, at: AT.starts, takes: [], hands: [] }, '班次有变 08:00 · 心血管内科', '云岭县人民医院'],
     ['zh', { type: 'gap', ...ROTA, ...AT, count: 3, soon: true }, '24 小时内无人值守 · 心血管内科', '云岭县人民医院 · 3月3日 08:00 – 3月4日 08:00，共 3 段'],
     ['en', { type: 'gap', ...ROTA, ...AT, count: 1, soon: false }, 'A shift has nobody · Cardiology', 'Yunling County Hospital · Mar 3, 08:00 – Mar 4, 08:00'],
     ['zh', { type: 'ask', ...ROTA, ...AT, ask: 'swap', askId: 'swp-1', stage: 'proposed', part: 'other' }, '换班：等您答复', '心血管内科 · 3月3日 08:00 – 3月4日 08:00'],

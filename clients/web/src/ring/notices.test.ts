@@ -18,9 +18,9 @@ describe('what the rota tells', () => {
     expect([textOf(swap), textOf({ ...swap, part: 'desk' })]).toEqual(['stages.agreed', 'stages.desk'])
   })
 
-  it('says whether a shift begins, ends, or goes on at another line', () => {
-    const said = [{ takes: [1] }, { hands: [1] }, { takes: [1], hands: [2] }].map((one) => textOf({ ...shift, ...one }))
-    expect(said).toEqual(['shift.takes', 'shift.hands', 'shift.moves'])
+  it('says whether a shift begins, ends, goes on at another line, or is theirs no more', () => {
+    const said = [{ takes: [1] }, { hands: [1] }, { takes: [1], hands: [2] }, {}].map((one) => textOf({ ...shift, ...one }))
+    expect(said).toEqual(['shift.takes', 'shift.hands', 'shift.moves', 'shift.changed'])
   })
 
   it('leads to the rota, the day and the swap', () => {
