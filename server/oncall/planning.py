@@ -163,12 +163,15 @@ async def _busy(
 
 
 async def _hours(session: AsyncSession, span: Span, zone: ZoneInfo) -> list[Span]:
-    """The clinic's hours, from the next half hour on."""
+    """The clinic's hours, from the next half hour on; none after the span, where nobody's plans are read."""
     start, end = span
     rule = DayRule(kind=DayKind.WORKDAY, starts=OPENS, ends=CLOSES)
     calendar = await load_calendar(session, start)
     first = -(-start // EVERY_S) * EVERY_S
-    return [(max(opens, first), closes) for opens, closes in windows(rule, OPENS, calendar, zone, start, end)]
+    return [
+        (max(opens, first), min(closes, end))
+        for opens, closes in windows(rule, OPENS, calendar, zone, start, end)
+    ]
 
 
 async def _load(

@@ -15,7 +15,7 @@ from server.archive.database import Base
 from server.archive.models import Account
 from server.auth.actor import Actor
 from server.cli import app
-from server.consults.documents import opinion_document, opinion_stands
+from server.consults.documents import addendum_document, opinion_document, opinion_stands
 from server.consults.models import Addendum, Consultation, Decision, Opinion, PractitionerKey
 from server.consults.schema import OpinionIn
 from server.consults.seal import SEALED, UNSEALED, record_hash
@@ -61,6 +61,35 @@ def test_garbage_verifies_as_false(key: str, signature: str) -> None:
 
 def test_the_canonical_form_is_fixed() -> None:
     assert canonical({"b": True, "a": "心电图", "c": 1}) == '{"a":"心电图","b":true,"c":1}'.encode()
+
+
+def test_what_exactly_is_signed() -> None:
+    """Golden: signatures of years stand on these bytes."""
+    row = Consultation(id="con-1", patient_id="pat-1")
+    words = {name: Personal(name) for name in ("findings", "conclusion", "advice", "follow_up")}
+    opinion = Opinion(
+        author_id="prc-1",
+        critical=True,
+        form=2,
+        code="C",
+        signature="S",
+        contributions=Personal("[]"),
+        **words,
+    )
+    assert canonical(opinion_document(row, opinion, 0.0)).decode() == (
+        '{"advice":"advice","code":"C","conclusion":"conclusion","consultationId":"con-1","contributions":"[]",'
+        '"critical":true,"findings":"findings","followUp":"follow_up","patientId":"pat-1",'
+        '"signedAt":"1970-01-01T00:00:00.000Z","signer":"prc-1","type":"opinion","version":2}'
+    )
+    assert canonical(addendum_document(row, opinion, "prc-1", "more", 0.0)).decode() == (
+        '{"consultationId":"con-1","opinion":"S","patientId":"pat-1","signedAt":"1970-01-01T00:00:00.000Z",'
+        '"signer":"prc-1","text":"more","type":"addendum","version":1}'
+    )
+    opinion.form = 1
+    assert opinion_document(row, opinion, 0.0).keys() == {
+        *("type", "version", "consultationId", "patientId", "signer", "signedAt"),
+        *("findings", "conclusion", "advice", "critical"),
+    }
 
 
 async def test_a_wrong_password_signs_nothing(world: World) -> None:

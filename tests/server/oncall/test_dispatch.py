@@ -22,6 +22,7 @@ from server.oncall.dispatch import (
     decide_green,
     in_order,
 )
+from server.oncall.limits import RINGING_AT_ONCE
 from server.oncall.nearness import Place, tiers
 from server.oncall.policy import Policy, Step, as_json, policies_of
 
@@ -283,6 +284,7 @@ def test_a_push_is_waited_for_and_comes_after_a_screen() -> None:
         {"urgent": {"everyoneByS": 301, "steps": [{}]}},
         {"urgent": {"steps": [{"seconds": 5}]}},
         {"urgent": {"steps": [{"together": 0}]}},
+        {"urgent": {"steps": [{"together": RINGING_AT_ONCE + 1}]}},
     ],
 )
 def test_a_policy_that_cannot_work_is_refused(document: dict[str, Any]) -> None:

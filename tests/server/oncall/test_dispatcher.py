@@ -200,6 +200,28 @@ async def test_rings_go_on_when_the_database_was_restarted(
     await world.end()
 
 
+async def test_a_timer_that_fails_is_tried_again_after_a_pause(
+    world: World, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    async def failing(_consultation_id: str, _now: float) -> bool:
+        nonlocal tries
+        tries += 1
+        raise LocalProtocolError(CLOSED, "database")
+
+    await world.request()
+    world.clock.advance(60)
+    monkeypatch.setattr("server.oncall.dispatcher.RETRY_S", 600.0)
+    monkeypatch.setattr(world.services.consults, "fire", failing)
+    await world.services.dispatcher.start()
+    await heard.line("failed: LocalProtocolError")
+    for _ in range(500):  # what does not pause would go round and round
+        await asyncio.sleep(0)
+    assert tries == 1
+    await world.services.dispatcher.stop()
+
+
 async def test_an_error_of_ours_is_said_and_shows(
     world: World, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,15 +10,15 @@ import pytest_asyncio
 from sqlalchemy import delete, select, update
 
 from server.archive.models import Organization, Practitioner
-from server.consults.models import ConsultEvent
+from server.consults.models import ConsultEvent, Offer
 from server.consults.store import load
 from server.consults.vocabulary import Action, Kind, State
 from server.oncall.book import Book
 from server.oncall.demo import seed_schedules
-from server.oncall.line import line_for
+from server.oncall.line import line_for, tried
 from server.oncall.models import LayerRow, ScheduleRow
 from signaling.personal import Personal
-from tests.server.consults.flow import in_session, ringing
+from tests.server.consults.flow import in_session, ringing, signed
 from tests.server.consults.world import World
 
 
@@ -107,6 +107,47 @@ async def test_two_hospitals_of_a_county_share_the_rings(world: World) -> None:
         await world.act("village", consult, Action.CANCEL, reason="误报")
         world.clock.advance(60)
     assert rung.count("second") == 2
+
+
+async def rung_and_off(world: World) -> str:
+    """Whom a request rings that is called off."""
+    consult = await world.request(devices=())
+    [one] = await ringing(world, consult)
+    await world.act("village", consult, Action.CANCEL, reason="误报")
+    return one
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_what_was_done_is_forgotten_after_a_shift_what_is_owed_is_not(
+    world: World, written: bool
+) -> None:
+    await hospital(world, "org-second", "county", "org-yunling-hospital", "second")
+    consult, expert = await (signed if written else in_session)(world)
+    if not written:
+        await world.act(expert, consult, Action.END)
+    assert expert == "cardio1"
+    assert {await rung_and_off(world), await rung_and_off(world)} == {"second"}  # it has taken less
+    world.clock.advance(9 * 3600)
+    assert await rung_and_off(world) == (expert if written else "second")
+
+
+def test_whoever_would_not_sit_may_still_be_asked_for_the_chair() -> None:
+    offers = [Offer(practitioner_id="a", ring=3, seat_id="seat"), Offer(practitioner_id="b", ring=3)]
+    assert (tried(offers, 3), tried(offers, 4)) == ({"b"}, set())
+
+
+async def test_who_declined_is_asked_again_in_the_next_round_and_once(world: World) -> None:
+    consult = await world.request()
+    asked = []
+    for _ in range(2):
+        for _ in range(2):
+            [one] = await ringing(world, consult)
+            asked.append(one)
+            await world.act(one, consult, Action.DECLINE, reason="手术中")
+        assert await world.state(consult) is State.UNFILLED
+        if len(asked) == 2:
+            await world.act("desk", consult, Action.OFFER_AGAIN)
+    assert set(asked[:2]) == set(asked[2:]) == {"cardio1", "cardio2"}
 
 
 async def test_whoever_is_in_a_session_costs_the_next_patient_no_ring(world: World) -> None:

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest_asyncio
 
+from server.archive.models import Practitioner
+from server.consults.models import Consultation
 from server.consults.store import load
 from server.consults.vocabulary import Action, Kind, State
 from server.oncall.models import AskRow
@@ -82,6 +84,53 @@ async def test_whoever_has_a_consult_or_leave_then_is_not_free(world: World) -> 
             )
         )
     assert (await times(world, second))[0] >= at + 86_400
+
+
+async def test_leave_that_is_only_asked_for_keeps_nobody_away_who_left_is_never_free(world: World) -> None:
+    consult, expert = await routine(world)
+    [at, *_] = await times(world, consult)
+    async with world.services.database.write() as session:
+        session.add(
+            AskRow(
+                id="ask-1",
+                ask="leave",
+                stage="asked",
+                asker_id=f"prc-{expert}",
+                starts=at,
+                ends=at + 86_400,
+                reason=Personal(""),
+                asked_at=world.now,
+                expires_at=at,
+            )
+        )
+    assert (await times(world, consult))[0] == at
+    async with world.services.database.write() as session:
+        (await session.get_one(Practitioner, f"prc-{expert}")).active = False
+    assert await times(world, consult) == []
+
+
+async def test_nobody_is_planned_for_the_coming_hour(world: World) -> None:
+    consult, _ = await routine(world)
+    world.clock.advance((await times(world, consult))[0] + 600 - world.now)  # ten past eight of a workday
+    assert wall((await times(world, consult))[0]) == "01-04 09:30"
+
+
+async def test_a_member_has_to_be_free_as_well(world: World) -> None:
+    consult = await world.request(kind=Kind.MULTIDISCIPLINARY, members=("neurology",))
+    await world.act("desk", consult, Action.TRIAGE)
+    for one in await ringing(world, consult):
+        await world.act(one, consult, Action.ACCEPT)
+    page = await world.see("desk", consult)
+    assert [seat.practitioner is not None for seat in page.seats] == [True]
+    assert page.expert is not None
+    [at, *_] = await times(world, consult)
+    other, member = await routine(world)
+    async with world.services.database.write() as session:  # nobody but the member is in both
+        (await session.get_one(Consultation, other)).requester_id = "prc-township"
+    assert page.seats[0].practitioner is not None
+    assert page.seats[0].practitioner.id == f"prc-{member}"
+    await world.act(page.expert.id.removeprefix("prc-"), consult, Action.SCHEDULE, at=at)
+    assert (await times(world, other))[0] == at + 3600
 
 
 async def test_a_plan_gives_each_a_time_of_its_own_that_can_be_taken(world: World) -> None:
