@@ -101,6 +101,7 @@ def of_handovers(
             body = handover_body(rota.shown(at), iso_from_unix(at), list(comes), list(goes))
             page = {**_page((lines or touched)[0]), "at": body["at"], "takes": body["takes"]}
             page |= {"hands": body["hands"], "specialty": body["specialty"], "day": body["day"]}
+            page["closed"] = False  # it is news also when the row is closed
             told = Notice(tuple(people), about, f"{now:.0f}", page, body, at + HANDOVER_LATE_S, alone=True)
             found.append(told)
     return found

@@ -174,6 +174,7 @@ async def test_whose_hand_over_is_no_more_is_told_and_again_when_it_is(world: Wo
         for one in layers:
             one.members = ["a"]
     await world.watch.look(morning - 600)
+    assert world.pushes.taken() == [("a", "handover", "sch-cardiology"), ("b", "handover", "sch-cardiology")]
     told = {whom: one.body or {} for one in world.pushes.put[-1:] for whom in one.people}
     assert {whom: (body["takes"], body["hands"]) for whom, body in told.items()} == {
         "a": ([], []),
