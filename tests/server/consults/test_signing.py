@@ -15,7 +15,7 @@ from server.archive.database import Base
 from server.archive.models import Account
 from server.auth.actor import Actor
 from server.cli import app
-from server.consults.documents import addendum_document, opinion_document, opinion_stands
+from server.consults.documents import addendum_document, addendum_stands, opinion_document, opinion_stands
 from server.consults.models import Addendum, Consultation, Decision, Opinion, PractitionerKey
 from server.consults.schema import OpinionIn
 from server.consults.seal import SEALED, UNSEALED, record_hash
@@ -92,6 +92,22 @@ def test_what_exactly_is_signed() -> None:
     }
 
 
+def test_a_colleagues_key_is_not_the_signers() -> None:
+    """A sound signature over the signer's name, by a key that belongs to somebody else."""
+    row = Consultation(id="con-1", patient_id="pat-1")
+    words = {
+        name: Personal("") for name in ("findings", "conclusion", "advice", "follow_up", "contributions")
+    }
+    opinion = Opinion(author_id="prc-2", critical=False, form=2, code="C", signed_at=0.0, **words)
+    opinion.signature = sign(PRIVATE, opinion_document(row, opinion, 0.0))
+    addendum = Addendum(author_id="prc-2", text=Personal("more"), signed_at=0.0)
+    addendum.signature = sign(PRIVATE, addendum_document(row, opinion, "prc-2", "more", 0.0))
+    for owner, stands in (("prc-2", True), ("prc-1", False)):
+        key = PractitionerKey(practitioner_id=owner, public_key=STORED.public_key)
+        assert opinion_stands(row, opinion, key) is stands
+        assert addendum_stands(row, opinion, addendum, key) is stands
+
+
 async def test_a_wrong_password_signs_nothing(world: World) -> None:
     consult, expert = await in_session(world)
     await world.act(expert, consult, Action.END)
@@ -152,6 +168,7 @@ async def test_a_tampered_addendum_does_not_verify(world: World) -> None:
     assert page.opinion.signature is not None
     assert page.opinion.signature.verified is True
     assert page.opinion.addenda[0].signature.verified is False
+    assert await stands(world, consult) == (True, False, 1)  # to a stranger, and to `huizhen verify`
 
 
 def verified(consult: str, data: Path, what: str = "opinion") -> tuple[int, str]:
@@ -191,6 +208,14 @@ async def test_whoever_has_the_database_cannot_sign_for_a_doctor(world: World) -
         opinion.signature = sign(private, opinion_document(row, opinion, opinion.signed_at or 0.0))
     assert opinion_stands(row, opinion, PractitionerKey(**columns))
     assert await stands(world, consult) == (False, False, 1)
+
+
+async def test_addenda_have_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.consults.opinions.ADDENDA_PER_OPINION", 1)
+    consult, expert = await signed(world)
+    await world.act(expert, consult, Action.AMEND, text="更正：左侧", password=PASSWORD)
+    more = world.act(expert, consult, Action.AMEND, text="再更正", password=PASSWORD)
+    assert await refused(more) == "too_many_addenda"
 
 
 async def test_an_addendum_that_was_taken_away_is_missed(world: World) -> None:
