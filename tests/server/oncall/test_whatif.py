@@ -6,9 +6,12 @@ from dataclasses import replace
 from datetime import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from server.oncall.rota import Change, Leave, Override, Rotation, Schedule, Slot, Unit
-from server.oncall.rota_cover import Difference
+from server.oncall.rota_cover import Difference, Gap
+from server.oncall.rota_line import lines_at
 from server.oncall.rota_whatif import Twice, Unbroken, beside, joined, unseen, what_if
 from tests.server.oncall.rotas import DAY, HOUR, daily, instant, layer, rota
 
@@ -126,3 +129,46 @@ def test_the_hours_around_the_change_are_not_told_as_changed() -> None:
     half = Override("half", 1, Change.REPLACE, at(0), at(0) + 2 * HOUR, first, "z")
     found = what_if(TWO_LINES, replace(TWO_LINES, overrides=(half,)), [(at(0), at(1))])
     assert [(one.starts, one.ends) for one in found.differences] == [(at(0), at(0) + 2 * HOUR)]
+
+
+PEOPLE = ("a", "b", "c", "d")
+DAYS = 5
+WHEN = st.tuples(st.integers(0, 4 * DAYS), st.integers(1, 8)).map(
+    lambda t: (at(t[0] / 4), at((t[0] + t[1]) / 4))
+)
+AWAY = st.builds(lambda who, when: Leave(who, *when), st.sampled_from(PEOPLE), WHEN)
+CHANGED = st.builds(
+    lambda name, level, who, by, when: Override(name, level, Change.REPLACE, when[0], when[1], who, by),
+    st.integers(0, 99).map(str),
+    st.sampled_from((1, 2)),
+    st.sampled_from((None, *PEOPLE)),
+    st.sampled_from(PEOPLE),
+    WHEN,
+)
+ROTAS = st.builds(
+    lambda leave, overrides: replace(TWO_LINES, leave=tuple(leave), overrides=tuple(overrides)),
+    st.lists(AWAY, max_size=3),
+    st.lists(CHANGED, max_size=3, unique_by=lambda one: one.id),
+)
+
+
+@given(ROTAS, ROTAS)
+@settings(max_examples=40)
+def test_at_every_moment_it_tells_what_the_two_rotas_tell(old: Schedule, new: Schedule) -> None:
+    """On each edge that there can be, by the lines as they are asked for in a ring."""
+    found = what_if(old, new, [(at(0), at(DAYS))])
+    for moment in (at(quarter / 4) for quarter in range(4 * DAYS)):
+        before, after = dict(lines_at(old, moment)), dict(lines_at(new, moment))
+        changes = {one.level: (one.before, one.after) for one in found.differences if runs(one, moment)}
+        assert changes == {
+            level: (before[level], after[level]) for level in (1, 2) if before[level] != after[level]
+        }
+        emptied = {level for level in (1, 2) if before[level] and not after[level]}
+        empty = {level for level in (1, 2) if not after[level]}
+        assert emptied <= {one.level for one in found.new_gaps if runs(one, moment)} <= empty
+        then, now = (set(lines[1]) & set(lines[2]) for lines in (before, after))
+        assert {one.person for one in found.twice if runs(one, moment)} == now - then
+
+
+def runs(one: Difference | Gap | Twice, moment: float) -> bool:
+    return one.starts <= moment < one.ends
