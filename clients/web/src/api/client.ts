@@ -55,13 +55,14 @@ async function send(method: string, path: string, body: unknown, token: string |
   const file = body instanceof Blob
   if (body !== undefined) headers.set('Content-Type', file ? 'text/csv' : 'application/json')
   const url = path.startsWith('/api/') ? path : `/api/v1${path}`
-  const sentAt = Date.now()
+  const began = performance.now()
   try {
     const response = await fetch(url, {
       method, headers, body: body === undefined || file ? body : JSON.stringify(body),
       credentials: 'same-origin', signal: abort ?? AbortSignal.timeout(file ? 20 * TIMEOUT_MS : TIMEOUT_MS),
     })
-    learnServerTime(response.headers.get('Date'), sentAt, Date.now())
+    const receivedAt = Date.now()
+    learnServerTime(response.headers.get('Date'), receivedAt - (performance.now() - began), receivedAt)
     return response
   } catch (error) {
     const code = error instanceof DOMException && error.name === 'TimeoutError' ? 'timeout' : 'offline'

@@ -3,18 +3,19 @@ import { computed, onScopeDispose, ref, type ComputedRef } from 'vue'
 /** A clock that differs by less than this is believed: the server's `Date` header has whole seconds only. */
 const BELIEVED_MS = 2_000
 
-let offset = 0
+/** What the server's clock said at a moment of the page's own, which runs on evenly whatever is done to the computer's; null: nothing was told yet. */
+let anchor: { server: number; mine: number } | null = null
 
-/** Learns from one answer how far this computer's clock is from the server's. */
+/** Learns from one answer what time it is at the server. Times by this computer's clock. */
 export function learnServerTime(dateHeader: string | null, sentAt: number, receivedAt: number): void {
   const told = dateHeader ? Date.parse(dateHeader) : NaN
   if (Number.isNaN(told)) return
   const difference = told + 500 - (sentAt + receivedAt) / 2
-  offset = Math.abs(difference) < BELIEVED_MS ? 0 : difference
+  anchor = { server: Date.now() + (Math.abs(difference) < BELIEVED_MS ? 0 : difference), mine: performance.now() }
 }
 
 /** Milliseconds since 1970 by the server's clock: all limits and rings are counted by it. */
-export const serverNow = (): number => Date.now() + offset
+export const serverNow = (): number => (anchor === null ? Date.now() : anchor.server + performance.now() - anchor.mine)
 
 const tick = ref(serverNow())
 let users = 0

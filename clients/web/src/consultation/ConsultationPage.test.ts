@@ -43,6 +43,15 @@ describe('the consultation page', () => {
     expect(buttons((await page({ state: 'ARCHIVED', allowed: [] })).wrapper)).toEqual([])
   })
 
+  it('says why nobody was found, in the reader\'s language, and whereto a patient was referred', async () => {
+    const step = (action: string, to: string, reason: string) => ({ at: '2026-01-01T00:00:02Z', actor: null, action, from: 'TRIAGED', to, reason })
+    const nobody = await page({ state: 'UNFILLED', events: [step('unfilled', 'UNFILLED', '目前无人值班 / Nobody is on call now')] })
+    expect(nobody.wrapper.get('[data-testid=state-reason]').text()).toBe('原因 目前无人值班')
+    document.body.innerHTML = ''
+    const referred = await page({ state: 'REFERRED', events: [step('refer', 'REFERRED', '转县医院 / 产科')] })
+    expect(referred.wrapper.get('[data-testid=state-reason]').text()).toBe('原因 转县医院 / 产科')
+  })
+
   it('cancels with a reason only', async () => {
     const { wrapper, asked } = await page({ allowed: ['cancel'] }, { 'POST /consultations/con-1/actions': { body: consultation({ state: 'CANCELLED', version: 4 }) } })
     await wrapper.get('[data-testid=action-cancel]').trigger('click')

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { getActivePinia } from 'pinia'
 import { createMemoryHistory, createRouter } from 'vue-router'
 import { i18n } from '@/i18n'
-import { consultation } from '@/testing/fixtures'
+import { consultation, expert } from '@/testing/fixtures'
 import { fakeServer, mountPage, type Answer } from '@/testing/mount'
 import { emptyForm } from './form'
 import { useKeptRequest } from './kept'
@@ -23,7 +23,7 @@ describe('the request page', () => {
 
   it('says beside each field what is missing, sends nothing, and goes to the first of them', async () => {
     const asked = fakeServer(answers)
-    const { wrapper } = await mountPage(RequestPage, {}, '/request')
+    const { wrapper } = await mountPage(RequestPage, {}, '/request', ['village_doctor'])
     await wrapper.get('form').trigger('submit')
     await flushPromises()
     expect(asked.some((each) => each.call === 'POST /consultations')).toBe(false)
@@ -33,14 +33,14 @@ describe('the request page', () => {
 
   it('keeps what was written while its page is away, for whoever wrote it, and asks before a reload', async () => {
     fakeServer(answers)
-    const { wrapper } = await mountPage(RequestPage, {}, '/request')
+    const { wrapper } = await mountPage(RequestPage, {}, '/request', ['village_doctor'])
     expect(dispatchEvent(new Event('beforeunload', { cancelable: true }))).toBe(true)
     await wrapper.get('[data-testid=request-purpose]').setValue('胸痛两小时')
     expect(dispatchEvent(new Event('beforeunload', { cancelable: true }))).toBe(false)
     wrapper.unmount()
     expect(dispatchEvent(new Event('beforeunload', { cancelable: true }))).toBe(true)
     expect(useKeptRequest().take('prc-other')).toBeNull()
-    useKeptRequest().keep('', { ...emptyForm(null), purpose: '胸痛两小时' }, [])
+    useKeptRequest().keep(expert.id, { ...emptyForm(null), purpose: '胸痛两小时' }, [])
     const again = mount(RequestPage, { global: { plugins: [getActivePinia()!, i18n, createRouter({ history: createMemoryHistory(), routes: [{ path: '/:rest(.*)*', component: { template: '<p />' } }] })] } })
     expect((again.get('[data-testid=request-purpose]').element as HTMLInputElement).value).toBe('胸痛两小时')
     await again.get('[data-testid=request-start-over]').trigger('click')
@@ -50,7 +50,7 @@ describe('the request page', () => {
 
   it('sends a whole request and becomes its live state', async () => {
     const asked = fakeServer(answers)
-    const { wrapper, router } = await mountPage(RequestPage, {}, '/request?kind=urgent')
+    const { wrapper, router } = await mountPage(RequestPage, {}, '/request?kind=urgent', ['village_doctor'])
     await wrapper.get('[data-testid=request-patient-search]').setValue('张')
     await vi.waitFor(() => expect(wrapper.find('[data-testid=request-patient-option]').exists()).toBe(true))
     await wrapper.get('[data-testid=request-patient-option]').trigger('click')
@@ -71,7 +71,7 @@ describe('the request page', () => {
 
   it('takes files along, one out and in again, and says which it cannot', async () => {
     fakeServer(answers)
-    const { wrapper } = await mountPage(RequestPage, {}, '/request?kind=routine')
+    const { wrapper } = await mountPage(RequestPage, {}, '/request?kind=routine', ['village_doctor'])
     const input = wrapper.get('[data-testid=attach-add]')
     const files = [new File(['x'], 'a.png', { type: 'image/png' }), new File(['x'], 'b.exe', { type: 'application/x' })]
     Object.defineProperty(input.element, 'files', { value: files, configurable: true })
@@ -88,7 +88,7 @@ describe('the request page', () => {
 
   it('keeps what was written when the server refuses', async () => {
     fakeServer({ ...answers, 'POST /consultations': { status: 429, body: { code: 'too_many', message: { zh: '请求过多', en: 'too many' } } } })
-    const { wrapper } = await mountPage(RequestPage, {}, '/request?kind=routine')
+    const { wrapper } = await mountPage(RequestPage, {}, '/request?kind=routine', ['village_doctor'])
     await wrapper.get('[data-testid=request-patient-search]').setValue('张')
     await vi.waitFor(() => expect(wrapper.find('[data-testid=request-patient-option]').exists()).toBe(true))
     await wrapper.get('[data-testid=request-patient-option]').trigger('click')
@@ -102,9 +102,17 @@ describe('the request page', () => {
     expect((wrapper.get('[data-testid=request-summary]').element as HTMLTextAreaElement).value).toBe('摘要')
   })
 
+  it('says who may ask instead of a form that would be refused', async () => {
+    const asked = fakeServer(answers)
+    const { wrapper } = await mountPage(RequestPage, {}, '/request', ['regulator'])
+    expect(wrapper.find('form').exists()).toBe(false)
+    expect(wrapper.text()).toContain('您的账号不能申请会诊')
+    expect(asked).toEqual([])
+  })
+
   it('has no accessibility fault that axe can find', async () => {
     fakeServer(answers)
-    const { wrapper } = await mountPage(RequestPage, {}, '/request')
+    const { wrapper } = await mountPage(RequestPage, {}, '/request', ['village_doctor'])
     const found = await axe.run(wrapper.element, { rules: { 'color-contrast': { enabled: false }, region: { enabled: false } } })
     expect(found.violations.map((violation) => [violation.id, violation.nodes.map((node) => node.html)])).toEqual([])
   })

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { setLanguage } from '@/i18n'
 import { consultation, expert, ringPush as push } from '@/testing/fixtures'
 import { fakeServer, mountPage } from '@/testing/mount'
+import { useSession } from '@/stores/session'
 import RingCard from './RingCard.vue'
 import { useRings } from './rings'
 
@@ -92,6 +93,15 @@ describe('the ring', () => {
     await wrapper.setProps({ ring: useRings().shown[0] } as never)
     expect(wrapper.text()).toContain('王建国 已接诊')
     expect(wrapper.find('[data-testid=ring-accept]').exists()).toBe(false)
+  })
+
+  it('says to its own reader that another of their pages was first', async () => {
+    const { wrapper } = await ring()
+    useSession().practitioner = { ...expert, roles: ['expert'], specialties: [] }
+    useRings().end({ offerId: 'off-1', reason: 'taken', by: expert })
+    await wrapper.setProps({ ring: useRings().shown[0] } as never)
+    expect(wrapper.text()).toContain('您已在另一个页面接诊')
+    expect(wrapper.get('a').attributes('href')).toBe('/c/con-1')
   })
 
   it('keeps ringing and shows what went wrong when the line fails', async () => {
