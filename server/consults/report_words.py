@@ -50,7 +50,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "time_zone_of": ("时间按 {zone}", "Times are those of {zone}"),
     "page": ("第 {page} 页，共 {pages} 页", "Page {page} of {pages}"),
     "kind.urgent": ("急会诊", "Urgent"),
-    "kind.diagnostic": ("诊断判读", "Diagnostic read"),
+    "kind.diagnostic": ("远程诊断", "Diagnostic read"),
     "kind.routine": ("普通会诊", "Routine"),
     "kind.mdt": ("多学科会诊", "Multidisciplinary"),
     "kind.teaching": ("教学查房", "Teaching round"),

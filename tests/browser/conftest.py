@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +23,26 @@ def _own_network() -> None:
         )
 
 
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo county as its first start leaves it. A start on a copy takes half the time of a first one."""
+    data = tmp_path_factory.mktemp("seeded") / "demo"
+    process = ServerProcess(data, ["--no-devices"])
+    assert process.stop() == 0, process.log_text()[-4000:]
+    process.log_path.unlink()
+    return data
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """`huizhen demo` with its two simulated devices, on data of this module's own."""
-    process = ServerProcess(Path(tmp_path_factory.mktemp("demo")))
+def county(tmp_path_factory: pytest.TempPathFactory, seeded: Path) -> Path:
+    """A copy of it that is this module's own."""
+    return shutil.copytree(seeded, tmp_path_factory.mktemp("county") / "demo")
+
+
+@pytest.fixture(scope="module")
+def server(county: Path) -> Iterator[ServerProcess]:
+    """`huizhen demo` with its two simulated devices."""
+    process = ServerProcess(county)
     yield process
     assert process.stop() == 0, process.log_text()[-4000:]
 

@@ -94,10 +94,9 @@ class Consult:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(county: Path) -> Iterator[ServerProcess]:
     """A demo that writes all there is into its log."""
-    data = Path(tmp_path_factory.mktemp("bad-input"))
-    process = ServerProcess(data, settings={"HUIZHEN_LOG_LEVEL": "debug"})
+    process = ServerProcess(county, settings={"HUIZHEN_LOG_LEVEL": "debug"})
     yield process
     assert process.stop() == 0, process.log_text()[-4000:]
 

@@ -1,16 +1,16 @@
-"""From the request to the signed report: a routine and a multidisciplinary consult, in real browsers."""
+"""From the request to the signed report: every kind but the urgent one (`test_consult`), in real browsers."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pypdf
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, expect
+from pydicom.data import get_testdata_file
 
 from loadtest.browser import PASSWORD, Rest
 from loadtest.server_process import ServerProcess
@@ -22,6 +22,17 @@ expect.set_options(timeout=PATIENCE_MS)
 
 FINDINGS = "窦性心律，偶发房性早搏"
 CONCLUSION = "良性早搏可能"
+ECG, CLIP = (
+    Path(str(get_testdata_file(name, download=False)))
+    for name in ("waveform_ecg.dcm", "examples_ybr_color.dcm")
+)
+PAINTED = """() => {
+    const picture = document.querySelector('[data-testid=clip-picture]');
+    if (!picture) return false;
+    const { data } = picture.getContext('2d').getImageData(0, 0, picture.width, picture.height);
+    return data.some((value, at) => at % 4 < 3 && value > 128);
+}"""
+"""The canvas holds something bright: the scan, not the black it began with."""
 
 
 class Cast:
@@ -38,6 +49,10 @@ class Cast:
             self._people[username] = who
         return self._people[username]
 
+    def go_home(self) -> None:
+        for who in self._people.values():
+            who.page.goto("/")
+
     def close(self) -> None:
         for who in self._people.values():
             who.context.close()
@@ -45,17 +60,25 @@ class Cast:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    process = ServerProcess(Path(tmp_path_factory.mktemp("demo")), ["--no-devices"])
+def server(county: Path) -> Iterator[ServerProcess]:
+    process = ServerProcess(county, ["--no-devices"])
     yield process
     assert process.stop() == 0, process.log_text()[-4000:]
 
 
-@contextmanager
-def people(browser: Browser, server: ServerProcess) -> Iterator[Cast]:
+@pytest.fixture(scope="module")
+def everybody(browser: Browser, server: ServerProcess) -> Iterator[Cast]:
+    """One browser a person for all stories of the module: nobody signs in anew for each."""
     cast = Cast(browser, server.url)
     yield cast
     cast.close()
+
+
+@pytest.fixture
+def cast(everybody: Cast) -> Cast:
+    """Everybody at home, where rings come."""
+    everybody.go_home()
+    return everybody
 
 
 def picture() -> bytes:
@@ -90,8 +113,13 @@ def hear(expert: Person) -> None:
     expert.wait_for("() => document.querySelector('[data-testid=material-voice]').readyState >= 1")
 
 
-def ask(village: Person, kind: str, *members: str, files: bool = False) -> str:
-    """Fill the request page; the consult's id."""
+def ask(
+    village: Person, kind: str, *members: str, files: bool = False, sent: Sequence[FilePayload | Path] = ()
+) -> str:
+    """Fill the request page; the consult's id.
+
+    :param files: attach what the request page can do with files; ``sent``: just these.
+    """
     village.get("request-open").click()
     village.get("request-patient-search").fill("张")
     village.get("request-patient-option").first.click()
@@ -103,10 +131,13 @@ def ask(village: Person, kind: str, *members: str, files: bool = False) -> str:
         village.get(f"request-member-{member}").check()
     if files:
         attach(village)
+    if sent:
+        village.get("attach-add").set_input_files(sent)  # type: ignore[arg-type]
     village.get("request-consent").check()
     village.get("request-submit").click()
     village.page.wait_for_url("**/c/*")
-    expect(village.get("state")).to_have_attribute("data-state", "SUBMITTED")
+    asked = "SUBMITTED" if kind in ("routine", "mdt", "teaching") else "OFFERED"
+    expect(village.get("state")).to_have_attribute("data-state", asked)
     return village.page.url.rsplit("/", 1)[-1]
 
 
@@ -114,6 +145,14 @@ def triage(desk: Person, consult: str) -> None:
     desk.page.goto(f"/c/{consult}")
     desk.get("action-triage").click()
     expect(desk.get("state")).to_have_attribute("data-state", "OFFERED")
+
+
+def accept(cast: Cast, consult: str) -> Person:
+    """The cardiologist who is rung takes it, and is where it goes on."""
+    expert = cast[chair_of(cast, consult)]
+    expert.page.locator(f"[data-testid=ring][data-consult={consult}]").get_by_test_id("ring-accept").click()
+    expert.page.wait_for_url(f"**/{consult}")
+    return expert
 
 
 def chair_of(cast: Cast, consult: str) -> str:
@@ -168,25 +207,22 @@ def report_of(village: Person, consult: str) -> str:
 
 
 def test_a_routine_consult_from_the_request_to_the_checked_report(
-    browser: Browser, server: ServerProcess
+    browser: Browser, server: ServerProcess, cast: Cast
 ) -> None:
-    with people(browser, server) as cast:
-        village = cast["village"]
-        consult = ask(village, "routine", files=True)
-        hear(village)
-        triage(cast["desk"], consult)
-        expert = cast[chair_of(cast, consult)]
-        expert.get("ring-accept").click()
-        expert.page.wait_for_url(f"**/room/{consult}")
-        meet_and_end(village, expert, consult)
-        sign(expert)
-        printed = report_of(village, consult)
-        for words in (FINDINGS, CONCLUSION, "部分采纳", "电子签名有效"):
-            assert words in printed
-        village.get("rating-5").check()
-        village.get("rating-submit").click()
-        expect(village.get("rating")).to_be_visible()
-        _check_at_another_hospital(browser, server, village)
+    village = cast["village"]
+    consult = ask(village, "routine", files=True)
+    hear(village)
+    triage(cast["desk"], consult)
+    expert = accept(cast, consult)
+    meet_and_end(village, expert, consult)
+    sign(expert)
+    printed = report_of(village, consult)
+    for words in (FINDINGS, CONCLUSION, "部分采纳", "电子签名有效"):
+        assert words in printed
+    village.get("rating-5").check()
+    village.get("rating-submit").click()
+    expect(village.get("rating")).to_be_visible()
+    _check_at_another_hospital(browser, server, village)
 
 
 def _check_at_another_hospital(browser: Browser, server: ServerProcess, village: Person) -> None:
@@ -202,59 +238,124 @@ def _check_at_another_hospital(browser: Browser, server: ServerProcess, village:
     other.context.close()
 
 
-def test_a_multidisciplinary_consult_is_signed_by_its_chair(browser: Browser, server: ServerProcess) -> None:
-    with people(browser, server) as cast:
-        village = cast["village"]
-        consult = ask(village, "mdt", "neurology", "ultrasound")
-        triage(cast["desk"], consult)
-        chair = cast[chair_of(cast, consult)]
-        for username, words in (("neuro1", "无局灶体征"), ("sono1", "左室收缩正常")):
-            member = cast[username]
-            member.get("ring-accept").click()
-            member.page.wait_for_url(f"**/c/{consult}")
-            member.get("contribution-text").fill(words)
-            member.get("contribution-submit").click()
-            expect(member.get("seat-contribution").filter(has_text=words)).to_have_count(1)
-        chair.get("ring-accept").click()
-        chair.page.wait_for_url(f"**/c/{consult}")
-        chair.get("enter-room").click()
-        meet_and_end(village, chair, consult)
-        sign(chair)
-        expect(chair.get("contributions")).to_contain_text("无局灶体征")
-        printed = report_of(village, consult)
-        for words in ("多学科会诊", "神经内科", "无局灶体征", "左室收缩正常", "电子签名有效"):
-            assert words in printed
+def test_a_multidisciplinary_consult_is_signed_by_its_chair(cast: Cast) -> None:
+    village = cast["village"]
+    consult = ask(village, "mdt", "neurology", "ultrasound")
+    triage(cast["desk"], consult)
+    chair = cast[chair_of(cast, consult)]
+    for username, words in (("neuro1", "无局灶体征"), ("sono1", "左室收缩正常")):
+        member = cast[username]
+        member.get("ring-accept").click()
+        member.page.wait_for_url(f"**/c/{consult}")
+        member.get("contribution-text").fill(words)
+        member.get("contribution-submit").click()
+        expect(member.get("seat-contribution").filter(has_text=words)).to_have_count(1)
+    chair.get("ring-accept").click()
+    chair.page.wait_for_url(f"**/c/{consult}")
+    chair.get("enter-room").click()
+    meet_and_end(village, chair, consult)
+    sign(chair)
+    expect(chair.get("contributions")).to_contain_text("无局灶体征")
+    printed = report_of(village, consult)
+    for words in ("多学科会诊", "神经内科", "无局灶体征", "左室收缩正常", "电子签名有效"):
+        assert words in printed
 
 
-def test_the_regulator_sees_and_cannot_touch(browser: Browser, server: ServerProcess) -> None:
-    with people(browser, server) as cast:
-        village, regulator = cast["village"], cast["regulator"]
-        consult = ask(village, "routine")
-        regulator.page.goto("/oversight")
-        number = Rest(village.context, "village").call("GET", f"/consultations/{consult}")["number"]
-        expect(regulator.get("oversight-row").filter(has_text=number)).to_have_count(1)
-        expect(regulator.get("oversight-group")).to_have_count(1)
-        text = regulator.page.locator("main").inner_text()
-        assert "张" not in text
-        assert "心悸" not in text
-        with regulator.page.expect_download() as download:
-            regulator.get("oversight-export").click()
-        assert "石桥村卫生室" in download.value.path().read_text("utf-8-sig")
-        regulator.get("filter-kind").select_option("routine")
-        regulator.get("filter-late").check()
-        expect(regulator.get("oversight-row")).to_have_count(0)
-        regulator.get("filter-clear").click()
-        with regulator.page.expect_download() as download:
-            regulator.get("waiting-export").click()
-        assert number in download.value.path().read_text("utf-8-sig")
-        regulator.page.goto(f"/c/{consult}")
-        expect(regulator.get("error")).to_be_visible()
-        expect(regulator.get("state")).to_have_count(0)
-        rest = Rest(regulator.context, "regulator")
-        for method, path in (("POST", f"/consultations/{consult}/actions"), ("GET", "/patients")):
-            with pytest.raises(RuntimeError, match="403"):
-                rest.call(method, path, {"action": "cancel"} if method == "POST" else None)
-        _search_the_trail(regulator)
+def test_guidance_is_in_the_room_at_once_and_leaves_a_signed_report(cast: Cast) -> None:
+    village = cast["village"]
+    consult = ask(village, "guidance")
+    expert = accept(cast, consult)
+    assert "/room/" in expert.page.url
+    meet_and_end(village, expert, consult)
+    sign(expert)
+    assert "远程指导" in report_of(village, consult)
+
+
+def test_a_teaching_round_is_let_through_by_the_desk_and_signed(cast: Cast) -> None:
+    village = cast["village"]
+    consult = ask(village, "teaching")
+    triage(cast["desk"], consult)
+    expert = accept(cast, consult)
+    expert.get("enter-room").click()
+    meet_and_end(village, expert, consult)
+    sign(expert)
+    assert "教学查房" in report_of(village, consult)
+
+
+def test_a_picture_and_text_consult_is_answered_in_writing(cast: Cast) -> None:
+    village = cast["village"]
+    consult = ask(
+        village,
+        "picture_text",
+        sent=[{"name": "皮疹.png", "mimeType": "image/png", "buffer": picture()}],
+    )
+    expert = accept(cast, consult)
+    expect(expert.get("enter-room")).to_have_count(0)
+    expert.get("material").get_by_role("button").click()
+    expect(expert.get("material-picture")).to_be_visible()
+    village.page.goto("/")
+    expert.get("message-text").fill("皮疹几天了？")
+    expert.get("message-send").click()
+    waiting = village.page.locator(f"[data-id={consult}]")
+    expect(waiting).to_contain_text("看新留言")
+    waiting.click()
+    expect(village.get("message")).to_contain_text("皮疹几天了？")
+    village.get("message-text").fill("三天，未用药")
+    village.get("message-send").click()
+    expect(expert.get("message").nth(1)).to_contain_text("三天，未用药")
+    sign(expert)
+    assert "图文会诊" in report_of(village, consult)
+
+
+def test_an_ecg_and_an_ultrasound_clip_are_read_without_a_room(cast: Cast) -> None:
+    village = cast["village"]
+    consult = ask(village, "diagnostic", sent=[ECG, CLIP])
+    expert = accept(cast, consult)
+    expect(expert.get("material")).to_have_count(2)
+    expert.get("material").filter(has_text=CLIP.name).get_by_role("button").first.click()
+    expert.wait_for(PAINTED)
+    expert.get("clip-play").click()
+    expect(expert.get("clip-play")).to_have_text("播放")
+    number = int(expert.get("clip-picture").get_attribute("data-shown") or "")
+    expert.get("clip-forth").click()
+    expect(expert.get("clip-picture")).to_have_attribute("data-shown", str((number + 1) % 30))
+    expert.page.keyboard.press("Escape")
+    expert.get("material").filter(has_text=ECG.name).get_by_role("button").first.click()
+    expect(expert.get("material-signal")).to_contain_text("1000 Hz")
+    expert.page.keyboard.press("Escape")
+    expect(village.get("state")).to_contain_text("专家正在看资料")
+    sign(expert)
+    assert "远程诊断" in report_of(village, consult)
+
+
+def test_the_regulator_sees_and_cannot_touch(cast: Cast) -> None:
+    village, regulator = cast["village"], cast["regulator"]
+    consult = ask(village, "routine")
+    regulator.page.goto("/oversight")
+    number = Rest(village.context, "village").call("GET", f"/consultations/{consult}")["number"]
+    expect(regulator.get("oversight-row").filter(has_text=number)).to_have_count(1)
+    expect(regulator.get("oversight-group")).to_have_count(1)
+    text = regulator.page.locator("main").inner_text()
+    assert "张" not in text
+    assert "心悸" not in text
+    with regulator.page.expect_download() as download:
+        regulator.get("oversight-export").click()
+    assert "石桥村卫生室" in download.value.path().read_text("utf-8-sig")
+    regulator.get("filter-kind").select_option("routine")
+    regulator.get("filter-late").check()
+    expect(regulator.get("oversight-row")).to_have_count(0)
+    regulator.get("filter-clear").click()
+    with regulator.page.expect_download() as download:
+        regulator.get("waiting-export").click()
+    assert number in download.value.path().read_text("utf-8-sig")
+    regulator.page.goto(f"/c/{consult}")
+    expect(regulator.get("error")).to_be_visible()
+    expect(regulator.get("state")).to_have_count(0)
+    rest = Rest(regulator.context, "regulator")
+    for method, path in (("POST", f"/consultations/{consult}/actions"), ("GET", "/patients")):
+        with pytest.raises(RuntimeError, match="403"):
+            rest.call(method, path, {"action": "cancel"} if method == "POST" else None)
+    _search_the_trail(regulator)
 
 
 def _search_the_trail(regulator: Person) -> None:

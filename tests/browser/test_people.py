@@ -48,9 +48,9 @@ SHOWN_WITHIN = """async ([patience, tag]) => {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(county: Path) -> Iterator[ServerProcess]:
     """Without gateways: nothing here is about them."""
-    process = ServerProcess(Path(tmp_path_factory.mktemp("demo")), ["--no-devices"])
+    process = ServerProcess(county, ["--no-devices"])
     yield process
     assert process.stop() == 0, process.log_text()[-4000:]
 

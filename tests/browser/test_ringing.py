@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +25,8 @@ RING_S = 3
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "demo"
+def data(tmp_path: Path, seeded: Path) -> Path:
+    return shutil.copytree(seeded, tmp_path / "demo")
 
 
 @contextmanager
