@@ -57,6 +57,10 @@ UserConnected = Callable[[str], Awaitable[None] | None]
 Acknowledgement = dict[str, Any]
 
 
+SIGNED_OUT = "signedOut"
+"""The last push to an account that was closed, or whose password was reset: its sockets end with it."""
+
+
 class Gateway:
     """Mounts the signaling of a `RoomService` on a web application.
 
@@ -142,6 +146,8 @@ class Gateway:
         """Push to the account's sockets of this process."""
         for connection in list(self._accounts.get(user_id, ())):
             connection.send(event, payload)
+            if event == SIGNED_OUT:
+                connection.close()
 
     def online(self, user_id: str) -> bool:
         """Whether the account has a socket on ``/events``, at any node."""

@@ -29,9 +29,11 @@ from server.api.register_shapes import (
 )
 from server.api.routing import endpoint
 from server.archive.among import among
+from server.archive.database import after_commit
 from server.archive.models import Account, Device, Organization, Practitioner, Site
 from server.register.people import People, account_of, temporary_password
 from server.register.scope import KEEPERS, Scope, scope_of
+from signaling.gateway import SIGNED_OUT
 
 RowT = TypeVar("RowT", Practitioner, Device)
 
@@ -105,7 +107,7 @@ async def close_person(ctx: RequestContext, practitioner_id: str, body: ClosingI
         body.on or ctx.today,
     )
     if not body.active:
-        ctx.services.consults.expert_left(ctx.actor, practitioner_id)
+        after_commit(ctx.session, lambda: ctx.services.consults.expert_left(ctx.actor, practitioner_id))
     return await _person(ctx, scope, row)
 
 
@@ -126,7 +128,8 @@ async def give_account(ctx: RequestContext, practitioner_id: str, body: AccountI
         account = await People(ctx.services.audit).give_account(
             session, ctx.actor, scope, practitioner_id, body.username, hashed, ctx.now
         )
-        return _temporary(account, password)
+    await ctx.services.gateway.notify(practitioner_id, SIGNED_OUT, {})
+    return _temporary(account, password)
 
 
 @endpoint(
@@ -145,7 +148,8 @@ async def reset_person_password(ctx: RequestContext, practitioner_id: str) -> Te
         account = await People(ctx.services.audit).reset_password(
             session, ctx.actor, scope, practitioner_id, hashed, ctx.now
         )
-        return _temporary(account, password)
+    await ctx.services.gateway.notify(practitioner_id, SIGNED_OUT, {})
+    return _temporary(account, password)
 
 
 @endpoint("GET", "/api/v1/register/devices", summary="Devices to maintain", roles=KEEPERS)

@@ -184,6 +184,11 @@ def at_the_end(session: AsyncSession, last: Last) -> None:
     session.info.setdefault(_LAST, []).append(last)
 
 
+def after_commit(session: AsyncSession, then: Callable[[], None]) -> None:
+    """Do something once the transaction stands; nothing when it does not."""
+    event.listen(session.sync_session, "after_commit", lambda _session: then(), once=True)
+
+
 async def end_of(session: AsyncSession) -> None:
     """Do what is a transaction's last work (`at_the_end`)."""
     for last in session.info.pop(_LAST, ()):

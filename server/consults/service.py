@@ -48,6 +48,7 @@ from server.oncall.models import TimerRow
 from server.oncall.policy import Policy
 from server.services import Services
 from signaling.events import PeerJoined, PeerLeft, RecordingStopped, RoomClosed, RoomEvent
+from signaling.gateway import SIGNED_OUT
 
 logger = logging.getLogger(__name__)
 
@@ -212,12 +213,14 @@ class ConsultService:
         return True
 
     def expert_left(self, actor: Actor, practitioner_id: str) -> None:
-        """Their account was closed, by ``actor``: what waits for them is given to others, soon.
+        """Their account was closed, by ``actor``: their pages hear nothing more, and what waits for them is
+        given to others, soon.
 
         Not a session that runs: who is in it ends it.
         """
 
         async def give_on(_rooms: Rooms) -> None:
+            await self._services.gateway.notify(practitioner_id, SIGNED_OUT, {})
             async with self._services.database.read() as session:
                 waits = Consultation.state.in_([one.value for one in (*WAITING, State.OPINION_PENDING)])
                 theirs = select(Consultation.id).where(Consultation.expert_id == practitioner_id, waits)

@@ -11,6 +11,7 @@ import pytest
 import socketio
 
 from signaling.access import RoomGrant
+from signaling.gateway import SIGNED_OUT
 from signaling.limits import ACCOUNT_SOCKETS_MAX
 from tests.signaling.fake_plane import CAPABILITIES
 from tests.signaling.support import EVERYTHING, ROOM, kept_room
@@ -144,6 +145,17 @@ async def test_an_account_gets_its_pushes_and_nothing_else(web: Web) -> None:
     assert not web.gateway.online("wang")
     assert (await refused_connect(web, {"token": "rubbish"}, "/events"))["code"] == "token_invalid"
     assert (await refused_connect(web, {}, "/events"))["code"] == "token_missing"
+
+
+async def test_an_account_that_ends_hears_it_and_nothing_more(web: Web) -> None:
+    wang = await web.client({"token": "account:wang"}, "/events")
+    other = await web.client({"token": "account:li"}, "/events")
+    await web.gateway.notify("wang", SIGNED_OUT, {})
+    assert await wang.next(SIGNED_OUT) == {}
+    await wang.wait_gone()
+    assert not web.gateway.online("wang")
+    await web.gateway.notify("li", "ring", {})
+    assert await other.next("ring") == {}
 
 
 async def test_what_the_application_pushes_on_connect_arrives(web: Web) -> None:

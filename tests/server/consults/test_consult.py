@@ -372,6 +372,7 @@ async def test_what_waits_for_somebody_who_left_goes_to_others(world: World) -> 
     assert same == expert
     world.services.consults.expert_left(world.actor("desk"), f"prc-{expert}")
     await world.services.consults.settle()
+    assert world.gateway.to(f"prc-{expert}", "signedOut") == [{}]
     assert expert not in await ringing(world, waiting)
     assert await world.state(waiting) in (State.OFFERED, State.UNFILLED)
     assert await world.state(running) is State.IN_SESSION

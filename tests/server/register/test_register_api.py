@@ -115,6 +115,12 @@ async def test_a_doctor_comes_gets_an_account_and_leaves(
 ) -> None:
     left: list[str] = []
     monkeypatch.setattr(server.services.consults, "expert_left", lambda actor, one: left.append(one))
+    told: list[tuple[str, str]] = []
+
+    async def notify(user_id: str, event: str, _payload: object) -> None:
+        told.append((user_id, event))
+
+    monkeypatch.setattr(server.services.gateway, "notify", notify)
     desk, someone = await caller("desk"), await caller(None)
     person = await made(desk, "practitioners", DOCTOR)
     assert {key: person[key] for key in ("registration", "phone", "languages")} == {
@@ -135,7 +141,9 @@ async def test_a_doctor_comes_gets_an_account_and_leaves(
     assert (await someone.get("/auth/me"))["name"] == "林小雨"
     # The register's own facts are not told to colleagues.
     assert not {"phone", "registration"} & set(await desk.get(f"/practitioners/{person['id']}"))
+    assert told == [(person["id"], "signedOut")]
     reset = (await desk.call("POST", f"/register/{path}/password"))[1]
+    assert told == [(person["id"], "signedOut")] * 2
     assert (await someone.call("GET", "/auth/me"))[1]["code"] == "token_invalid"
     assert (await someone.call("POST", "/auth/refresh"))[1]["code"] == "unauthenticated"
     assert await _login(someone, "lin.xiaoyu", "a long one 1") == "invalid_credentials"
