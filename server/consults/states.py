@@ -234,6 +234,7 @@ DURATIONS: Mapping[str, Duration] = {
     RING: Duration(60, 60, 4 * HOUR),
     "unfilled_alarm": Duration(60, 5 * MINUTE, HOUR),
     "in_place": Duration(10 * MINUTE, 10 * MINUTE, DAY),
+    "reading": _same(10 * MINUTE),  # of what may be read without a room
     "answer": _same(DAY),  # of a thread, which has no place to be in
     "waiting_room_opens": _same(15 * MINUTE),  # before the planned time
     "waiting_room": Duration(2 * MINUTE, 10 * MINUTE, 10 * MINUTE),
@@ -297,7 +298,8 @@ TIMERS: tuple[TimerRule, ...] = (
               when=lambda c: c.writing and not c.expert_in, named="opinion begun"),
     # Ten minutes of the request, yet never less than two after the accept.
     TimerRule(S.ACCEPTED, "in_place", A.NO_SHOW, kinds=URGENT, anchor=_submitted, floor=2 * MINUTE),
-    TimerRule(S.ACCEPTED, "in_place", A.NO_SHOW, kinds=PLANNED & ROOMED),
+    TimerRule(S.ACCEPTED, "reading", A.NO_SHOW, kinds=READ),
+    TimerRule(S.ACCEPTED, "in_place", A.NO_SHOW, kinds=(PLANNED & ROOMED) - READ),
     TimerRule(S.ACCEPTED, "answer", A.NO_SHOW, kinds=THREAD),
     TimerRule(
         S.SCHEDULED, "waiting_room_opens", A.OPEN_WAITING_ROOM, anchor=lambda c: c.scheduled_for, sign=-1

@@ -12,6 +12,7 @@ TIMER_TEXTS: Mapping[str, tuple[str, str]] = {
     "at_once": ("立即处理", "at once"),
     "ring": ("呼叫下一位专家", "the next expert is rung"),
     "unfilled_alarm": ("再次提醒值班台", "the desk is alarmed again"),
+    "reading": ("开始写意见的时限", "the opinion must be begun"),
     "in_place": ("到位时限", "the expert must be in place"),
     "answer": ("专家答复时限", "the expert's answer is due"),
     "waiting_room_opens": ("等候室开放", "the waiting room opens"),

@@ -204,7 +204,10 @@ async def test_whoever_is_writing_a_read_is_reminded_and_not_replaced(world: Wor
 
 async def test_a_read_that_nobody_begins_goes_to_the_next(world: World) -> None:
     consult, expert = await accepted(world, kind=Kind.DIAGNOSTIC)
-    await world.advance(DURATIONS["in_place"].diagnostic)
+    page = await world.see("village", consult)
+    assert page.next is not None
+    assert page.next.name.zh == "开始写意见的时限"
+    await world.advance(DURATIONS["reading"].diagnostic)
     assert await ringing(world, consult) != [expert]
     assert await world.state(consult) is State.OFFERED
 
