@@ -392,6 +392,11 @@ async def test_calendars_by_a_secret_address_that_can_be_renewed(caller: CallerF
     assert (await nobody.call("GET", feed["path"]))[1]["code"] == "feed_unknown"
     assert (await nobody.call("GET", renewed["path"]))[0] == 200
     assert (await nobody.call("GET", "/schedules/feeds/guess"))[0] == 404
+    left = {"version": 1, "active": False}
+    desk = await caller("desk")
+    assert (await desk.call("POST", "/register/practitioners/prc-cardio1/closing", left))[0] == 200
+    for path in (renewed["path"], whole["path"]):
+        assert (await nobody.call("GET", path))[1]["code"] == "feed_unknown"
 
 
 async def test_the_desk_s_holidays(caller: CallerFactory) -> None:

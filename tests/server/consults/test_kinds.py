@@ -332,6 +332,11 @@ async def test_a_critical_value_is_acknowledged_before_the_decision(world: World
     assert page.opinion is not None
     assert page.opinion.critical_acknowledged_at == world.now
     assert Action.ACKNOWLEDGE_CRITICAL not in page.allowed
+    world.clock.advance(60)
+    await world.act("village", consult, Action.ACKNOWLEDGE, text="已转院")
+    page = await world.see("village", consult)
+    assert page.opinion is not None
+    assert page.opinion.critical_acknowledged_at == world.now - 60  # the first word counts
 
 
 async def test_the_decision_says_what_became_of_the_advice_and_the_rating_follows(world: World) -> None:

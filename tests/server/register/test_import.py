@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from server.app import Server
 from server.archive.models import Account, AuditEntry, Practitioner
+from server.register import importing
 from server.register.limits import IMPORT_BYTES
 from signaling.personal import Personal
 from tests.server.running import Caller, CallerFactory
@@ -135,10 +136,43 @@ async def test_a_closed_line_signs_out(
     assert left == []
     assert (await sent(desk, "practitioners", "all", closed))["written"]
     assert left == [person["id"]]
+    (shown,) = (await desk.get("/register/practitioners?q=qian.1&state=all"))["items"]
+    assert shown["account"]["disabled"]
     assert (await someone.call("GET", "/auth/me"))[1]["code"] == "token_invalid"
     opened = await sent(desk, "practitioners", "all", PEOPLE)
     assert counts(opened) == (2, 0, 1, 1, 0)
     assert (await someone.call("GET", "/auth/me"))[0] == 200
+    assert (await someone.call("POST", "/auth/refresh"))[1]["code"] == "unauthenticated"
+    login = {"username": "qian.1", "password": fresh["newPassword"]}
+    assert (await someone.call("POST", "/auth/login", login))[0] == 200
+    for active in (False, True):  # on the page as by a file
+        (shown,) = (await desk.get("/register/practitioners?q=qian.1&state=all"))["items"]
+        change = {"version": shown["version"], "active": active}
+        assert (await desk.call("POST", f"/register/practitioners/{person['id']}/closing", change))[0] == 200
+    assert (await someone.call("POST", "/auth/refresh"))[1]["code"] == "unauthenticated"
+
+
+async def test_what_changes_while_a_file_is_checked_is_checked_again(
+    caller: CallerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await with_code(caller)
+    await sent(desk, "organizations", "all", PLACES)
+    checked = importing._checked
+    taken: list[tuple[int, Any]] = []
+
+    async def checked_then_taken(*given: Any) -> Any:
+        found = await checked(*given)
+        if not taken:
+            taken.append(
+                await desk.call("POST", "/register/practitioners/prc-village/account", {"username": "qian.1"})
+            )
+        return found
+
+    monkeypatch.setattr(importing, "_checked", checked_then_taken)
+    report = await sent(desk, "practitioners", "all", PEOPLE)
+    assert taken[0][0] == 201
+    assert [(one["line"], one["code"]) for one in report["problems"]] == [(2, "username_taken")]
+    assert not report["written"]
 
 
 async def test_the_exported_file_read_in_again_changes_nothing(caller: CallerFactory) -> None:
