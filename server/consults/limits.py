@@ -35,6 +35,9 @@ MATERIAL_PIXELS = 50_000_000
 CLIP_PICTURES = 1000
 """Pictures of one clip: half a minute at 30 a second, and spare."""
 
+CLIPS_WAITING = 16
+"""Clips that are being read, one after the other, or wait for it; whoever comes then is told to try again."""
+
 CLIP_BYTES = 64 * 1024 * 1024
 """Of one clip's pictures as they are sent: three times the file, which may be packed more tightly."""
 

@@ -27,8 +27,10 @@ from pydicom.pixels.processing import apply_voi_lut
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import JPEGBaseline8Bit
 
+from media.errors import LocalProtocolError
 from server.consults.errors import NO_PICTURES, PICTURES_TOO_LARGE, ActionRefused
-from server.consults.limits import CLIP_BYTES, CLIP_PICTURES, MATERIAL_PIXELS
+from server.consults.limits import CLIP_BYTES, CLIP_PICTURES, CLIPS_WAITING, MATERIAL_PIXELS
+from server.errors import BUSY
 
 BROKEN = (
     InvalidDicomError,
@@ -96,14 +98,22 @@ class MaterialPictures:
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
+        self._pending = 0
 
     async def packed(self, path: Path) -> bytes:
         """As `Clip.packed`.
 
         :raises ActionRefused: as `read_clip`.
+        :raises LocalProtocolError: busy, when `CLIPS_WAITING` are wanted already.
         """
-        async with self._turn:
-            return await asyncio.to_thread(lambda: read_clip(path).packed())
+        if self._pending >= CLIPS_WAITING:
+            raise LocalProtocolError(BUSY, "too many clips at once")
+        self._pending += 1
+        try:
+            async with self._turn:
+                return await asyncio.to_thread(lambda: read_clip(path).packed())
+        finally:
+            self._pending -= 1
 
 
 def read_clip(path: Path) -> Clip:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import struct
@@ -20,10 +21,11 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
+from media.errors import LocalProtocolError
 from server.consults import material_pictures
 from server.consults.errors import ActionRefused
-from server.consults.limits import CLIP_PICTURES
-from server.consults.material_pictures import read_clip
+from server.consults.limits import CLIP_PICTURES, CLIPS_WAITING
+from server.consults.material_pictures import MaterialPictures, read_clip
 from tests.server.consults.test_consult_api import REQUEST, people
 from tests.server.consults.test_materials import picture, upload
 from tests.server.running import CallerFactory
@@ -151,3 +153,14 @@ async def test_a_clip_over_http_is_for_whoever_may_see_the_consult(caller: Calle
     _, png = await upload(village, made["id"], picture("PNG"))
     status, problem = await village.call("GET", f"{path}/{png['id']}/pictures")
     assert (status, problem["code"]) == (422, "no_pictures")
+
+
+async def test_clips_are_read_one_after_the_other_and_not_without_end(tmp_path: Path) -> None:
+    pictures, path = MaterialPictures(), written(tmp_path / "clip.dcm", grey(np.zeros((4, 4), np.uint8)))
+    wanted = [asyncio.create_task(pictures.packed(path)) for _ in range(CLIPS_WAITING)]
+    await asyncio.sleep(0)  # all of them are in the line
+    with pytest.raises(LocalProtocolError) as refused:
+        await pictures.packed(path)
+    assert refused.value.code.code == "busy"
+    assert len(set(await asyncio.gather(*wanted))) == 1
+    assert await pictures.packed(path)
