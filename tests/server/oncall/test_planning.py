@@ -69,13 +69,19 @@ async def test_whoever_has_a_consult_or_leave_then_is_not_free(world: World) -> 
     second, _ = await routine(world)
     found = await times(world, second)
     assert found[0] == at + 3600
+    await leave(world, expert, at, "approved")
+    assert (await times(world, second))[0] >= at + 86_400
+
+
+async def leave(world: World, doctor: str, at: float, stage: str) -> None:
+    """A day's, from ``at``."""
     async with world.services.database.write() as session:
         session.add(
             AskRow(
                 id="ask-1",
                 ask="leave",
-                stage="approved",
-                asker_id=f"prc-{expert}",
+                stage=stage,
+                asker_id=f"prc-{doctor}",
                 starts=at,
                 ends=at + 86_400,
                 reason=Personal(""),
@@ -83,26 +89,12 @@ async def test_whoever_has_a_consult_or_leave_then_is_not_free(world: World) -> 
                 expires_at=at,
             )
         )
-    assert (await times(world, second))[0] >= at + 86_400
 
 
 async def test_leave_that_is_only_asked_for_keeps_nobody_away_who_left_is_never_free(world: World) -> None:
     consult, expert = await routine(world)
     [at, *_] = await times(world, consult)
-    async with world.services.database.write() as session:
-        session.add(
-            AskRow(
-                id="ask-1",
-                ask="leave",
-                stage="asked",
-                asker_id=f"prc-{expert}",
-                starts=at,
-                ends=at + 86_400,
-                reason=Personal(""),
-                asked_at=world.now,
-                expires_at=at,
-            )
-        )
+    await leave(world, expert, at, "asked")
     assert (await times(world, consult))[0] == at
     async with world.services.database.write() as session:
         (await session.get_one(Practitioner, f"prc-{expert}")).active = False
