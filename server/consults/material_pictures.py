@@ -22,32 +22,22 @@ import numpy as np
 import pydicom
 from PIL import Image, UnidentifiedImageError
 from pydicom.encaps import generate_frames
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.processing import apply_voi_lut
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import JPEGBaseline8Bit
 
 from media.errors import LocalProtocolError
+from media.signals.formats.dicom import DAMAGED
 from server.consults.errors import NO_PICTURES, PICTURES_TOO_LARGE, ActionRefused
 from server.consults.limits import CLIP_BYTES, CLIP_PICTURES, CLIPS_WAITING, MATERIAL_PIXELS
 from server.errors import BUSY
 
 BROKEN = (
-    InvalidDicomError,
-    BytesLengthException,
+    *DAMAGED,
     UnidentifiedImageError,
     Image.DecompressionBombError,
-    AttributeError,
     LookupError,
-    ValueError,
-    TypeError,
-    EOFError,
-    OSError,
-    OverflowError,
-    NotImplementedError,
-    RecursionError,
     SyntaxError,
-    struct.error,
     zlib.error,
 )
 """What pydicom and Pillow raise for damaged files."""

@@ -25,7 +25,7 @@ from media.signals.frames import Samples
 
 # Of both schemes that CID 3001 has known, the number behind the prefix is the same.
 _LEAD_PREFIXES = ("2:", "5.6.3-9-")
-_PROBLEMS = (
+DAMAGED = (
     InvalidDicomError,
     BytesLengthException,
     AttributeError,
@@ -41,6 +41,7 @@ _PROBLEMS = (
     struct.error,
     UserWarning,
 )
+"""What pydicom raises for damaged files."""
 
 
 def sample_record() -> Path:
@@ -65,7 +66,7 @@ def read_dicom(data: bytes) -> Waveform:
     try:
         dataset = _parse(data)
         return _waveform(dataset, _group(dataset))
-    except _PROBLEMS as problem:
+    except DAMAGED as problem:
         raise RemoteProtocolError(SIGNAL_FILE_BROKEN, f"DICOM ({type(problem).__name__})") from problem
 
 
